@@ -1,0 +1,63 @@
+"""The errors that a caller may want to tell apart; each message says what to do."""
+
+from __future__ import annotations
+
+
+class ImageError(ValueError):
+    """An image source that cannot be scored; ``reason`` is a short, stable word for logs and summaries."""
+
+    reason = "unreadable"
+
+
+class ImageNotFoundError(ImageError):
+    """There is no such file."""
+
+    reason = "missing"
+
+
+class NotAnImageError(ImageError):
+    """The bytes are of no image format that can be read here."""
+
+    reason = "not-an-image"
+
+
+class TruncatedImageError(ImageError):
+    """The file is empty, ends early or is damaged inside."""
+
+    reason = "truncated"
+
+
+class ImageTooLargeError(ImageError):
+    """More pixels than the limit: a decompression bomb, unless the limit is raised."""
+
+    reason = "too-large"
+
+
+class ImageTooSmallError(ImageError):
+    """A side shorter than the network can take."""
+
+    reason = "too-small"
+
+
+class WeightsError(RuntimeError):
+    """Weights that cannot be had or used."""
+
+
+class WeightsNotFoundError(WeightsError):
+    """In none of the places that were searched, and the hub is out of reach."""
+
+
+class WeightsHashError(WeightsError):
+    """The file's SHA-256 is not the one in the catalogue."""
+
+
+class WeightsCorruptError(WeightsError):
+    """The file is truncated or not a checkpoint."""
+
+
+class WeightsUnsafeError(WeightsError):
+    """The file is a pickle that would run code."""
+
+
+class WeightsMismatchError(WeightsError):
+    """The file holds another architecture."""

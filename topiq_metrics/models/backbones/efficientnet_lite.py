@@ -1,0 +1,90 @@
+"""EfficientNet-Lite0 (Tan & Le, ICML 2019; TensorFlow's Lite variant: no squeeze-excite, ReLU6) as a pyramid."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# kernel, stride, expansion, output channels, repeats
+_STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+_LEVEL_ENDS = (0, 1, 2, 4, 6)
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution with TensorFlow's "same" padding, which is uneven where the stride is 2."""
+
+    def __init__(self, channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        if stride > 1:
+            pads = []
+            for side in (x.shape[-1], x.shape[-2]):
+                total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+                pads += [total // 2, total - total // 2]
+            x = F.pad(x, pads)
+        return super().forward(x)
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3)
+
+
+class InvertedResidual(nn.Module):
+    """Expand, depthwise, project; added to its input where the shapes agree."""
+
+    def __init__(self, channels: int, out_channels: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = channels * expansion
+        layers: list[nn.Module] = []
+        if expansion > 1:
+            layers += [SameConv2d(channels, hidden, 1), _norm(hidden), nn.ReLU6(inplace=True)]
+        layers += [SameConv2d(hidden, hidden, kernel, stride, groups=hidden), _norm(hidden), nn.ReLU6(inplace=True)]
+        layers += [SameConv2d(hidden, out_channels, 1), _norm(out_channels)]
+        self.layers = nn.Sequential(*layers)
+        self.residual = stride == 1 and channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        return x + out if self.residual else out
+
+
+class EfficientNetLite0(nn.Module):
+    """Five levels, strides 2 to 32; the 1280-channel head is left out."""
+
+    channels = (16, 24, 40, 112, 320)
+    strides = (2, 4, 8, 16, 32)
+    mean = (0.5, 0.5, 0.5)
+    std = (0.5, 0.5, 0.5)
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = 32
+        self.stem = nn.Sequential(SameConv2d(3, width, 3, 2), _norm(width), nn.ReLU6(inplace=True))
+        stages = []
+        for kernel, stride, expansion, out_channels, repeats in _STAGES:
+            blocks = []
+            for index in range(repeats):
+                blocks.append(InvertedResidual(width, out_channels, kernel, stride if index == 0 else 1, expansion))
+                width = out_channels
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        x = self.stem(image)
+        levels = []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index in _LEVEL_ENDS:
+                levels.append(x)
+        return levels

@@ -1,0 +1,152 @@
+"""CFANet, the coarse-to-fine attention network of TOPIQ.
+
+Chen, Mo, Hou, Wu, Liao, Sun, Yan, Lin. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image
+Quality Assessment". IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from topiq_metrics.models.attention import CrossScaleAttentionBlock, SelfAttentionBlock, position_embedding
+from topiq_metrics.models.backbones import Backbone, build_backbone
+from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
+
+_EMBEDDING_SIDE = 32
+
+
+@dataclass(frozen=True)
+class CFANetConfig:
+    """All that fixes the architecture.
+
+    Attributes:
+        backbone: name of the feature pyramid.
+        mode: ``"NR"`` scores an image by itself, ``"FR"`` against a reference.
+        dim: width D of the tokens.
+        heads: attention heads.
+        bins: 1 for a score, K > 1 for a distribution over the ratings 1…K.
+        gate_width: channels inside the gates of the local pooling.
+        first_level: shallower pyramid levels are not used.
+        dropout: in the attention blocks, while training.
+    """
+
+    backbone: str = "resnet50"
+    mode: Literal["NR", "FR"] = "NR"
+    dim: int = 256
+    heads: int = 4
+    bins: int = 1
+    gate_width: int = 64
+    first_level: int = 0
+    dropout: float = 0.1
+
+
+class CFANet(nn.Module):
+    """Score images from semantics down to distortions.
+
+    Takes RGB in [0, 1]; higher scores are better. BatchNorm always uses its running statistics, so a score
+    does not depend on the images that share the batch.
+
+    Shape:
+        - ``image``: ``(N, 3, H, W)``, the image to score.
+        - ``reference``: ``(N, 3, H, W)``, only in full-reference mode.
+        - output: ``(N,)``.
+    """
+
+    def __init__(self, config: CFANetConfig | None = None, name: str = "") -> None:
+        super().__init__()
+        self.config = config = config or CFANetConfig()
+        self.name = name
+        self.backbone = build_backbone(config.backbone)
+        pyramid = cast(Backbone, self.backbone)
+        channels = pyramid.channels[config.first_level :]
+        dim, block_args = config.dim, (config.dim, config.heads, config.dropout)
+
+        pool = GatedPoolNR if config.mode == "NR" else GatedPoolFR
+        self.gated_pools = nn.ModuleList(pool(c, config.gate_width) for c in channels)
+        self.reduce = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(cast(int, glp.out_channels), dim, 1), nn.GELU()) for glp in self.gated_pools
+        )
+        self.h_emb = nn.Parameter(torch.empty(1, dim // 2, _EMBEDDING_SIDE, 1))
+        self.w_emb = nn.Parameter(torch.empty(1, dim // 2, 1, _EMBEDDING_SIDE))
+        nn.init.trunc_normal_(self.h_emb, std=0.02)
+        nn.init.trunc_normal_(self.w_emb, std=0.02)
+        self.self_attention = nn.ModuleList(SelfAttentionBlock(*block_args) for _ in channels)
+        self.cross_attention = nn.ModuleList(CrossScaleAttentionBlock(*block_args) for _ in channels[1:])
+        self.pool_attention = SelfAttentionBlock(*block_args)
+        self.head = nn.Sequential(
+            nn.LayerNorm(dim),
+            nn.Linear(dim, dim),
+            nn.GELU(),
+            nn.LayerNorm(dim),
+            nn.Linear(dim, dim),
+            nn.GELU(),
+            nn.Linear(dim, config.bins),
+        )
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(pyramid.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(pyramid.std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
+        out = self.head_output(image, reference)
+        return out[:, 0] if self.config.bins == 1 else expected_rating(out.softmax(dim=1))
+
+    def distribution(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
+        """The predicted share of each rating 1…K, ``(N, K)``."""
+        if self.config.bins == 1:
+            raise ValueError("This network predicts a score, not a distribution of ratings.")
+        return self.head_output(image, reference).softmax(dim=1)
+
+    def head_output(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
+        """The head's raw output ``(N, K)``."""
+        if (reference is None) == (self.config.mode == "FR"):
+            expected = "needs a reference" if reference is None else "takes no reference"
+            raise ValueError(f"A network in {self.config.mode} mode {expected}.")
+        tokens = [
+            block(level.flatten(2).transpose(1, 2))
+            for block, level in zip(self.self_attention, self.levels(image, reference), strict=True)
+        ]
+        query = tokens[-1]
+        for block, memory in zip(self.cross_attention, reversed(tokens[:-1]), strict=True):
+            query = block(query, memory)
+        pooled: Tensor = self.head(self.pool_attention(query).mean(dim=1))
+        return pooled
+
+    def levels(self, image: Tensor, reference: Tensor | None = None) -> list[Tensor]:
+        """Each level pooled to the deepest grid, reduced to D channels, with positions: ``(N, D, h, w)``."""
+        pyramids = [self.pyramid(image)]
+        if reference is not None:
+            pyramids.append(self.pyramid(reference))
+        deepest = pyramids[0][-1]
+        grid = (deepest.shape[-2], deepest.shape[-1])
+        position = position_embedding(self.h_emb, self.w_emb, grid)
+        return [
+            reduce(glp(*maps, grid)) + position
+            for glp, reduce, *maps in zip(self.gated_pools, self.reduce, *pyramids, strict=True)
+        ]
+
+    def pyramid(self, image: Tensor) -> Sequence[Tensor]:
+        """The backbone's maps of an image in [0, 1], from the first level that is used to the deepest."""
+        maps: list[Tensor] = self.backbone((image - self.mean) / self.std)
+        return maps[self.config.first_level :]
+
+    def train(self, mode: bool = True) -> CFANet:
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def extra_repr(self) -> str:
+        return f"name={self.name!r}, config={self.config}"
+
+
+def expected_rating(distribution: Tensor) -> Tensor:
+    """The mean rating Σ i·pᵢ of a distribution ``(N, K)`` over 1…K: ``(N,)``."""
+    ratings = torch.arange(1, distribution.shape[1] + 1, dtype=distribution.dtype, device=distribution.device)
+    return (distribution * ratings).sum(dim=1)

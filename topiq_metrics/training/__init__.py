@@ -1,0 +1,1 @@
+"""Training: recipes, data, losses, the LightningModule. Needs the extra ``[train]``."""

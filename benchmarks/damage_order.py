@@ -1,0 +1,80 @@
+"""Does the score fall as the damage grows? Spearman's correlation between level and falling score.
+
+Twelve crops of free photographs (public domain or CC0, from the scikit-image wheel) under blur, noise and JPEG at
+five levels. The crops and levels were fixed before the bundled model was trained.
+
+    python benchmarks/damage_order.py [--metric topiq_nr-lite] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import skimage
+import torch
+from torch import Tensor
+from torchmetrics.functional.regression import spearman_corrcoef
+
+from topiq_metrics import create_metric, load_image
+from topiq_metrics.training.distortions import distort
+
+SIDE = 288
+CROPS = (  # file, top, left
+    ("astronaut.png", 0, 60),
+    ("astronaut.png", 224, 120),
+    ("chelsea.png", 0, 80),
+    ("coffee.png", 40, 20),
+    ("coffee.png", 100, 250),
+    ("rocket.jpg", 60, 200),
+    ("rocket.jpg", 130, 300),
+    ("motorcycle_left.png", 0, 0),
+    ("motorcycle_left.png", 200, 350),
+    ("hubble_deep_field.jpg", 300, 300),
+    ("camera.png", 60, 110),
+    ("brick.png", 100, 100),
+)
+KINDS = ("blur", "noise", "jpeg")
+LEVELS = 5
+BAR_MEAN, BAR_EACH = 0.9, 0.7
+
+
+def crops() -> list[Tensor]:
+    folder = Path(skimage.__file__).parent / "data"
+    whole = {name: load_image(folder / name) for name, _, _ in CROPS}
+    return [whole[name][:, top : top + SIDE, left : left + SIDE] for name, top, left in CROPS]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--metric", default="topiq_nr-lite")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+
+    metric = create_metric(arguments.metric, reduction="none")
+    levels = torch.arange(1, LEVELS + 1, dtype=torch.float32)
+    order: dict[str, list[float]] = {}
+    for kind in KINDS:
+        order[kind] = []
+        for index, crop in enumerate(crops()):
+            damaged = [distort(crop, kind, level / LEVELS, seed=index) for level in range(1, LEVELS + 1)]
+            scores = metric(torch.stack(damaged))
+            falling = -scores if metric.higher_is_better else scores
+            order[kind].append(spearman_corrcoef(falling, levels).item())
+    means = {kind: statistics.mean(values) for kind, values in order.items()}
+    overall = statistics.mean(means.values())
+    print(f"{arguments.metric}: Spearman between damage level and falling score, {len(CROPS)} crops x {LEVELS} levels")
+    print(f"{'damage':8} {'mean':>6} {'worst':>6}")
+    for kind, values in order.items():
+        print(f"{kind:8} {means[kind]:6.3f} {min(values):6.3f}")
+    print(f"{'all':8} {overall:6.3f}   (bar: {BAR_MEAN} over all, {BAR_EACH} for each)")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"metric": arguments.metric, "mean": means, "crops": order}, indent=2))
+    return 0 if overall >= BAR_MEAN and min(means.values()) >= BAR_EACH else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""What a training run leaves for its reader: the result on the test part, curves, a scatter plot."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torchmetrics.functional.regression import kendall_rank_corrcoef, pearson_corrcoef, spearman_corrcoef
+
+from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import DataLoader
+
+    from topiq_metrics.training.data import QualityData
+
+
+def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -> dict[str, float]:
+    """Score the test part once and write ``report.md``, ``test_scores.csv``, ``curves.png`` and ``scatter.png``."""
+    predictions, scores = predict(net, data.test_dataloader())
+    results = {
+        "test_images": float(len(scores)),
+        "test_srcc": spearman_corrcoef(predictions, scores).item(),
+        "test_krcc": kendall_rank_corrcoef(predictions, scores).item(),
+        "test_plcc": pearson_corrcoef(predictions, scores).item(),
+        "test_rmse": (predictions - scores).square().mean().sqrt().item(),
+    }
+    names = [data.whole.records[i].image.name for i in data.parts.test]
+    with (folder / "test_scores.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("image", "mos", "score"))
+        writer.writerows(zip(names, scores.tolist(), predictions.tolist(), strict=True))
+    curves = _read_curves(folder)
+    _plot(folder, predictions, scores, curves)
+    lines = [
+        f"# Training of `{recipe.name}`",
+        "",
+        f"Trained on {len(data.parts.training)} images of {data.whole.facts.name}, stopped by "
+        f"{len(data.parts.validation)}, tested once on {len(data.parts.test)}; no two parts share a file name.",
+        "",
+        "| test part | value |",
+        "|---|---|",
+        *(f"| {name.removeprefix('test_').upper()} | {value:.4f} |" for name, value in results.items()),
+        "",
+        "| epoch | validation SRCC | validation PLCC |",
+        "|---|---|---|",
+        *(f"| {epoch} | {srcc:.4f} | {plcc:.4f} |" for epoch, srcc, plcc in curves),
+        "",
+        "PLCC and RMSE are raw, without a logistic fit.",
+        "",
+        "![learning curve](curves.png)",
+        "",
+        "![score against MOS on the test part](scatter.png)",
+        "",
+        "```json",
+        json.dumps(recipe.to_dict(), indent=2),
+        "```",
+    ]
+    (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return results
+
+
+def predict(net: CFANet, loader: DataLoader[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """The network's scores and the MOS of every image of ``loader``, both ``(N,)``."""
+    device = next(net.parameters()).device
+    predictions, scores = [], []
+    with torch.inference_mode():
+        for images, target in loader:
+            predictions.append(net(images.to(device)).float().cpu())
+            scores.append(target.float())
+    return torch.cat(predictions), torch.cat(scores)
+
+
+def _read_curves(folder: Path) -> list[tuple[int, float, float]]:
+    rows: dict[int, tuple[int, float, float]] = {}
+    for path in sorted(folder.glob("curves/*/metrics.csv"), key=lambda p: int(p.parent.name)):
+        with path.open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                if row.get("val/srcc"):
+                    epoch = int(row["epoch"])
+                    rows[epoch] = (epoch, float(row["val/srcc"]), float(row["val/plcc"]))
+    return [rows[epoch] for epoch in sorted(rows)]
+
+
+def _plot(folder: Path, predictions: Tensor, scores: Tensor, curves: list[tuple[int, float, float]]) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    epochs = [epoch + 1 for epoch, _, _ in curves]
+    axes.plot(epochs, [srcc for _, srcc, _ in curves], "o-", label="SRCC")
+    axes.plot(epochs, [plcc for _, _, plcc in curves], "s-", label="PLCC")
+    axes.set(xlabel="epoch", ylabel="validation correlation", xticks=epochs)
+    axes.legend()
+    figure.savefig(folder / "curves.png", dpi=120)
+
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    axes.scatter(scores, predictions, s=8, alpha=0.5)
+    low, high = min(scores.min(), predictions.min()).item(), max(scores.max(), predictions.max()).item()
+    axes.plot([low, high], [low, high], "k--", linewidth=1)
+    axes.set(xlabel="MOS", ylabel="score", aspect="equal")
+    figure.savefig(folder / "scatter.png", dpi=120)

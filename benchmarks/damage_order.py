@@ -48,13 +48,9 @@ def crops() -> list[Tensor]:
     return [whole[name][:, top : top + SIDE, left : left + SIDE] for name, top, left in CROPS]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--metric", default="topiq_nr-lite")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-
-    metric = create_metric(arguments.metric, reduction="none")
+def order_by_kind(name: str) -> dict[str, list[float]]:
+    """Spearman's correlation for each kind of damage and each crop."""
+    metric = create_metric(name, reduction="none")
     levels = torch.arange(1, LEVELS + 1, dtype=torch.float32)
     order: dict[str, list[float]] = {}
     for kind in KINDS:
@@ -64,6 +60,16 @@ def main() -> int:
             scores = metric(torch.stack(damaged))
             falling = -scores if metric.higher_is_better else scores
             order[kind].append(spearman_corrcoef(falling, levels).item())
+    return order
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--metric", default="topiq_nr-lite")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+
+    order = order_by_kind(arguments.metric)
     means = {kind: statistics.mean(values) for kind, values in order.items()}
     overall = statistics.mean(means.values())
     print(f"{arguments.metric}: Spearman between damage level and falling score, {len(CROPS)} crops x {LEVELS} levels")

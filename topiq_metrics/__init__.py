@@ -1,5 +1,62 @@
-"""Image quality assessment with the TOPIQ family: torchmetrics metrics, functions and a command line."""
+"""Image quality assessment with the TOPIQ family: torchmetrics metrics, functions and a command line.
+
+The public names load what they need when they are first used: importing the package imports neither torch nor
+anything else that is heavy.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from topiq_metrics.catalog import ModelCard, get_card
+    from topiq_metrics.functional import topiq_aesthetic, topiq_full_reference, topiq_no_reference
+    from topiq_metrics.images import SizePolicy, load_image
+    from topiq_metrics.metrics import TOPIQAesthetic, TOPIQFullReference, TOPIQNoReference
+    from topiq_metrics.registry import create_metric, list_metrics
+
 __version__ = "0.1.0.dev0"
+
+__all__ = [
+    "ModelCard",
+    "SizePolicy",
+    "TOPIQAesthetic",
+    "TOPIQFullReference",
+    "TOPIQNoReference",
+    "__version__",
+    "create_metric",
+    "get_card",
+    "list_metrics",
+    "load_image",
+    "topiq_aesthetic",
+    "topiq_full_reference",
+    "topiq_no_reference",
+]
+
+_HOMES = {
+    "ModelCard": "catalog",
+    "SizePolicy": "images",
+    "TOPIQAesthetic": "metrics",
+    "TOPIQFullReference": "metrics",
+    "TOPIQNoReference": "metrics",
+    "create_metric": "registry",
+    "get_card": "catalog",
+    "list_metrics": "registry",
+    "load_image": "images",
+    "topiq_aesthetic": "functional",
+    "topiq_full_reference": "functional",
+    "topiq_no_reference": "functional",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,12 @@
+"""The command ``topiq``."""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line."""
+    from topiq_metrics.cli.app import app
+
+    app()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -92,7 +93,8 @@ class IQADataset(Dataset[tuple[Any, float]]):
         splits = tuple(self.facts.size) if split is None else (split,)
         self.records = [record for name in splits for record in self._checked(name)]
         if not self.records:
-            raise DatasetError(f"{self.facts.name}: no scored image of the split {split!r} in {self.root}.")
+            of = "" if split is None else f" of the split {split!r}"
+            raise DatasetError(f"{self.facts.name}: there is no scored image{of} in {self.root}.")
 
     @abstractmethod
     def read_split(self, split: str) -> Iterator[Record]:
@@ -118,43 +120,53 @@ class IQADataset(Dataset[tuple[Any, float]]):
 
 
 class Folder:
-    """File names of one folder, resolved whatever their case."""
+    """The names in one folder, resolved whatever their case; the same case wins where names differ in that alone."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise DatasetError(f"There is no folder {path}.")
         self.path = path
-        self._names = {entry.name.lower(): entry for entry in path.iterdir()}
+        entries = sorted(path.iterdir())
+        self._names = {entry.name.lower(): entry for entry in entries} | {entry.name: entry for entry in entries}
 
     def find(self, name: str) -> Path | None:
-        return self._names.get(name.lower())
+        return self._names.get(name) or self._names.get(name.lower())
+
+    def folder(self, name: str) -> Folder:
+        return Folder(self.find(name) or self.path / name)
 
 
 def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """Yield the rows of a label file, names and values stripped; a byte-order mark and empty columns are ignored.
 
     Raises:
-        DatasetError: the file or one of ``columns`` is missing, or a row ends early.
+        DatasetError: the file or one of ``columns`` is missing, a row ends early, or the file is no text.
     """
     if not path.is_file():
         raise DatasetError(f"There is no label file {path}.")
     with path.open(newline="", encoding="utf-8-sig") as stream:
         rows = csv.reader(stream)
-        header = [name.strip() for name in next(rows, [])]
-        missing = [name for name in columns if name not in header]
-        if missing:
-            raise DatasetError(f"{path} has no column {missing[0]!r}; its columns are {[h for h in header if h]}.")
-        for row in rows:
-            values = {name: value.strip() for name, value in zip(header, row, strict=False) if name}
-            if not any(values.values()):
-                continue
-            if any(not values.get(name) for name in columns):
-                raise DatasetError(f"{path}, line {rows.line_num}: expected a value for each of {columns}.")
-            yield values
+        try:
+            header = [name.strip() for name in next(rows, [])]
+            missing = [name for name in columns if name not in header]
+            if missing:
+                raise DatasetError(f"{path} has no column {missing[0]!r}; its columns are {[h for h in header if h]}.")
+            for row in rows:
+                values = {name: value.strip() for name, value in zip(header, row, strict=False) if name}
+                if not any(values.values()):
+                    continue
+                if any(not values.get(name) for name in columns):
+                    raise DatasetError(f"{path}, line {rows.line_num}: expected a value for each of {columns}.")
+                yield values
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DatasetError(f"{path} is not a CSV file in UTF-8: {error}") from error
 
 
 def read_score(text: str, path: Path) -> float:
     try:
-        return float(text)
+        score = float(text)
     except ValueError:
-        raise DatasetError(f"{path}: expected a number as score, but got {text!r}.") from None
+        score = math.nan
+    if not math.isfinite(score):
+        raise DatasetError(f"{path}: expected a number as score, but got {text!r}.")
+    return score

@@ -25,15 +25,18 @@ class BIQ2021(IQADataset):
     )
 
     def read_split(self, split: str) -> Iterator[Record]:
-        labels = Folder(self.root).find(_LABELS[split])
+        root = Folder(self.root)
+        labels = root.find(_LABELS[split])
         if labels is None:
             if self.partial and self.split is None:
                 return
             raise DatasetError(f"BIQ2021: there is no label file {self.root / _LABELS[split]}.")
-        images = Folder(self.root / "Images")
+        images = root.folder("Images")
         for row in read_csv(labels, ("Image Name", "MOS")):
             path = images.find(row["Image Name"])
             if path is not None:
                 yield Record(path, read_score(row["MOS"], labels), split)
             elif not self.partial:
-                raise DatasetError(f"BIQ2021: {labels.name} names {row['Image Name']!r}, which is not in {images.path}.")
+                raise DatasetError(
+                    f"BIQ2021: {labels.name} names {row['Image Name']!r}, which is not in {images.path}."
+                )

@@ -139,7 +139,9 @@ class QualityData(LightningDataModule):
         self.parts = split_by_name(names, settings.validation_share, settings.test_share)
         for part in ("training", "validation", "test"):
             if not getattr(self.parts, part):
-                raise RecipeError(f"The {part} part of {root} is empty: {len(names)} images are too few for the shares.")
+                raise RecipeError(
+                    f"The {part} part of {root} is empty: {len(names)} images are too few for the shares."
+                )
 
     def train_dataloader(self) -> DataLoader[TrainingBatch]:
         workers = self.settings.workers

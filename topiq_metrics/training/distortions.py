@@ -56,7 +56,8 @@ def low_resolution(image: Tensor, severity: float, generator: torch.Generator) -
     """Down by a factor of 1.25 to 8 and bilinearly up again."""
     height, width = image.shape[-2:]
     factor = 1.25 * (8 / 1.25) ** severity
-    small = F.interpolate(image[None], size=(round(height / factor), round(width / factor)), mode="area")
+    size = (max(1, round(height / factor)), max(1, round(width / factor)))
+    small = F.interpolate(image[None], size=size, mode="area")
     return F.interpolate(small, size=(height, width), mode="bilinear", align_corners=False)[0]
 
 
@@ -103,7 +104,8 @@ def distort(image: Tensor, kind: str, severity: float, *, seed: int) -> Tensor:
         raise ValueError(f"Argument `kind` must be one of {tuple(DISTORTIONS)}, but got {kind!r}.")
     if not 0 <= severity <= 1:
         raise ValueError(f"Argument `severity` must be in [0, 1], but got {severity}.")
-    return DISTORTIONS[kind](image, severity, torch.Generator().manual_seed(seed))
+    # Filters overshoot by a rounding error.
+    return DISTORTIONS[kind](image, severity, torch.Generator().manual_seed(seed)).clamp(0, 1)
 
 
 def _reencode(image: Tensor, codec: str, **options: int) -> Tensor:

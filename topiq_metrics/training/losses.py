@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -17,7 +19,8 @@ def nin(predictions: Tensor, targets: Tensor) -> Tensor:
     Both batches are centred and divided by their L2 norm; the result is their L1 distance over ``2 sqrt(N)``, in
     [0, 1]. A batch of one image, or of equal scores, has no direction: its normalised scores are 0.
     """
-    return (_unit(predictions) - _unit(targets)).abs().sum() / (2 * predictions.numel() ** 0.5)
+    distance = (_unit(predictions) - _unit(targets)).abs().sum()
+    return distance / (2 * math.sqrt(predictions.numel()))
 
 
 def rank(better: Tensor, worse: Tensor, margin: Tensor) -> Tensor:

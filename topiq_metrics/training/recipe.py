@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,30 @@ else:
     import tomli as tomllib
 
 from topiq_metrics.catalog import get_card
+
+# Lowest and highest value of every number in a recipe.
+_RANGES: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**32 - 1),
+    "validation_share": (0, 1),
+    "test_share": (0, 1),
+    "batch_size": (1, math.inf),
+    "crop": (32, math.inf),
+    "rescale_probability": (0, 1),
+    "rescale_smallest": (0.1, 1),
+    "damaged_per_batch": (0, math.inf),
+    "workers": (0, math.inf),
+    "epochs": (1, math.inf),
+    "patience": (0, math.inf),
+    "lr": (0, math.inf),
+    "backbone_lr": (0, math.inf),
+    "weight_decay": (0, math.inf),
+    "warmup_steps": (0, math.inf),
+    "gradient_clip": (0, math.inf),
+    "mse": (0, math.inf),
+    "nin": (0, math.inf),
+    "rank": (0, math.inf),
+    "rank_margin": (0, math.inf),
+}
 
 
 class RecipeError(ValueError):
@@ -87,7 +112,7 @@ class Recipe:
             key: _section(sections[key], value, key) if key in sections else value for key, value in values.items()
         }
         recipe: Recipe = _section(cls, parsed, "the recipe")
-        get_card(recipe.name)
+        _check_trainable(recipe.name)
         return recipe
 
 
@@ -95,14 +120,15 @@ def load_recipe(source: str | os.PathLike[str]) -> Recipe:
     """Read a recipe that ships with the package, by name, or a TOML file, by path.
 
     Raises:
-        RecipeError: there is no such recipe, or a key is missing, unknown or of the wrong type.
+        RecipeError: there is no such recipe, a key is missing, unknown, of the wrong type or out of range, or the
+            metric is not one that is trained here.
     """
     shipped = {name.removesuffix(".toml"): path for name, path in _shipped().items()}
     path = Path(source)
     if path.suffix == ".toml":
         if not path.is_file():
             raise RecipeError(f"There is no recipe file {path}.")
-        text = path.read_text(encoding="utf-8")
+        text = _read(path)
     elif str(source) in shipped:
         text = shipped[str(source)]
     else:
@@ -111,6 +137,24 @@ def load_recipe(source: str | os.PathLike[str]) -> Recipe:
         return Recipe.from_dict(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{source} is not valid TOML: {error}") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"The recipe file {path} cannot be read: {error}") from error
+
+
+def _check_trainable(name: str) -> None:
+    try:
+        card = get_card(name)
+    except ValueError as error:
+        raise RecipeError(f"'name' in the recipe: {error}") from error
+    if card.unavailable:
+        raise RecipeError(f"'name' in the recipe: {name} cannot be built yet: {card.unavailable}.")
+    if card.mode != "NR" or card.network.get("bins", 1) != 1:
+        raise RecipeError(f"'name' in the recipe: {name} is not a no-reference metric that predicts a single score.")
 
 
 def _shipped() -> dict[str, str]:
@@ -128,7 +172,12 @@ def _section(kind: Any, values: Any, where: str) -> Any:
     missing = [key for key in known if key not in values]
     if missing:
         raise RecipeError(f"{where} lacks the key {missing[0]!r}.")
-    return kind(**{key: _typed(value, str(known[key]), f"{key!r} in {where}") for key, value in values.items()})
+    typed = {key: _typed(value, str(known[key]), f"{key!r} in {where}") for key, value in values.items()}
+    for key, value in typed.items():
+        low, high = _RANGES.get(key, (-math.inf, math.inf))
+        if key in _RANGES and not (low <= value <= high and math.isfinite(value)):
+            raise RecipeError(f"{key!r} in {where} must be from {low:g} to {high:g}, but got {value!r}.")
+    return kind(**typed)
 
 
 def _typed(value: Any, kind: str, where: str) -> Any:

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
     from topiq_metrics.training.data import QualityData
 
+_COUNT = "test_images"
+
 
 def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -> dict[str, float]:
     """Score the test part once and write ``report.md``, ``test_scores.csv``, ``curves.png`` and ``scatter.png``."""
     predictions, scores = predict(net, data.test_dataloader())
     results = {
-        "test_images": float(len(scores)),
+        _COUNT: float(len(scores)),
         "test_srcc": spearman_corrcoef(predictions, scores).item(),
         "test_krcc": kendall_rank_corrcoef(predictions, scores).item(),
         "test_plcc": pearson_corrcoef(predictions, scores).item(),
@@ -37,15 +39,22 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         writer.writerows(zip(names, scores.tolist(), predictions.tolist(), strict=True))
     curves = _read_curves(folder)
     _plot(folder, predictions, scores, curves)
+    parts = (
+        f"Trained on {len(data.parts.training)} images of {data.whole.facts.name}, stopped by "
+        f"{len(data.parts.validation)}, tested once on {len(data.parts.test)}; no two parts share a file name."
+    )
     lines = [
         f"# Training of `{recipe.name}`",
         "",
-        f"Trained on {len(data.parts.training)} images of {data.whole.facts.name}, stopped by "
-        f"{len(data.parts.validation)}, tested once on {len(data.parts.test)}; no two parts share a file name.",
+        parts,
         "",
         "| test part | value |",
         "|---|---|",
-        *(f"| {name.removeprefix('test_').upper()} | {value:.4f} |" for name, value in results.items()),
+        *(
+            f"| {name.removeprefix('test_').upper()} | {value:.4f} |"
+            for name, value in results.items()
+            if name != _COUNT
+        ),
         "",
         "| epoch | validation SRCC | validation PLCC |",
         "|---|---|---|",

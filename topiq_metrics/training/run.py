@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
+import math
 import os
 import platform
+import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,55 +21,102 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 
 import topiq_metrics
+from topiq_metrics.catalog import get_card
+from topiq_metrics.training.backbones import PRETRAINED_SOURCE
 from topiq_metrics.training.data import QualityData
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import Recipe, RecipeError
+
+_CLAIM = "recipe.json"
 
 
 def train(
     recipe: Recipe, root: str | os.PathLike[str], output: str | os.PathLike[str], *, progress: bool = True
 ) -> Path:
-    """Train, or go on where a run in ``output`` stopped; returns the weights file.
+    """Train, or go on where a run in ``output`` stopped; returns the weights file, at once if that is there already.
 
-    The folder holds the resolved recipe, ``checkpoints/`` (one an epoch, and the best by validation SRCC), the curves
-    as ``metrics.csv``, and at the end ``report.md`` with its pictures and ``<name>.safetensors``.
+    The folder holds the resolved recipe, ``checkpoints/`` (the last epoch, and the best by validation SRCC), the
+    curves of each start as ``curves/N/metrics.csv``, and at the end ``report.md`` with its pictures and
+    ``<name>.safetensors``.
+
+    Args:
+        recipe: what to train, and how.
+        root: the dataset's folder, in its official layout.
+        output: folder of the run.
+        progress: show a bar on a terminal, and a line for each epoch on stderr.
 
     Raises:
-        RecipeError: ``output`` holds a run of another recipe.
+        RecipeError: ``output`` holds a run of another recipe, or is no folder.
         DatasetError: ``root`` is not the recipe's dataset.
+        KeyboardInterrupt: it was interrupted; the last whole epoch is kept.
     """
     folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    _check_owner(folder, recipe)
+    weights = folder / f"{recipe.name}.safetensors"
+    if weights.exists():
+        return weights
+    data = QualityData(recipe, Path(root))
     _claim(folder, recipe)
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
-    data = QualityData(recipe, Path(root))
     module = QualityModule(recipe)
     checkpoints = folder / "checkpoints"
-    best = ModelCheckpoint(
-        checkpoints, filename="best", monitor="val/srcc", mode="max", save_last=True, enable_version_counter=False
-    )
     callbacks: list[Callback] = [
-        best,
         EarlyStopping("val/srcc", mode="max", patience=recipe.optimizer.patience),
+        ModelCheckpoint(checkpoints, filename="best", monitor="val/srcc", mode="max", enable_version_counter=False),
+        # Not `save_last`, which skips the epochs that are not the best. After it, so as to hold its state.
+        ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False),
     ]
-    trainer = pl.Trainer(
-        default_root_dir=folder,
-        max_epochs=recipe.optimizer.epochs,
-        gradient_clip_val=recipe.optimizer.gradient_clip,
-        callbacks=callbacks,
-        logger=CSVLogger(folder, name="", version=_next_version(folder)),
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-    )
+    if progress:
+        callbacks.append(_EpochLines())
     last = checkpoints / "last.ckpt"
-    with warnings.catch_warnings():
-        # Advice on worker counts and on batch sizes, which are the recipe's.
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
-        warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=False)
-    return _finish(folder, recipe, data, module, Path(best.best_model_path))
+    with _quiet_lightning():
+        trainer = pl.Trainer(
+            default_root_dir=folder,
+            max_epochs=recipe.optimizer.epochs,
+            gradient_clip_val=recipe.optimizer.gradient_clip,
+            callbacks=callbacks,
+            # Written at each step: what a killed run has not written is missing from its report.
+            logger=CSVLogger(folder, name="", version=_next_version(folder), flush_logs_every_n_steps=1),
+            enable_progress_bar=progress and sys.stdout.isatty(),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+        )
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=False)
+        except SystemExit:
+            # What Lightning makes of Ctrl-C.
+            raise KeyboardInterrupt from None
+    return _finish(folder, recipe, data, module, checkpoints / "best.ckpt")
+
+
+class _EpochLines(Callback):
+    """One line on stderr for each epoch, which a bar leaves nothing of."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        if trainer.is_global_zero:
+            values = trainer.callback_metrics
+            sys.stderr.write(
+                f"epoch {trainer.current_epoch + 1} of at most {trainer.max_epochs}: loss "
+                f"{values['train/loss_epoch']:.4f}, validation SRCC {values['val/srcc']:.4f}, "
+                f"PLCC {values['val/plcc']:.4f}\n"
+            )
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep from the user what he can do nothing about, and advertisements."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # Advice on worker counts and on batch sizes, which are the recipe's.
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", message=".*pin_memory.*")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModule, checkpoint: Path) -> Path:
@@ -74,13 +126,25 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
     # The checkpoint is this run's own.
     state = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
     module.load_state_dict(state)
-    net = module.net.eval()
+    # The file holds float16, so that is what is tested.
+    net = module.net.eval().half().float()
     results = write_report(folder, recipe, net, data)
+    metric, facts = get_card(recipe.name), data.whole.facts
     card: dict[str, Any] = {
-        "trained_on": recipe.data.dataset,
-        "images": {part: len(getattr(data.parts, part)) for part in ("training", "validation", "test")},
+        "license": metric.weights.license,
+        "paper": metric.paper,
+        "size": metric.size,
+        "score_range": metric.score_range,
+        "trained_on": {
+            "dataset": facts.name,
+            "citation": facts.citation,
+            "license": facts.license,
+            "images": {part: len(getattr(data.parts, part)) for part in ("training", "validation", "test")},
+        },
+        "backbone_initialised_from": PRETRAINED_SOURCE if recipe.model.pretrained_backbone else "random",
         "recipe": recipe.to_dict(),
-        "results": results,
+        # JSON has no NaN, which is the correlation of a constant.
+        "results": {key: value if math.isfinite(value) else None for key, value in results.items()},
         "versions": versions(),
     }
     path = folder / f"{recipe.name}.safetensors"
@@ -98,12 +162,23 @@ def versions() -> dict[str, str]:
     }
 
 
-def _claim(folder: Path, recipe: Recipe) -> None:
-    path = folder / "recipe.json"
-    text = json.dumps(recipe.to_dict(), indent=2) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+def _check_owner(folder: Path, recipe: Recipe) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise RecipeError(f"{folder} is to be the folder of the run, but is a file.")
+    path = folder / _CLAIM
+    if path.exists() and path.read_text(encoding="utf-8") != _as_json(recipe):
         raise RecipeError(f"{folder} holds a run of another recipe: give another folder, or that run's own recipe.")
-    path.write_text(text, encoding="utf-8")
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f"{_CLAIM}.part"
+    aside.write_text(_as_json(recipe), encoding="utf-8")
+    aside.replace(folder / _CLAIM)
+
+
+def _as_json(recipe: Recipe) -> str:
+    return json.dumps(recipe.to_dict(), indent=2) + "\n"
 
 
 def _next_version(folder: Path) -> str:

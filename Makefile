@@ -1,0 +1,39 @@
+# `make demo` and `make test` do all of their own set-up in .venv; PYTHON chooses the interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint types docs unit clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/topiq score docs/photographs
+
+test: lint types docs unit
+
+lint: $(VENV)/.development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.development
+	$(BIN)/mypy
+
+docs: $(VENV)/.development
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+unit: $(VENV)/.development
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) docs/_build
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable .
+	touch $@
+
+$(VENV)/.development: pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[dev]'
+	touch $(VENV)/.runtime $@

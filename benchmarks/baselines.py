@@ -1,0 +1,135 @@
+"""The bundled model beside what else scores a photograph without a download, on images that it never saw.
+
+Scores the test part of BIQ2021's training split (dealt by file name, as the recipe does) and prints SRCC and raw PLCC
+with human opinion. Needs the dataset's folder.
+
+    python benchmarks/baselines.py --data BIQ2021 [--sizes] [--json FILE]
+
+`--sizes` measures size rules for the bundled model instead: on the images as they are, and on the same images enlarged,
+as photographs from a camera are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrcoef
+
+from topiq_metrics import SizePolicy, create_metric
+from topiq_metrics.datasets import BIQ2021
+from topiq_metrics.training.data import split_by_name
+from topiq_metrics.training.recipe import load_recipe
+
+Score = Callable[[Tensor], float]
+RULES = ("native", "max_side=768", "max_side=640", "max_side=512", "max_side=448", "max_side=384", "short_side=512")
+
+
+def pyiqa_piqe() -> Score:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pyiqa
+
+        metric = pyiqa.create_metric("piqe")
+    return lambda image: -metric(image[None]).item()
+
+
+def brisque() -> Score:
+    from brisque import BRISQUE
+
+    metric = BRISQUE(url=False)
+    return lambda image: -float(metric.score((image * 255).round().byte().permute(1, 2, 0).numpy()))
+
+
+def total_variation() -> Score:
+    def score(image: Tensor) -> float:
+        rows = (image[:, 1:] - image[:, :-1]).abs().mean()
+        columns = (image[:, :, 1:] - image[:, :, :-1]).abs().mean()
+        return (rows + columns).item()
+
+    return score
+
+
+def laplacian_variance() -> Score:
+    kernel = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
+    return lambda image: F.conv2d(image.mean(0)[None, None], kernel).var().item()
+
+
+def lite(size: str | None = None) -> Score:
+    metric = create_metric("topiq_nr-lite", size=size)
+    return lambda image: metric(image[None]).item()
+
+
+def correlations(score: Score, images: BIQ2021, indices: list[int], prepare: Callable[[Tensor], Tensor]) -> dict:
+    scores, mos, failed = [], [], 0
+    for index in indices:
+        image, opinion = images[index]
+        value = score(prepare(image))
+        if np.isfinite(value):
+            scores.append(value)
+            mos.append(opinion)
+        else:
+            failed += 1
+    x, y = torch.tensor(scores), torch.tensor(mos)
+    return {
+        "images": len(scores),
+        "failed": failed,
+        "srcc": spearman_corrcoef(x, y).item(),
+        "plcc": pearson_corrcoef(x, y).item(),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--sizes", action="store_true")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+
+    images = BIQ2021(arguments.data, "train", partial=True)
+    settings = load_recipe("topiq_nr-lite").data
+    names = [record.image.name for record in images.records]
+    parts = split_by_name(names, settings.validation_share, settings.test_share)
+    rows = {}
+    if arguments.sizes:
+        # The rule is chosen on the validation part; the test part is for the result alone.
+        for factor in (1, 2):
+            for rule in RULES:
+                if factor == 1 and rule in {"max_side=768", "max_side=640"}:
+                    continue
+
+                def enlarge(image: Tensor, factor: int = factor) -> Tensor:
+                    size = [factor * side for side in image.shape[-2:]]
+                    larger = F.interpolate(image[None], size=size, mode="bicubic", align_corners=False)[0]
+                    return larger.clamp(0, 1)
+
+                rows[f"x{factor} {rule}"] = correlations(lite(rule), images, parts.validation, enlarge)
+    else:
+        contenders = {
+            "topiq_nr-lite": lite,
+            "pyiqa piqe": pyiqa_piqe,
+            "brisque": brisque,
+            "total variation": total_variation,
+            "Laplacian variance": laplacian_variance,
+        }
+        for name, build in contenders.items():
+            rows[name] = correlations(build(), images, parts.test, SizePolicy.parse("native").apply)
+            print(f"{name}: done", file=sys.stderr)
+    print(f"{'':22} {'images':>6} {'failed':>6} {'SRCC':>7} {'PLCC':>7}")
+    for name, row in rows.items():
+        print(f"{name:22} {row['images']:6} {row['failed']:6} {row['srcc']:7.4f} {row['plcc']:7.4f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

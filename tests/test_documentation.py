@@ -1,0 +1,49 @@
+"""Every Python block of the README and the docs runs, alone, beside a `photo.jpg` and a `scan.png`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from topiq_metrics import load_image
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PHOTOGRAPH = ROOT / "docs" / "photographs" / "coffee" / "0-original.jpg"
+
+
+def _blocks() -> list[object]:
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            line = text[: match.start()].count("\n") + 2
+            found.append(pytest.param(match[1], id=f"{page.name}:{line}"))
+    return found
+
+
+@pytest.mark.parametrize("block", _blocks())
+def test_block_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    shutil.copy(PHOTOGRAPH, tmp_path / "photo.jpg")
+    with Image.open(PHOTOGRAPH) as image:
+        image.resize((200, 150)).save(tmp_path / "scan.png")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "block", "exec"), {"__name__": "block"})
+
+
+def test_relative_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not target.endswith(".png"):
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_photographs_can_be_read() -> None:
+    paths = sorted((ROOT / "docs" / "photographs").rglob("*.jpg"))
+    assert len(paths) == 36
+    assert all(load_image(path).shape[0] == 3 for path in paths)

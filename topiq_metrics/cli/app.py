@@ -1,0 +1,33 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+import typer
+
+import topiq_metrics
+from topiq_metrics.cli import catalog, score, train, weights
+
+app = typer.Typer(
+    name="topiq",
+    help="Image quality assessment with the TOPIQ family.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("score")(score.score)
+app.command("list")(catalog.list_models)
+app.command("train")(train.train)
+app.add_typer(weights.app, name="weights")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"topiq-metrics {topiq_metrics.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass

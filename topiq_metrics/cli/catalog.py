@@ -1,0 +1,30 @@
+"""``topiq list``: the catalogue as a table."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from topiq_metrics.catalog import CARDS
+
+
+def list_models(
+    mode: Annotated[
+        Literal["NR", "FR"] | None, typer.Option(help="Only no-reference or only full-reference metrics.")
+    ] = None,
+) -> None:
+    """List every metric: mode, range, size rule, training set, weights' licence."""
+    table = Table("name", "mode", "scores", "size", "trained on", "license of the weights", "state")
+    for card in CARDS.values():
+        if mode in {None, card.mode}:
+            low, high = card.score_range
+            better = "higher better" if card.higher_is_better else "lower better"
+            state = "not yet" if card.unavailable else "bundled" if card.weights.bundled else "download"
+            scores = f"{low:g} to {high:g}, {better}"
+            table.add_row(card.name, card.mode, scores, card.size, card.trained_on, card.weights.license, state)
+    console = Console()
+    # Wide enough for every column when there is no terminal to fit.
+    Console(width=None if console.is_terminal else 200).print(table)

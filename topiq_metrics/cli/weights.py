@@ -1,0 +1,89 @@
+"""``topiq weights``: where the weights are, get them, check them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from topiq_metrics.catalog import CARDS, get_card
+from topiq_metrics.cli.console import fail
+
+app = typer.Typer(help="List, fetch, verify and locate weights files.", no_args_is_help=True)
+
+_Names = Annotated[list[str] | None, typer.Argument(help="Metrics; all that are on this machine if left out.")]
+
+
+@app.command("list")
+def list_weights() -> None:
+    """Show for every metric its file, its licence and the place on this machine that has it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from topiq_metrics.weights import find
+
+    table = Table("name", "file", "license", "on this machine")
+    for card in CARDS.values():
+        place = find(card.name)
+        table.add_row(card.name, card.weights.filename, card.weights.license, place.name if place else "no")
+    console = Console()
+    Console(width=None if console.is_terminal else 200).print(table)
+
+
+@app.command()
+def fetch(names: Annotated[list[str], typer.Argument(help="Metrics whose weights to download.")]) -> None:
+    """Download weights into the cache; the licence is shown first."""
+    from topiq_metrics.errors import WeightsError
+    from topiq_metrics.weights import fetch as fetch_weights
+
+    for name in _known(names):
+        try:
+            path = fetch_weights(name, notify=lambda message: typer.echo(message, err=True))
+        except WeightsError as error:
+            fail(error, code=1)
+        typer.echo(path)
+
+
+@app.command()
+def verify(names: _Names = None) -> None:
+    """Check the SHA-256 of weights on this machine; exit code 1 if one is wrong or missing."""
+    from topiq_metrics.errors import WeightsError
+    from topiq_metrics.weights import find
+    from topiq_metrics.weights import verify as verify_weights
+
+    bad = False
+    chosen = _known(names) if names else [name for name in CARDS if find(name)]
+    if not chosen:
+        typer.echo("There are no weights on this machine: get some with `topiq weights fetch NAME`.", err=True)
+    for name in chosen:
+        try:
+            report = verify_weights(name)
+        except WeightsError as error:
+            typer.echo(f"{name}: {error}", err=True)
+            bad = True
+        else:
+            typer.echo(f"{name}: {report.status}, sha256 {report.sha256}, {report.path}")
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def path(name: Annotated[str, typer.Argument(help="A metric.")]) -> None:
+    """Print the path of a metric's weights file; nothing is downloaded."""
+    from topiq_metrics.errors import WeightsError
+    from topiq_metrics.weights import resolve
+
+    _known([name])
+    try:
+        typer.echo(resolve(name, download=False))
+    except WeightsError as error:
+        fail(error, code=1)
+
+
+def _known(names: list[str]) -> list[str]:
+    for name in names:
+        try:
+            get_card(name)
+        except ValueError as error:
+            fail(error)
+    return names

@@ -1,0 +1,138 @@
+"""A network with what makes it take any image: the size rule, its device and dtype, batches by size."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import torch
+from torch import Tensor, nn
+
+from topiq_metrics.images import SizePolicy
+
+Images: TypeAlias = "Tensor | tuple[Tensor, ...]"
+"""A batch ``(N, 3, H, W)``, or N images ``(3, H, W)`` of any sizes; a tuple, since FeatureShare needs a hash."""
+
+
+class Scorer(nn.Module):
+    """Score validated images, each at the size that the rule gives it: ``(N,)``, in float32 also under autocast.
+
+    The network may be in use elsewhere, so nothing that happens to this module or a parent of it reaches the network:
+    it is no child module. Moving the module to another device, or `set_dtype`, swaps the network for its copy there,
+    which all who ask for it share. Copies of this module share the network; a pickle has the network inside.
+
+    Args:
+        network: takes images ``(N, 3, H, W)`` in [0, 1], and their references if it needs them; gives ``(N,)``.
+        size: size rule.
+        key: tells scorers with different results apart.
+    """
+
+    def __init__(self, network: nn.Module, size: SizePolicy, key: str = "") -> None:
+        super().__init__()
+        self.size = size
+        self.key = key
+        # Inside a tuple, it is no child.
+        self._held = (network,)
+
+    @property
+    def network(self) -> nn.Module:
+        return self._held[0]
+
+    def forward(self, *images: Images) -> Tensor:
+        """Score images; the references that some networks need are a second argument.
+
+        Raises:
+            ValueError: if the images are on another device than the network.
+        """
+        device, dtype = _place(self.network)
+        with _no_autocast(device):
+            if isinstance(images[0], Tensor):
+                scores = self.network(*(self._fit(batch, device, dtype) for batch in images))
+            else:
+                rows = [[self._fit(image, device, dtype) for image in row] for row in zip(*images, strict=True)]
+                scores = self._score_by_size(rows)
+            at_least_float32: Tensor = scores.to(torch.promote_types(scores.dtype, torch.float32))
+            return at_least_float32
+
+    def _fit(self, images: Any, device: torch.device, dtype: torch.dtype) -> Tensor:
+        if images.device != device:
+            raise ValueError(
+                f"Expected images on {device}, where the network is, but got images on {images.device}. Move either: "
+                f"a metric with `metric.to({str(images.device)!r})`."
+            )
+        return self.size.apply(images.to(dtype))
+
+    def _score_by_size(self, rows: Sequence[Sequence[Tensor]]) -> Tensor:
+        groups: dict[torch.Size, list[int]] = {}
+        for index, row in enumerate(rows):
+            groups.setdefault(row[0].shape, []).append(index)
+        scores = [
+            self.network(*(torch.stack(images) for images in zip(*(rows[index] for index in group), strict=True)))
+            for group in groups.values()
+        ]
+        order = torch.tensor([index for group in groups.values() for index in group], device=scores[0].device)
+        return torch.cat(scores)[order.argsort()]
+
+    def set_dtype(self, dtype: torch.dtype) -> None:
+        """Run the network in ``dtype`` from now on."""
+        self._held = (placed(self.network, _place(self.network)[0], dtype),)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Scorer:  # noqa: ARG002
+        # Only the device: a parent's `.half()` is about the parent. And on the meta device there would be no weights.
+        device, dtype = _place(self.network)
+        target = fn(torch.empty(0, device=device)).device
+        if target.type != "meta":
+            self._held = (placed(self.network, target, dtype),)
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Scorer:
+        return Scorer(self.network, self.size, self.key)
+
+    def extra_repr(self) -> str:
+        return f"{self.network.extra_repr()}, size={str(self.size)!r}, key={self.key!r}"
+
+
+_Network = TypeVar("_Network", bound=nn.Module)
+_Place: TypeAlias = "tuple[torch.device, torch.dtype]"
+_Copies: TypeAlias = "WeakValueDictionary[_Place, Any]"
+_copies: WeakKeyDictionary[nn.Module, _Copies] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def placed(network: _Network, device: torch.device | str, dtype: torch.dtype | None = None) -> _Network:
+    """Give ``network`` itself if it is on ``device`` in ``dtype``, else its copy there, the same for all who ask."""
+    here = _place(network)
+    there = (torch.empty(0, device=device).device, dtype or here[1])
+    if there == here:
+        return network
+    with _lock, for_all_modes():
+        copies = _copies.setdefault(network, WeakValueDictionary())
+        copies[here] = network
+        found: _Network | None = copies.get(there)
+        if found is None or _place(found) != there:
+            found = copy.deepcopy(network).to(*there)
+            copies[there] = found
+            _copies[found] = copies
+        return found
+
+
+@contextlib.contextmanager
+def for_all_modes() -> Iterator[None]:
+    """Make tensors that can be used anywhere, although the caller may be in inference mode."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+def _place(network: nn.Module) -> _Place:
+    parameter = next(network.parameters())
+    return parameter.device, parameter.dtype
+
+
+def _no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return contextlib.nullcontext()

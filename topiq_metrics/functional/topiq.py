@@ -1,0 +1,224 @@
+"""The functional twins of the TOPIQ metrics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias, cast
+
+from torch import Tensor
+
+from topiq_metrics.functional.scorer import Images, Scorer
+from topiq_metrics.functional.tasks import (
+    AESTHETIC,
+    FULL_REFERENCE,
+    NO_REFERENCE,
+    Task,
+    find_network_again,
+    select_card,
+)
+from topiq_metrics.images import SizePolicy, validate_images, validate_pair
+from topiq_metrics.models.cfanet import CFANet
+
+Reduction: TypeAlias = Literal["mean", "sum", "none"]
+_REDUCTIONS = ("mean", "sum", "none")
+
+
+def topiq_no_reference(
+    preds: Tensor | Sequence[Tensor],
+    *,
+    model: str = NO_REFERENCE.default,
+    weights: str | os.PathLike[str] | None = "default",
+    net: CFANet | None = None,
+    reduction: Reduction | None = "mean",
+    check_range: bool = True,
+    size: SizePolicy | str | None = None,
+) -> Tensor:
+    """Score images by themselves with TOPIQ; higher is better. Differentiable with respect to the images.
+
+    The network stays in memory for the next call. A score does not depend on the other images of a call, and is
+    computed in float32 also under autocast.
+
+    Args:
+        preds: images to score, RGB: ``(N, 3, H, W)``, or a list of ``(3, H, W)`` of any sizes; floating point in
+            [0, 1], or uint8 in 0…255. Sides of at least 32 pixels.
+        model: name of the model; `topiq_metrics.get_card` tells its score range, training data and licence.
+        weights: ``"default"`` for the model's published weights, the path of a file, or None for a network that is
+            not trained (a new one in each call).
+        net: a network to use instead, in evaluation mode, on the device of the images; they are cast to its dtype.
+            If it bears the name of a model, as those from `topiq_metrics.weights.load_network` do, the model's size
+            rule goes with it, else that of ``model``.
+        reduction: ``"mean"`` or ``"sum"`` over the images, or ``"none"`` for a score per image; None is ``"none"``.
+        check_range: whether to refuse images with values outside [0, 1].
+        size: size rule to use instead of the model's, for example ``"max_side=1024"``.
+
+    Returns:
+        The score, a scalar, or ``(N,)`` for ``reduction="none"``.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        NotImplementedError: if this version has no network for the model.
+        WeightsError: if the weights cannot be had.
+
+    References:
+        Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
+        IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
+
+    Examples:
+        >>> import torch
+        >>> from topiq_metrics import topiq_no_reference
+        >>> images = torch.rand(2, 3, 64, 96, generator=torch.manual_seed(0))
+        >>> topiq_no_reference(images, reduction="none").shape
+        torch.Size([2])
+        >>> sizes = [torch.rand(3, 64, 96), torch.rand(3, 48, 48)]
+        >>> bool(topiq_no_reference(sizes).isfinite())
+        True
+    """
+    reduction = parse_reduction(reduction)
+    scorer = _scorer(NO_REFERENCE, model, weights, net, size)
+    scores = _topiq_update(scorer, preds, check_range=check_range)
+    return _topiq_compute(scores, len(scores), reduction)
+
+
+def topiq_full_reference(
+    preds: Tensor | Sequence[Tensor],
+    target: Tensor | Sequence[Tensor],
+    *,
+    model: str = FULL_REFERENCE.default,
+    weights: str | os.PathLike[str] | None = "default",
+    net: CFANet | None = None,
+    reduction: Reduction | None = "mean",
+    check_range: bool = True,
+    size: SizePolicy | str | None = None,
+) -> Tensor:
+    """Score distorted images against their references with TOPIQ; higher is better. Differentiable.
+
+    Args:
+        preds: the distorted images, as `topiq_no_reference` takes them.
+        target: the references, of the same kind and shapes.
+        model: name of the model, as in `topiq_no_reference`.
+        weights: as in `topiq_no_reference`.
+        net: as in `topiq_no_reference`.
+        reduction: as in `topiq_no_reference`.
+        check_range: as in `topiq_no_reference`.
+        size: size rule to use instead of the model's, for both images.
+
+    Returns:
+        The score, a scalar, or ``(N,)`` for ``reduction="none"``.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        NotImplementedError: if this version has no network for the model.
+        WeightsError: if the weights cannot be had.
+
+    References:
+        Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
+        IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
+
+    Examples:
+        An untrained network, to run without a download:
+
+        >>> import torch
+        >>> from topiq_metrics import topiq_full_reference
+        >>> target = torch.rand(2, 3, 64, 64, generator=torch.manual_seed(0))
+        >>> preds = (target + 0.1).clamp(max=1)
+        >>> topiq_full_reference(preds, target, weights=None, reduction="none").shape
+        torch.Size([2])
+    """
+    reduction = parse_reduction(reduction)
+    scorer = _scorer(FULL_REFERENCE, model, weights, net, size)
+    scores = _topiq_update(scorer, preds, target, check_range=check_range)
+    return _topiq_compute(scores, len(scores), reduction)
+
+
+def topiq_aesthetic(
+    preds: Tensor | Sequence[Tensor],
+    *,
+    model: str = AESTHETIC.default,
+    weights: str | os.PathLike[str] | None = "default",
+    net: CFANet | None = None,
+    reduction: Reduction | None = "mean",
+    check_range: bool = True,
+    size: SizePolicy | str | None = None,
+) -> Tensor:
+    """Predict the mean aesthetic rating of images, from 1 to 10; higher is better. Differentiable.
+
+    Args:
+        preds: the images, as `topiq_no_reference` takes them.
+        model: name of the model, as in `topiq_no_reference`.
+        weights: as in `topiq_no_reference`.
+        net: as in `topiq_no_reference`.
+        reduction: as in `topiq_no_reference`.
+        check_range: as in `topiq_no_reference`.
+        size: size rule to use instead of the model's.
+
+    Returns:
+        The rating, a scalar, or ``(N,)`` for ``reduction="none"``.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        NotImplementedError: if this version has no network for the model.
+        WeightsError: if the weights cannot be had.
+
+    References:
+        Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
+        IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
+
+    Examples:
+        An untrained network, to run without a download:
+
+        >>> import torch
+        >>> from topiq_metrics import topiq_aesthetic
+        >>> images = torch.rand(1, 3, 64, 64, generator=torch.manual_seed(0))
+        >>> rating = topiq_aesthetic(images, weights=None, size="native")
+        >>> bool(1 <= rating <= 10)
+        True
+    """
+    reduction = parse_reduction(reduction)
+    scorer = _scorer(AESTHETIC, model, weights, net, size)
+    scores = _topiq_update(scorer, preds, check_range=check_range)
+    return _topiq_compute(scores, len(scores), reduction)
+
+
+def _topiq_update(
+    scorer: Callable[..., Tensor],
+    preds: Tensor | Sequence[Tensor],
+    target: Tensor | Sequence[Tensor] | None = None,
+    *,
+    check_range: bool,
+) -> Tensor:
+    """Validate and score: ``(N,)``. ``scorer`` is called as a `Scorer` is."""
+    if target is None:
+        images = [validate_images(preds, check_range=check_range)]
+    else:
+        images = list(validate_pair(preds, target, check_range=check_range))
+    return scorer(*(batch if isinstance(batch, Tensor) else tuple(batch) for batch in images))
+
+
+def _topiq_compute(scores: Tensor, count: int | Tensor, reduction: Reduction) -> Tensor:
+    """Reduce ``scores``, one per image or their sum."""
+    if reduction == "none":
+        return scores
+    return scores.sum() if reduction == "sum" else scores.sum() / count
+
+
+def parse_reduction(reduction: str | None) -> Reduction:
+    """Check the argument ``reduction``; None is ``"none"``."""
+    name = "none" if reduction is None else reduction
+    if name not in _REDUCTIONS:
+        raise ValueError(f"Argument `reduction` must be one of {_REDUCTIONS} or None, but got {reduction!r}.")
+    return cast("Reduction", name)
+
+
+def _scorer(
+    task: Task, model: str, weights: str | os.PathLike[str] | None, net: CFANet | None, size: SizePolicy | str | None
+) -> Callable[..., Tensor]:
+    card = select_card(task, model, net)
+    policy = SizePolicy.parse(card.size if size is None else size)
+
+    def score(*images: Images) -> Tensor:
+        network = net if net is not None else find_network_again(card.name, weights, images[0][0].device)
+        scores: Tensor = Scorer(network, policy)(*images)
+        return scores
+
+    return score

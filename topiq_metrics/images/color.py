@@ -1,0 +1,153 @@
+"""A Pillow image of any mode to RGB values: sixteen bits, palettes, ICC profiles, alpha and orientation."""
+
+from __future__ import annotations
+
+import functools
+import io
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, ImageCms
+from torch import Tensor
+
+from topiq_metrics.errors import ImageError
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}
+_BITS_PER_SAMPLE = 258
+_RANGE_TOLERANCE = 1e-3
+
+
+def pillow_to_rgb(image: Image.Image, name: str) -> Tensor:
+    """Decode a Pillow image.
+
+    Args:
+        image: of any mode; its current frame is taken.
+        name: what to call the image in errors.
+
+    Returns:
+        ``(3, H, W)`` in [0, 1], float32, sRGB, upright, on white where it is transparent.
+
+    Raises:
+        ImageError: if the values have no known scale.
+    """
+    image.load()
+    turn = _TURNS.get(_orientation(image))
+    if turn is not None:
+        image = image.transpose(turn)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _deep_grey(image, name)
+    alpha = None
+    grey = image.mode in ("1", "L", "LA", "La")
+    profile = image.info.get("icc_profile")
+    if image.has_transparency_data:
+        image = _with_alpha(image)
+        alpha = image.getchannel("A")
+        image = image.getchannel("R") if grey else image.convert("RGB")
+    elif grey:
+        image = image.convert("L")
+    elif image.mode != "CMYK":
+        image = image.convert("RGB")
+    values = np.array(_to_srgb(image, profile))
+    rgb = torch.from_numpy(values if values.ndim == 3 else values[..., None]).permute(2, 0, 1)
+    rgb = rgb.expand(3, -1, -1).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+    return rgb if alpha is None else on_white(rgb, torch.from_numpy(np.array(alpha)).float().div_(255))
+
+
+def on_white(rgb: Tensor, alpha: Tensor) -> Tensor:
+    """Compose ``rgb``, ``(3, H, W)``, on white with the weights ``alpha``, ``(H, W)``; all values are in [0, 1]."""
+    return rgb * alpha + (1 - alpha)
+
+
+def check_unit_range(values: Tensor, name: str) -> Tensor:
+    """Clip floats that are in [0, 1] but for rounding.
+
+    Raises:
+        ImageError: if there are others, NaN included.
+    """
+    low, high = (float(v) for v in torch.aminmax(values.detach()))
+    if not (low >= -_RANGE_TOLERANCE and high <= 1 + _RANGE_TOLERANCE):
+        raise ImageError(f"{name}: floating-point pixels must be in [0, 1], but these are from {low:.6g} to {high:.6g}")
+    return values.clamp(0, 1) if low < 0 or high > 1 else values
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # noqa: BLE001 - damaged EXIF fails in any way, and the pixels are good without it
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _deep_grey(image: Image.Image, name: str) -> Tensor:
+    if image.mode == "F":
+        grey = check_unit_range(torch.from_numpy(np.array(image)), name)
+    else:
+        values = np.array(image)
+        if image.mode == "I" and not 0 <= values.min() <= values.max() <= 65535:
+            raise ImageError(
+                f"{name}: 32-bit pixels must be in 0...65535, but these are from {values.min()} to {values.max()}; "
+                "scale them to [0, 1] and pass the array."
+            )
+        grey = torch.from_numpy(values.astype(np.float32)).div_(_full_scale(image))
+        key = image.info.get("transparency")
+        if isinstance(key, int):
+            grey[torch.from_numpy(values == key)] = 1
+    return grey.expand(3, -1, -1).contiguous()
+
+
+def _full_scale(image: Image.Image) -> int:
+    tags: Any = getattr(image, "tag_v2", {})
+    return 4095 if tags.get(_BITS_PER_SAMPLE) == (12,) else 65535
+
+
+def _with_alpha(image: Image.Image) -> Image.Image:
+    if image.mode == "La":
+        return image.convert("LA").convert("RGBA")
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
+        # The pixels of a 16-bit PNG lost their lower bytes, and its colour key must, too.
+        image = image.copy()
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    return image.convert("RGBA")
+
+
+def _to_srgb(image: Image.Image, profile: Any) -> Image.Image:
+    transform = _srgb_transform(profile, image.mode) if isinstance(profile, bytes) else None
+    if transform is not None:
+        return transform.apply(image)
+    return image.convert("RGB") if image.mode == "CMYK" else image
+
+
+@functools.lru_cache(maxsize=16)
+def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Build the way from ``profile`` to sRGB; None where pixels are to be left as they are."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space != _PROFILE_SPACES[mode]:
+            return None
+        target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        transform = ImageCms.ImageCmsTransform(source, target, mode, "RGB")
+    except (OSError, ValueError, TypeError):
+        return None
+    return None if mode != "CMYK" and _changes_nothing(transform, mode) else transform
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Tell whether no colour of a grid moves by more than one level: then the profile is sRGB under another name."""
+    if mode == "L":
+        probe = np.arange(256, dtype=np.uint8)[None]
+    else:
+        levels = np.arange(0, 256, 17, dtype=np.uint8)
+        probe = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
+    moved = np.array(transform.apply(Image.fromarray(probe))).astype(int)
+    return bool(np.abs(moved - (probe[..., None] if mode == "L" else probe).astype(int)).max() <= 1)

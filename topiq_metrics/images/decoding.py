@@ -1,0 +1,155 @@
+"""Encoded bytes to a Pillow image: which formats are read, and what goes wrong in words."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from collections.abc import Iterator
+from typing import IO, Any
+
+from PIL import Image, features
+
+from topiq_metrics.errors import (
+    ImageError,
+    ImageTooLargeError,
+    NotAnImageError,
+    TruncatedImageError,
+)
+
+# Module, class and Pillow's name for the library behind it. Only formats that bytes of their own give away: one
+# without them (TGA, say) would take any file for an image.
+_PLUGINS = {
+    "AVIF": ("AvifImagePlugin", "AvifImageFile", "avif"),
+    "BMP": ("BmpImagePlugin", "BmpImageFile", None),
+    "GIF": ("GifImagePlugin", "GifImageFile", None),
+    "JPEG": ("JpegImagePlugin", "JpegImageFile", "jpg"),
+    "JPEG 2000": ("Jpeg2KImagePlugin", "Jpeg2KImageFile", "jpg_2000"),
+    "PNG": ("PngImagePlugin", "PngImageFile", "zlib"),
+    "PPM": ("PpmImagePlugin", "PpmImageFile", None),
+    "QOI": ("QoiImagePlugin", "QoiImageFile", None),
+    "TIFF": ("TiffImagePlugin", "TiffImageFile", None),
+    "WebP": ("WebPImagePlugin", "WebPImageFile", "webp"),
+}
+FORMATS = tuple(sorted([*_PLUGINS, "HEIF"]))
+
+_SIGNATURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+    b"II+\x00": "TIFF",
+    b"MM\x00+": "TIFF",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\x00\x00\x00\x0cjP  \r\n\x87\n": "JPEG 2000",
+    b"qoif": "QOI",
+}
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_HEADER_BYTES = 256
+
+
+def open_image(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Image:
+    """Read the header of an encoded image.
+
+    Args:
+        stream: seekable, read from its start; stays open, and the image needs it until it is loaded.
+        name: what to call the image in errors.
+        max_pixels: the most pixels to accept, or None for no limit.
+
+    Raises:
+        TruncatedImageError: if there are no bytes.
+        NotAnImageError: if the bytes are of no format in `FORMATS`, or Pillow was built without the format.
+        ImageTooLargeError: if the header tells of more than ``max_pixels`` pixels.
+    """
+    stream.seek(0)
+    header = stream.read(_HEADER_BYTES)
+    if not isinstance(header, bytes):
+        raise NotAnImageError(f"{name}: a file must be opened in binary mode, but this one gives text.")
+    if not header:
+        raise TruncatedImageError(f"{name}: the file is empty.")
+    kind = sniff(header)
+    if kind is None:
+        raise NotAnImageError(
+            f"{name}: not an image in a format that is read here ({', '.join(FORMATS)}). "
+            "Whatever else Pillow can open may be passed as a PIL image."
+        )
+    stream.seek(0)
+    if kind == "HEIF":
+        return _open_heif(stream, name, max_pixels)
+    module, factory, feature = _PLUGINS[kind]
+    if feature and not features.check(feature):
+        raise NotAnImageError(f"{name}: is {kind}, which the installed Pillow was built without.")
+    # Not Image.open: it applies Pillow's process-wide pixel limit, and would try every format.
+    image: Image.Image = getattr(importlib.import_module(f"PIL.{module}"), factory)(stream, "")
+    check_pixels(name, *image.size, max_pixels)
+    return image
+
+
+def sniff(header: bytes) -> str | None:
+    """Tell the format, or None, from the first bytes of a file."""
+    for signature, kind in _SIGNATURES.items():
+        if header.startswith(signature):
+            return kind
+    if header[:4] == b"RIFF" and header[8:12] == b"WEBP":
+        return "WebP"
+    if header[:1] == b"P" and header[1:2] in b"123456f" and header[2:3].isspace():
+        return "PPM"
+    if header[4:8] == b"ftyp":
+        return _sniff_brands(header)
+    return None
+
+
+def _sniff_brands(header: bytes) -> str | None:
+    end = min(int.from_bytes(header[:4], "big"), len(header))
+    major = header[8:12]
+    brands = {major, *(header[i : i + 4] for i in range(16, end - 3, 4))}
+    if major in _AVIF_BRANDS or (major in _HEIF_BRANDS and brands & _AVIF_BRANDS):
+        return "AVIF"
+    return "HEIF" if major in _HEIF_BRANDS else None
+
+
+def _open_heif(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Image:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise NotAnImageError(f"{name}: HEIF needs an extra package: pip install topiq-metrics[heic]") from error
+    heif = pillow_heif.open_heif(io.BytesIO(stream.read()))
+    width, height = heif.size
+    check_pixels(name, width, height, max_pixels)
+    # Not heif.to_pillow(): libheif has turned the pixels already, and what EXIF says of that is to be ignored.
+    image = Image.frombytes(heif.mode, heif.size, heif.data, "raw", heif.mode, heif.stride)
+    profile: Any = heif.info.get("icc_profile")
+    if profile:
+        image.info["icc_profile"] = profile
+    return image
+
+
+def check_pixels(name: str, width: int, height: int, max_pixels: int | None) -> None:
+    """Refuse an image of more than ``max_pixels`` pixels with an ImageTooLargeError."""
+    if max_pixels is not None and width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"{name}: {width} x {height} pixels are more than the limit of {max_pixels}; "
+            "raise `max_pixels` if the file can be trusted."
+        )
+
+
+@contextlib.contextmanager
+def image_errors(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on damaged bytes into an ImageError that names the image and the cause."""
+    try:
+        yield
+    except (ImageError, ImportError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageTooLargeError(f"{name}: beyond what Pillow decodes in this format ({error})") from error
+    except MemoryError as error:
+        raise ImageTooLargeError(f"{name}: there is not enough memory to decode it.") from error
+    except NotImplementedError as error:
+        raise ImageError(f"{name}: uses a feature of its format that Pillow does not read ({error})") from error
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise TruncatedImageError(f"{name}: the file is cut short or damaged ({cause})") from error

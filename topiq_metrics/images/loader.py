@@ -1,0 +1,136 @@
+"""One way to decode an image, wherever it comes from."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from torch import Tensor
+
+from topiq_metrics.errors import ImageError, ImageNotFoundError
+from topiq_metrics.images.arrays import array_to_rgb, tensor_to_rgb
+from topiq_metrics.images.color import pillow_to_rgb
+from topiq_metrics.images.decoding import check_pixels, image_errors, open_image
+from topiq_metrics.images.quiet import quiet_pillow
+
+ImageSource: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | npt.NDArray[Any] | Tensor"
+)
+"""What `load_image` takes."""
+
+MAX_PIXELS = 300_000_000
+"""Pixels (width x height) beyond which an image is taken for a decompression bomb; 3.6 GB as a tensor."""
+
+
+def load_image(source: ImageSource, *, max_pixels: int | None = MAX_PIXELS) -> Tensor:
+    """Decode one image to RGB.
+
+    A file is what its first bytes say, whatever its name: AVIF, BMP, GIF, HEIF (with the extra ``heic``), JPEG,
+    JPEG 2000, PNG, PPM (PBM, PGM, PFM), QOI, TIFF or WebP. What else Pillow reads may be passed as a PIL image.
+
+    - The orientation that EXIF tells of is applied. Damaged EXIF is ignored.
+    - Colours of an embedded ICC profile (RGB, grey or CMYK) are converted to sRGB, with perceptual intent and 8 bits.
+      A profile that is broken, or of another colour space than the pixels, is ignored; one that moves no colour by
+      more than one level of 255 is sRGB, and leaves the values as they are.
+    - Transparent pixels are composed on white, in sRGB values: alpha channels, palettes and colour keys.
+    - Sixteen-bit greyscale keeps its precision, and its ICC profile is not applied. Of sixteen-bit colour, Pillow
+      keeps the upper 8 bits; more than 8 bits of HEIF and AVIF are reduced to 8. 32-bit integers must be in 0…65535,
+      and floats in [0, 1].
+    - Of an animation or a file with several pages, the first is taken; of a PIL image, the current one.
+
+    Several threads may load images at once; no setting of Pillow is changed.
+
+    Args:
+        source: a path; the bytes of a file; a binary file object, which is read from its start and left open; a PIL
+            image; a numpy array ``(H, W)`` or ``(H, W, C)``; a tensor ``(C, H, W)``. C is 1 (grey), 3 (RGB) or
+            4 (RGBA), values are uint8, uint16 or floats in [0, 1].
+        max_pixels: the most pixels (width x height) to accept, judged from a file's header; None for no limit.
+
+    Returns:
+        ``(3, H, W)`` in [0, 1], float32, RGB, contiguous. On the CPU, or on the device of a tensor.
+
+    Raises:
+        ImageNotFoundError: if there is no such file.
+        NotAnImageError: if the bytes are of no format that can be read.
+        TruncatedImageError: if the file is empty, cut short or damaged.
+        ImageTooLargeError: if there are more than ``max_pixels`` pixels, or memory does not suffice.
+        ImageError: if the source cannot be had or used otherwise. All the others are ImageErrors too, and ValueErrors.
+
+    Examples:
+        >>> import numpy as np
+        >>> load_image(np.full((2, 2), 51, dtype=np.uint8))[:, 0, 0]
+        tensor([0.2000, 0.2000, 0.2000])
+    """
+    return _load(source, max_pixels)
+
+
+def _load(source: object, max_pixels: int | None) -> Tensor:
+    if isinstance(source, Tensor):
+        rgb = tensor_to_rgb(source)
+        check_pixels("Argument `source`", rgb.shape[2], rgb.shape[1], max_pixels)
+        return rgb
+    if isinstance(source, np.ndarray):
+        rgb = array_to_rgb(source)
+        check_pixels("Argument `source`", rgb.shape[2], rgb.shape[1], max_pixels)
+        return rgb
+    if isinstance(source, Image.Image):
+        return _load_pillow(source, max_pixels)
+    if isinstance(source, (str, os.PathLike)):
+        return _load_path(source, max_pixels)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+        return _load_stream(io.BytesIO(data), f"<{len(data)} bytes>", max_pixels)
+    if hasattr(source, "read"):
+        return _load_file(source, max_pixels)
+    raise ImageError(
+        "Argument `source` must be a path, bytes, a binary file, a PIL image, a numpy array or a tensor, but got "
+        f"{type(source).__name__}."
+    )
+
+
+def _load_path(path: str | os.PathLike[str], max_pixels: int | None) -> Tensor:
+    name = os.fspath(path)
+    try:
+        with Path(path).open("rb") as stream:
+            return _load_stream(stream, name, max_pixels)
+    except ImageError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageNotFoundError(f"{name}: there is no such file.") from error
+    except (OSError, ValueError) as error:
+        if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where a parent may not be read
+            raise ImageError(f"{name}: is a directory, not a file.") from error
+        if isinstance(error, PermissionError):
+            raise ImageError(f"{name}: there is no permission to read the file.") from error
+        raise ImageError(f"{name!r}: cannot be opened ({error})") from error
+
+
+def _load_file(file: Any, max_pixels: int | None) -> Tensor:
+    label = getattr(file, "name", None)
+    name = label if isinstance(label, str) and label else f"<{type(file).__name__}>"
+    with image_errors(name):
+        try:
+            file.seek(0)
+        except (AttributeError, OSError):
+            file = io.BytesIO(file.read())
+        return _load_stream(file, name, max_pixels)
+
+
+def _load_stream(stream: IO[bytes], name: str, max_pixels: int | None) -> Tensor:
+    with quiet_pillow(), image_errors(name):
+        return pillow_to_rgb(open_image(stream, name, max_pixels), name)
+
+
+def _load_pillow(image: Image.Image, max_pixels: int | None) -> Tensor:
+    width, height = image.size
+    name = getattr(image, "filename", "") or f"<PIL image, {image.mode}, {width} x {height}>"
+    if not width or not height:
+        raise ImageError(f"{name}: has no pixels.")
+    check_pixels(str(name), width, height, max_pixels)
+    with quiet_pillow(), image_errors(str(name)):
+        return pillow_to_rgb(image, str(name))

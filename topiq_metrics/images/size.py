@@ -1,0 +1,127 @@
+"""Size policies: what an image is resized to before a network sees it."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch.nn.functional as F
+from torch import Tensor
+
+SizeKind = Literal["native", "max_side", "short_side", "square"]
+
+MIN_SIDE = 32
+"""The shortest side that the networks take, in pixels."""
+
+_SPEC = re.compile(r"(max_side|short_side|square)=([1-9][0-9]{0,8})")
+
+
+@dataclass(frozen=True)
+class SizePolicy:
+    """A rule that gives every image the size at which it is scored.
+
+    - ``native``: as it is.
+    - ``max_side=N``: if the longer side is above N it becomes N, and the shorter one ``int(N * short / long)``, at
+      least 1. Never enlarges.
+    - ``short_side=N``: the shorter side becomes N, the longer one ``int(N * long / short)``. Shrinks and enlarges.
+    - ``square=N``: N x N, whatever the aspect ratio.
+
+    Sizes and pixels are those of ``torchvision.transforms.v2.functional.resize(…, antialias=True)``: bilinear with
+    antialiasing, which stays within the range of the input.
+
+    Attributes:
+        kind: the rule.
+        side: N in pixels, at least 32; None for ``native``.
+
+    Raises:
+        ValueError: if ``kind`` is unknown or ``side`` doesn't suit it.
+
+    Examples:
+        >>> policy = SizePolicy.parse("max_side=512")
+        >>> policy.output_size(3000, 4000)
+        (384, 512)
+        >>> str(policy)
+        'max_side=512'
+    """
+
+    kind: SizeKind = "native"
+    side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind == "native":
+            valid = self.side is None
+        else:
+            known = self.kind in ("max_side", "short_side", "square")
+            valid = known and type(self.side) is int and self.side >= MIN_SIDE
+        if not valid:
+            raise _refuse(str(self))
+
+    @classmethod
+    def parse(cls, size: str | SizePolicy) -> SizePolicy:
+        """Read ``"native"``, ``"max_side=N"``, ``"short_side=N"`` or ``"square=N"``; a policy is handed back.
+
+        Raises:
+            ValueError: if ``size`` is anything else, or N is below 32.
+        """
+        return _parse(size)
+
+    def __str__(self) -> str:
+        return self.kind if self.side is None else f"{self.kind}={self.side}"
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Give the height and width, in pixels, that `apply` makes of an image of ``height`` x ``width``."""
+        side = self.side
+        short, long = min(height, width), max(height, width)
+        if side is None or (self.kind == "max_side" and long <= side):
+            return height, width
+        if self.kind == "square":
+            return side, side
+        if self.kind == "max_side":
+            short, long = max(1, int(side * short / long)), side
+        else:
+            short, long = side, int(side * long / short)
+        return (long, short) if height > width else (short, long)
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Resize images; differentiable.
+
+        Args:
+            images: ``(…, C, H, W)``, floating point.
+
+        Returns:
+            ``(…, C, h, w)``; ``images`` itself where the size stays.
+
+        Raises:
+            ValueError: if ``images`` has fewer than three dimensions or no floating-point values.
+        """
+        if images.ndim < 3 or not images.is_floating_point():
+            raise ValueError(
+                "Argument `images` must be floating point of shape (…, C, H, W), but got "
+                f"shape {tuple(images.shape)}, dtype {images.dtype}."
+            )
+        size = self.output_size(*images.shape[-2:])
+        if size == images.shape[-2:]:
+            return images
+        batch = images.reshape(math.prod(images.shape[:-3]), *images.shape[-3:])
+        resized = F.interpolate(batch, size=size, mode="bilinear", align_corners=False, antialias=True)
+        return resized.reshape(*images.shape[:-2], *size)
+
+
+def _parse(size: object) -> SizePolicy:
+    if isinstance(size, SizePolicy):
+        return size
+    if size == "native":
+        return SizePolicy()
+    match = _SPEC.fullmatch(size) if isinstance(size, str) else None
+    if match is None:
+        raise _refuse(size)
+    return SizePolicy(cast("SizeKind", match[1]), int(match[2]))
+
+
+def _refuse(got: object) -> ValueError:
+    return ValueError(
+        "Argument `size` must be 'native', 'max_side=N', 'short_side=N' or 'square=N' with a whole number "
+        f"N >= {MIN_SIDE}, but got {got!r}."
+    )

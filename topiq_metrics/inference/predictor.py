@@ -1,0 +1,59 @@
+"""A metric's network, ready to score batches: no gradients, no metric state."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from topiq_metrics.catalog import ModelCard, get_card
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.weights import shared_network
+
+
+class Predictor(Protocol):
+    """Scores a batch of images of one size.
+
+    Attributes:
+        card: the metric's record in the catalogue.
+        size: the size policy that images are to be brought to before they are scored.
+    """
+
+    card: ModelCard
+    size: SizePolicy
+
+    def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+        """Score RGB images ``(N, 3, H, W)`` in [0, 1]: ``(N,)`` float32 on the CPU."""
+        ...
+
+
+class TorchPredictor:
+    """The network in eager PyTorch, float32.
+
+    Args:
+        name: a metric of the catalogue.
+        weights: ``"default"``, a path, or None for an untrained network.
+        size: a size policy instead of the metric's own.
+        device: where to run; a GPU if there is one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        weights: str | os.PathLike[str] | None = "default",
+        *,
+        size: str | SizePolicy | None = None,
+        device: str | torch.device | None = None,
+    ) -> None:
+        self.card = get_card(name)
+        self.size = SizePolicy.parse(self.card.size if size is None else size)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.net = shared_network(name, weights, device=self.device)
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+        references = None if references is None else references.to(self.device)
+        scores: Tensor = self.net(images.to(self.device), references)
+        return scores.float().cpu()

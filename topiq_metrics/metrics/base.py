@@ -1,0 +1,212 @@
+"""What the TOPIQ metrics share: the network's place in a torchmetrics metric, and the state."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.utilities.data import dim_zero_cat
+
+from topiq_metrics.catalog import get_card
+from topiq_metrics.functional.scorer import Scorer
+from topiq_metrics.functional.tasks import Task, find_network, select_card
+from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update, parse_reduction
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.models.cfanet import CFANet
+
+if TYPE_CHECKING:
+    from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
+
+_WITHOUT_FLOAT64 = frozenset({"mps"})
+
+
+class TOPIQMetric(Metric):
+    """Accumulates the scores of a `Scorer`: their sum and count, or the scores themselves.
+
+    The names of the states carry a digest of all that a score depends on: torchmetrics merges metrics whose states
+    have equal names and agree after the first batch, and only those of one network may. Sums are float64 wherever
+    they live; a device that has no float64 leaves them on the CPU. Scores and results are float32.
+    """
+
+    is_differentiable = True
+    higher_is_better = True
+    full_state_update = False
+    feature_network: ClassVar[str] = "net"
+    plot_legend_name = "Image"
+
+    task: ClassVar[Task]
+    net: Scorer
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        weights: str | os.PathLike[str] | None,
+        reduction: Reduction | None,
+        check_range: bool,
+        size: SizePolicy | str | None,
+        net: CFANet | None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        card = select_card(self.task, model, net)
+        self.model = card.name
+        self.reduction = parse_reduction(reduction)
+        self.check_range = check_range
+        policy = SizePolicy.parse(card.size if size is None else size)
+        if net is not None and any(parameter.requires_grad for parameter in net.parameters()):
+            raise ValueError(
+                "Argument `net` must be frozen: call `net.requires_grad_(False)`, on a copy if it is being trained."
+            )
+        network = find_network(card.name, weights) if net is None else net
+        identity = f"{card.name} default" if net is None and weights == "default" else fingerprint(network)
+        self.net = Scorer(network, policy, key=identity)
+        if net is None:
+            self.net.to(self.device)
+        else:
+            self._device = next(net.parameters()).device
+
+        digest = hashlib.blake2b(f"{identity} {policy} {check_range}".encode(), digest_size=8).hexdigest()
+        self._scores_name, self._sum_name, self._count_name = (
+            f"{kind}_{digest}" for kind in ("scores", "sum", "count")
+        )
+        if self.reduction == "none":
+            self.add_state(self._scores_name, default=[], dist_reduce_fx="cat")
+        else:
+            zero = torch.zeros((), dtype=torch.float64, device="cpu")
+            self.add_state(self._sum_name, default=zero, dist_reduce_fx="sum")
+            self.add_state(self._count_name, default=zero.long(), dist_reduce_fx="sum")
+        self._place_state()
+
+    def _update_scores(self, preds: Tensor | Sequence[Tensor], target: Tensor | Sequence[Tensor] | None = None) -> None:
+        scores = _topiq_update(self.net, preds, target, check_range=self.check_range)
+        if self.reduction == "none":
+            getattr(self, self._scores_name).append(scores.float())
+            return
+        total, count = getattr(self, self._sum_name), getattr(self, self._count_name)
+        setattr(self, self._sum_name, total + scores.to(total.device).double().sum())
+        setattr(self, self._count_name, count + len(scores))
+
+    def compute(self) -> Tensor:
+        """Reduce the scores of all images since the last reset, on all processes.
+
+        Returns:
+            Float32: a scalar, for ``"mean"`` NaN if there were no images; or ``(N,)`` for ``"none"``, the images of
+            the first process first.
+        """
+        if self.reduction == "none":
+            scores = getattr(self, self._scores_name)
+            return dim_zero_cat(scores) if len(scores) else torch.zeros(0, device=self.device)
+        total, count = getattr(self, self._sum_name), getattr(self, self._count_name)
+        return _topiq_compute(total, count, self.reduction).float().to(self.device)
+
+    def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: _AX_TYPE | None = None) -> _PLOT_OUT_TYPE:
+        """Plot one result or several; without ``val``, the current one.
+
+        Args:
+            val: a result of ``forward`` or ``compute``, or a list of them.
+            ax: matplotlib axis to draw on.
+
+        Returns:
+            Figure and axis.
+
+        Raises:
+            ModuleNotFoundError: if matplotlib is not installed.
+        """
+        return self._plot(val, ax)
+
+    @property
+    def plot_lower_bound(self) -> float | None:  # type: ignore[override]
+        return None if self.reduction == "sum" else get_card(self.model).score_range[0]
+
+    @property
+    def plot_upper_bound(self) -> float | None:  # type: ignore[override]
+        return None if self.reduction == "sum" else get_card(self.model).score_range[1]
+
+    def set_dtype(self, dst_type: str | torch.dtype) -> TOPIQMetric:
+        """Run the network in another floating-point type. What is accumulated keeps its own."""
+        dtype = torch.empty(0).type(dst_type).dtype
+        for module in self.modules():
+            if isinstance(module, Scorer):
+                module.set_dtype(dtype)
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # FeatureShare only warns before it gives every metric the network of the first.
+        if name == self.feature_network and name in self._modules:
+            ours, theirs = (_find_scorer(module) for module in (self._modules[name], value))
+            if theirs is None or str(ours) != str(theirs):
+                raise ValueError(f"{type(self).__name__} cannot share a network that scores differently from its own.")
+        super().__setattr__(name, value)
+
+    def _wrap_compute(self, compute: Callable[..., Any]) -> Callable[..., Any]:
+        wrapped = super()._wrap_compute(compute)
+
+        @functools.wraps(compute)
+        def keep_dimension(*args: Any, **kwargs: Any) -> Any:
+            # torchmetrics squeezes whatever has one element, but one image is still a batch.
+            value = wrapped(*args, **kwargs)
+            return value.reshape(-1) if self.reduction == "none" else value
+
+        return keep_dimension
+
+    def _reduce_states(self, incoming_state: dict[str, Any]) -> None:
+        # `forward` has computed the batch value with its graph, which must not stay in the list.
+        if self.reduction == "none":
+            setattr(self, self._scores_name, [scores.detach() for scores in getattr(self, self._scores_name)])
+        super()._reduce_states(incoming_state)
+
+    def _apply(self, fn: Callable[..., Any], exclude_state: Sequence[str] = "") -> nn.Module:  # noqa: ARG002
+        super()._apply(fn, exclude_state=tuple(self._defaults))
+        self._place_state()
+        return self
+
+    def _place_state(self) -> None:
+        # torchmetrics gives a process without images an empty list of this type; all processes must have the same.
+        self._dtype = torch.float32
+        device = torch.device("cpu") if self.device.type in _WITHOUT_FLOAT64 else self.device
+        for name, default in self._defaults.items():
+            value = getattr(self, name)
+            if isinstance(value, list):
+                setattr(self, name, [scores.to(self.device) for scores in value])
+                continue
+            self._defaults[name] = torch.zeros_like(default, device=device)
+            setattr(self, name, torch.zeros_like(value, device=device) if value.is_meta else value.to(device))
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        # A checkpoint from when the network was saved with the metric: nothing is amiss, and the network stays ours.
+        scorer = _find_scorer(self)
+        for key in scorer.network.state_dict() if scorer is not None else ():
+            state_dict.pop(f"{prefix}{self.feature_network}.{key}", None)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+
+
+def fingerprint(net: CFANet) -> str:
+    """Digest architecture and weights: equal networks have equal digests, in every process."""
+    digest = hashlib.blake2b(net.extra_repr().encode(), digest_size=8)
+    for key, value in net.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _find_scorer(module: object) -> Scorer | None:
+    modules = module.modules() if isinstance(module, nn.Module) else ()
+    return next((inner for inner in modules if isinstance(inner, Scorer)), None)

@@ -1,0 +1,210 @@
+"""The TOPIQ metrics.
+
+Chen, Mo, Hou, Wu, Liao, Sun, Yan, Lin. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image
+Quality Assessment". IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from topiq_metrics.functional.tasks import AESTHETIC, FULL_REFERENCE, NO_REFERENCE
+from topiq_metrics.functional.topiq import Reduction
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.metrics.base import TOPIQMetric
+from topiq_metrics.models.cfanet import CFANet
+
+
+class TOPIQNoReference(TOPIQMetric):
+    """Score images by themselves with TOPIQ; higher is better.
+
+    Metrics on the same weights share one network in memory. It is frozen, always in evaluation mode and no part of a
+    parent module: not of its ``state_dict``, ``parameters`` or precision (`set_dtype` changes that); it follows the
+    metric to another device. Copies of a metric share the network, and a pickle has it inside. A score does not depend
+    on the other images of a batch, and is computed in float32 also under autocast.
+
+    ``forward`` runs the network once, or twice with ``dist_sync_on_step=True``, and its result is differentiable with
+    respect to the images. With ``reduction="none"`` it copies all earlier scores each time: prefer ``update`` there.
+
+    Args:
+        model: name of the model; `topiq_metrics.get_card` tells its score range, training data and licence.
+        weights: ``"default"`` for the model's published weights, the path of a file, or None for a network that is
+            not trained.
+        reduction: ``"mean"`` or ``"sum"`` over all images, or ``"none"`` for a score per image; None is ``"none"``.
+        check_range: whether to refuse images with values outside [0, 1].
+        size: size rule to use instead of the model's, for example ``"max_side=1024"``.
+        net: a network to use instead, frozen and in evaluation mode; images are cast to its dtype. If it bears the
+            name of a model, as those from `topiq_metrics.weights.load_network` do, the model's size rule goes with
+            it, else that of ``model``.
+        kwargs: those of every `torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        NotImplementedError: if this version has no network for the model.
+        WeightsError: if the weights cannot be had.
+
+    Examples:
+        >>> import torch
+        >>> from topiq_metrics import TOPIQNoReference
+        >>> metric = TOPIQNoReference()
+        >>> metric.update(torch.rand(2, 3, 64, 96, generator=torch.manual_seed(0)))
+        >>> metric.update([torch.rand(3, 64, 96), torch.rand(3, 48, 48)])
+        >>> metric.compute().shape
+        torch.Size([])
+    """
+
+    task = NO_REFERENCE
+
+    def __init__(
+        self,
+        model: str = NO_REFERENCE.default,
+        weights: str | os.PathLike[str] | None = "default",
+        reduction: Reduction | None = "mean",
+        *,
+        check_range: bool = True,
+        size: SizePolicy | str | None = None,
+        net: CFANet | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            model=model, weights=weights, reduction=reduction, check_range=check_range, size=size, net=net, **kwargs
+        )
+
+    def update(self, preds: Tensor | Sequence[Tensor], target: object = None) -> None:  # noqa: ARG002
+        """Score a batch.
+
+        Args:
+            preds: images, RGB: ``(N, 3, H, W)``, or a list of ``(3, H, W)`` of any sizes; floating point in [0, 1], or
+                uint8 in 0…255. Sides of at least 32 pixels.
+            target: ignored; a `torchmetrics.MetricCollection` passes it to all its metrics.
+
+        Raises:
+            ValueError: if the images are not as above, or not on the metric's device.
+        """
+        self._update_scores(preds)
+
+
+class TOPIQFullReference(TOPIQMetric):
+    """Score distorted images against their references with TOPIQ; higher is better.
+
+    What `TOPIQNoReference` says of the network and of ``forward`` holds here, too.
+
+    Args:
+        model: name of the model, as in `TOPIQNoReference`.
+        weights: as in `TOPIQNoReference`.
+        reduction: as in `TOPIQNoReference`.
+        check_range: whether to refuse images with values outside [0, 1].
+        size: size rule to use instead of the model's, for both images.
+        net: as in `TOPIQNoReference`.
+        kwargs: those of every `torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        NotImplementedError: if this version has no network for the model.
+        WeightsError: if the weights cannot be had.
+
+    Examples:
+        An untrained network, to run without a download:
+
+        >>> import torch
+        >>> from topiq_metrics import TOPIQFullReference
+        >>> target = torch.rand(2, 3, 64, 64, generator=torch.manual_seed(0))
+        >>> preds = (target + 0.1).clamp(max=1)
+        >>> metric = TOPIQFullReference(weights=None, reduction="none")
+        >>> metric.update(preds, target)
+        >>> metric.compute().shape
+        torch.Size([2])
+    """
+
+    task = FULL_REFERENCE
+
+    def __init__(
+        self,
+        model: str = FULL_REFERENCE.default,
+        weights: str | os.PathLike[str] | None = "default",
+        reduction: Reduction | None = "mean",
+        *,
+        check_range: bool = True,
+        size: SizePolicy | str | None = None,
+        net: CFANet | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            model=model, weights=weights, reduction=reduction, check_range=check_range, size=size, net=net, **kwargs
+        )
+
+    def update(self, preds: Tensor | Sequence[Tensor], target: Tensor | Sequence[Tensor]) -> None:
+        """Score a batch.
+
+        Args:
+            preds: distorted images, as `TOPIQNoReference.update` takes them.
+            target: their references, of the same kind and shapes.
+
+        Raises:
+            ValueError: if the images are not as above, or not on the metric's device.
+        """
+        self._update_scores(preds, target)
+
+
+class TOPIQAesthetic(TOPIQMetric):
+    """Predict the mean aesthetic rating of images, from 1 to 10; higher is better.
+
+    What `TOPIQNoReference` says of the network and of ``forward`` holds here, too.
+
+    Args:
+        model: name of the model, as in `TOPIQNoReference`.
+        weights: as in `TOPIQNoReference`.
+        reduction: as in `TOPIQNoReference`.
+        check_range: whether to refuse images with values outside [0, 1].
+        size: size rule to use instead of the model's.
+        net: as in `TOPIQNoReference`.
+        kwargs: those of every `torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        NotImplementedError: if this version has no network for the model.
+        WeightsError: if the weights cannot be had.
+
+    Examples:
+        An untrained network, to run without a download:
+
+        >>> import torch
+        >>> from topiq_metrics import TOPIQAesthetic
+        >>> metric = TOPIQAesthetic(weights=None, size="native")
+        >>> rating = metric(torch.rand(1, 3, 64, 64, generator=torch.manual_seed(0)))
+        >>> bool(1 <= rating <= 10)
+        True
+    """
+
+    task = AESTHETIC
+
+    def __init__(
+        self,
+        model: str = AESTHETIC.default,
+        weights: str | os.PathLike[str] | None = "default",
+        reduction: Reduction | None = "mean",
+        *,
+        check_range: bool = True,
+        size: SizePolicy | str | None = None,
+        net: CFANet | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            model=model, weights=weights, reduction=reduction, check_range=check_range, size=size, net=net, **kwargs
+        )
+
+    def update(self, preds: Tensor | Sequence[Tensor], target: object = None) -> None:  # noqa: ARG002
+        """Rate a batch.
+
+        Args:
+            preds: images, as `TOPIQNoReference.update` takes them.
+            target: ignored; a `torchmetrics.MetricCollection` passes it to all its metrics.
+
+        Raises:
+            ValueError: if the images are not as above, or not on the metric's device.
+        """
+        self._update_scores(preds)

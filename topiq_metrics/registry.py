@@ -1,0 +1,53 @@
+"""Metrics by name."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+
+from topiq_metrics.catalog import CARDS, Mode, get_card
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+_MODES = ("NR", "FR")
+
+
+def create_metric(name: str, **kwargs: Any) -> Metric:
+    """Build the torchmetrics metric ``name``.
+
+    Args:
+        name: one of `list_metrics`.
+        kwargs: arguments of the metric's class, such as ``weights`` or ``reduction``.
+
+    Raises:
+        ValueError: if there is no such metric; names near ``name`` are given.
+        NotImplementedError: if this version cannot build it.
+
+    Examples:
+        >>> create_metric("topiq_nr-lite", reduction="none").reduction
+        'none'
+    """
+    card = get_card(name)
+    if card.unavailable:
+        raise NotImplementedError(f"{card.name} cannot be built yet: {card.unavailable}.")
+    module, _, attribute = card.metric.partition(":")
+    return cast("Metric", getattr(importlib.import_module(module), attribute)(model=name, **kwargs))
+
+
+def list_metrics(mode: Mode | None = None) -> list[str]:
+    """List the names that `create_metric` can build, sorted. `topiq_metrics.catalog.CARDS` has the others, too.
+
+    Args:
+        mode: only those that score an image by itself (``"NR"``), or against a reference (``"FR"``).
+
+    Raises:
+        ValueError: if ``mode`` is anything else.
+
+    Examples:
+        >>> list_metrics("FR")
+        ['topiq_fr', 'topiq_fr-pipal']
+    """
+    if mode is not None and mode not in _MODES:
+        raise ValueError(f"Argument `mode` must be one of {_MODES} or None, but got {mode!r}.")
+    return sorted(name for name, card in CARDS.items() if not card.unavailable and mode in {None, card.mode})

@@ -1,0 +1,43 @@
+"""The SHA-256 of a weights file, against the digits in the catalogue."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from topiq_metrics.catalog import ModelCard
+from topiq_metrics.errors import WeightsHashError
+
+_CHUNK = 1 << 20
+
+
+def check_sha256(path: Path, card: ModelCard) -> Path:
+    """Return ``path`` if its SHA-256 starts with the digits that the card has."""
+    if not has_expected_sha256(path, card):
+        again = "reinstall topiq-metrics" if card.weights.bundled else f"run `topiq weights fetch {card.name}`"
+        raise WeightsHashError(
+            f"{path} is not the published file: its SHA-256 must start with {card.weights.sha256}, but is "
+            f"{sha256_of(path)}. Delete it and {again}."
+        )
+    return path
+
+
+def has_expected_sha256(path: Path, card: ModelCard) -> bool:
+    expected = card.weights.sha256
+    return not expected or sha256_of(path).startswith(expected.lower())
+
+
+def sha256_of(path: Path) -> str:
+    """Compute the file's SHA-256 in hexadecimal; once, as long as the file does not change."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, size: int, mtime: int) -> str:  # noqa: ARG001 - both are part of the key
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

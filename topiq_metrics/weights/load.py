@@ -1,0 +1,130 @@
+"""Networks filled with weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from topiq_metrics.catalog import ModelCard, get_card
+from topiq_metrics.errors import WeightsMismatchError
+from topiq_metrics.models.cfanet import CFANet, CFANetConfig
+from topiq_metrics.weights.checkpoints import FORMAT, read_metadata, read_state
+from topiq_metrics.weights.keymaps import from_pyiqa, is_pyiqa
+from topiq_metrics.weights.resolve import resolve
+
+_COUNTER = ".num_batches_tracked"
+
+
+def load_network(
+    name: str, weights: str | os.PathLike[str] | None = "default", *, device: torch.device | str | None = None
+) -> CFANet:
+    """Build the network of the metric ``name`` and fill it: eval mode, frozen float32 parameters.
+
+    Args:
+        name: name of a metric.
+        weights: ``"default"`` for the published weights (see `resolve`); the path of a file, which is not hash-checked:
+            ``.safetensors`` from `save_network`, a ``.pth`` of pyiqa's, or a plain state dict with either's keys; None
+            for a network that is not trained.
+        device: where to put it.
+
+    Raises:
+        ValueError: if there is no such metric.
+        NotImplementedError: if this version cannot build it.
+        WeightsNotFoundError: if the weights are nowhere to be found.
+        WeightsHashError: if the default weights are not the published file.
+        WeightsCorruptError: if the file is truncated or no checkpoint.
+        WeightsUnsafeError: if the file is a pickle that would run code.
+        WeightsMismatchError: if the file holds another architecture.
+    """
+    card = get_card(name)
+    check_available(card)
+    if weights is None:
+        net = _build(card)
+    else:
+        path = locate(name, weights)
+        # An initialisation that is thrown away must not advance the user's random numbers.
+        with torch.random.fork_rng(devices=[]):
+            net = _build(card)
+        fill(net, path)
+    return net.requires_grad_(False).eval().to(device)
+
+
+def locate(name: str, weights: str | os.PathLike[str]) -> Path:
+    """Find the file that ``weights`` stands for: the checked default, or the path that it is."""
+    return resolve(name) if weights == "default" else Path(weights).expanduser()
+
+
+def check_available(card: ModelCard) -> None:
+    if card.unavailable:
+        raise NotImplementedError(f"{card.name} cannot be built yet: {card.unavailable}.")
+
+
+def fill(net: CFANet, path: Path) -> None:
+    """Load a checkpoint into a network; every key and shape must match.
+
+    Raises:
+        WeightsMismatchError: if they don't; the other errors are those of `load_network`.
+    """
+    _check_config(net, path)
+    state = read_state(path)
+    if is_pyiqa(state):
+        state = from_pyiqa(state, net.config.mode)
+    own = net.state_dict()
+    # How many batches BatchNorm saw in training changes no score, and torch itself does without.
+    counters = {key: value for key, value in own.items() if key.endswith(_COUNTER) and key not in state}
+    state = {**state, **counters}
+    _check_keys(net, path, own, state)
+    net.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
+
+
+def _build(card: ModelCard) -> CFANet:
+    return CFANet(CFANetConfig(**card.network), name=card.name)  # type: ignore[arg-type]
+
+
+def _check_config(net: CFANet, path: Path) -> None:
+    metadata = read_metadata(path)
+    if not metadata:
+        return
+    if metadata.get("format") != FORMAT:
+        raise WeightsMismatchError(
+            f"{path} has format {metadata.get('format')!r}; this version of topiq-metrics reads format {FORMAT}. "
+            "Upgrade topiq-metrics, or save the file again with this version."
+        )
+    wanted, found = _architecture(asdict(net.config)), _architecture(metadata.get("config", {}))
+    if wanted != found:
+        raise WeightsMismatchError(
+            f"{path} holds the network of {metadata.get('name')!r} with {found}, but {net.name!r} needs {wanted}. "
+            "Give the file to the metric that it was trained for."
+        )
+
+
+def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the defaults of a configuration and leave out what matters in training only."""
+    full = {**{field.name: field.default for field in fields(CFANetConfig)}, **config}
+    return {key: value for key, value in full.items() if key != "dropout"}
+
+
+def _check_keys(net: CFANet, path: Path, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    reshaped = [
+        f"{key} is {tuple(state[key].shape)} instead of {tuple(value.shape)}"
+        for key, value in own.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    problems = [
+        f"{len(keys)} {what}: {', '.join(keys[:3])}{', …' if len(keys) > 3 else ''}"
+        for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped))
+        if keys
+    ]
+    if problems:
+        raise WeightsMismatchError(
+            f"{path} does not hold the network of {net.name!r} ({net.config}). Of its {len(own)} keys, "
+            f"{'; '.join(problems)}. Give the file to the metric that it was trained for."
+        )

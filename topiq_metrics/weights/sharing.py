@@ -1,0 +1,61 @@
+"""One network in memory for all that use the same weights."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+import torch
+
+from topiq_metrics.catalog import get_card
+from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.weights.load import check_available, load_network, locate
+
+_Key = tuple[str, str, int, int, torch.device]
+_networks: WeakValueDictionary[_Key, CFANet] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def shared_network(
+    name: str, weights: str | os.PathLike[str] | None = "default", *, device: torch.device | str | None = None
+) -> CFANet:
+    """As `load_network`, but holders of the same weights on the same device get the same network.
+
+    The network lives as long as somebody holds it. What one holder does to it, all holders see: a metric's
+    ``.to("cuda")`` moves it for every metric that was made with it, so move them together (a `MetricCollection` or a
+    parent module does), or ask for each device by name. A network that was moved or cast is not handed out any more
+    for the device it has left; the next call loads another. ``weights=None`` is never shared.
+    """
+    if weights is None:
+        return load_network(name, None, device=device)
+    check_available(get_card(name))
+    path = locate(name, weights)
+    where = _canonical(device)
+    with _lock:
+        key = _key(name, path, where)
+        net = _networks.get(key) if key is not None else None
+        if net is None or not _is_pristine(net, where):
+            net = load_network(name, path, device=where)
+            if key is not None:
+                _networks[key] = net
+        return net
+
+
+def _key(name: str, path: Path, device: torch.device) -> _Key | None:
+    """None where there is no such file, which loading then reports."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return name, str(path.resolve()), status.st_size, status.st_mtime_ns, device
+
+
+def _canonical(device: torch.device | str | None) -> torch.device:
+    """With an index where the device has one, as tensors report it: ``cuda`` is ``cuda:0``."""
+    return torch.empty(0, device=device).device
+
+
+def _is_pristine(net: CFANet, device: torch.device) -> bool:
+    return net.h_emb.device == device and net.h_emb.dtype == torch.float32 and not net.h_emb.requires_grad

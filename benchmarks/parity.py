@@ -23,9 +23,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import resize
 
 from topiq_metrics.catalog import get_card
+from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.cfanet import CFANet, expected_rating
 from topiq_metrics.weights import load_network
 
@@ -83,12 +83,8 @@ class Pair:
 
 def score(net: CFANet, *images: Tensor) -> Tensor:
     """Score after the size rule of the network's card."""
-    return net(*(apply_size(get_card(net.name).size, image) for image in images))
-
-
-def apply_size(rule: str, image: Tensor) -> Tensor:
-    kind, _, side = rule.partition("=")
-    return resize(image, [int(side)], antialias=True) if kind == "short_side" else image
+    size = SizePolicy.parse(get_card(net.name).size)
+    return net(*(size.apply(image) for image in images))
 
 
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
@@ -135,9 +131,9 @@ def scale_head(net: nn.Module, head: nn.Sequential, images: tuple[Tensor, ...]) 
     hook.remove()
     last = [layer for layer in head if isinstance(layer, nn.Linear)][-1]
     last.bias.sub_(last(head[:6](captured[0])).mean(dim=0))
-    while _spread(head(captured[0])) < 3 * SPREAD:
-        last.weight.mul_(1.2)
-        last.bias.mul_(1.2)
+    while _spread(head(captured[0])) < 1.5 * SPREAD:
+        last.weight.mul_(1.1)
+        last.bias.mul_(1.1)
 
 
 def _spread(output: Tensor) -> float:

@@ -25,6 +25,7 @@ def create_metric(name: str, **kwargs: Any) -> Metric:
         NotImplementedError: if this version cannot build it.
 
     Examples:
+        >>> from topiq_metrics import create_metric
         >>> create_metric("topiq_nr-lite", reduction="none").reduction
         'none'
     """
@@ -45,6 +46,7 @@ def list_metrics(mode: Mode | None = None) -> list[str]:
         ValueError: if ``mode`` is anything else.
 
     Examples:
+        >>> from topiq_metrics import list_metrics
         >>> list_metrics("FR")
         ['topiq_fr', 'topiq_fr-pipal']
     """

@@ -2,6 +2,7 @@
 
 import struct
 import threading
+import types
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image, ImageFile
 
 from topiq_metrics.errors import ImageError, TruncatedImageError
 from topiq_metrics.images import load_image
+from topiq_metrics.images.quiet import quiet_pillow
 
 FORMATS = {
     "JPEG": {"quality": 90},
@@ -50,9 +52,9 @@ def sample(noise, encode, exif, matrix_profile):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_cut_short(name, sample):
-    data = sample(name)
-    # The last bytes may be metadata or an end mark, without which the picture is whole.
+def test_cut_short(name, noise, encode):
+    data = encode(noise, name.rpartition(" ")[2], **FORMATS[name])
+    # The last bytes may be an end mark, without which the picture is whole.
     for cut in np.linspace(20, len(data) * 0.97, 40).astype(int).tolist():
         with pytest.raises(TruncatedImageError, match="bytes>: the file is cut short or damaged") as caught:
             load_image(data[:cut])
@@ -105,7 +107,7 @@ def noisy_file(noise, encode):
     entry = struct.pack("<HHII", 0x010F, 2, 5000, 100)
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + entry + b"\0\0\0\0"
     data = encode(noise, "PNG", exif=exif)
-    with pytest.warns(UserWarning, match="Tag data larger than file|Corrupt EXIF"):
+    with pytest.warns(UserWarning, match="Tag data larger|Truncated File Read"):
         _exif_by_pillow(data)
     return data
 
@@ -129,7 +131,7 @@ class TestWarnings:
 
     def test_pillow_warns_again_afterwards(self, noisy_file):
         load_image(noisy_file)
-        with pytest.warns(UserWarning, match="Tag data larger than file|Corrupt EXIF"):
+        with pytest.warns(UserWarning, match="Tag data larger|Truncated File Read"):
             _exif_by_pillow(noisy_file)
 
     def test_other_warnings_are_still_shown_once_only(self, noisy_file):
@@ -139,6 +141,19 @@ class TestWarnings:
                 load_image(noisy_file)
                 warnings.warn("once", UserWarning, stacklevel=1)
         assert [str(w.message) for w in seen] == ["once"]
+
+    def test_first_to_leave_does_not_end_it_for_the_others(self, noisy_file):
+        with quiet_pillow():
+            with quiet_pillow():
+                pass
+            _exif_by_pillow(noisy_file)
+
+    def test_where_filters_belong_to_the_thread(self, noisy_file, monkeypatch):
+        flags = types.SimpleNamespace(context_aware_warnings=True)
+        monkeypatch.setattr("topiq_metrics.images.quiet.sys", types.SimpleNamespace(flags=flags))
+        before = list(warnings.filters)
+        load_image(noisy_file)
+        assert list(warnings.filters) == before
 
     def test_threads(self, noisy_file, noise):
         before = list(warnings.filters)

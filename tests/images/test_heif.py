@@ -39,9 +39,12 @@ def test_alpha(heif, tmp_path):
 @pytest.mark.parametrize("orientation", [3, 6, 8])
 def test_orientation_is_applied_once(orientation, heif, picture, tmp_path):
     turned = np.ascontiguousarray(np.rot90(picture, {3: 2, 6: 1, 8: -1}[orientation]))
-    image = Image.fromarray(turned)
-    image.getexif()[0x0112] = orientation
-    heif.from_pillow(image).save(tmp_path / "a.heic", quality=95, chroma=444, exif=image.getexif().tobytes())
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    heif.from_pillow(Image.fromarray(turned)).save(tmp_path / "a.heic", quality=95, chroma=444, exif=exif.tobytes())
+    stored = heif.open_heif(tmp_path / "a.heic").to_pillow()
+    assert stored.size == (56, 40)
+    assert stored.info["original_orientation"] == orientation
     result = load_image(tmp_path / "a.heic")
     np.testing.assert_allclose(result.permute(1, 2, 0).numpy() * 255, picture, atol=6)
 

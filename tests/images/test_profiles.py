@@ -1,5 +1,7 @@
 """Embedded colour profiles, against a computation from the primaries."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -37,11 +39,11 @@ def test_rgb(primaries, curve, kind, noise, encode, matrix_profile, primaries_to
     assert abs(result - noise).mean() > 2
 
 
-def test_display_p3_in_a_jpeg(picture, encode, matrix_profile):
+def test_display_p3_in_a_jpeg(picture, encode, matrix_profile, primaries_to_xyz):
     plain = levels(encode(picture, "JPEG", quality=95))
     wide = levels(encode(picture, "JPEG", quality=95, icc_profile=matrix_profile(DISPLAY_P3, "srgb")))
-    saturated = picture[..., 0] > picture[..., 2] + 80
-    assert (wide[..., 0] >= plain[..., 0])[saturated].all()
+    to_srgb = np.linalg.solve(primaries_to_xyz(SRGB), primaries_to_xyz(DISPLAY_P3))
+    np.testing.assert_allclose(wide, encode_srgb(decode(plain / 255, "srgb") @ to_srgb.T) * 255, atol=1.6)
     assert abs(wide - plain).max() > 10
 
 
@@ -95,6 +97,13 @@ class TestLeftAlone:
     def test_srgb_under_another_name(self, noise, encode, matrix_profile):
         result = load_image(encode(noise, "PNG", icc_profile=matrix_profile(SRGB, "srgb")))
         np.testing.assert_array_equal(result, load_image(noise))
+
+    def test_srgb_but_for_rounding(self, noise, encode, matrix_profile):
+        profile = matrix_profile(((0.6405, 0.330), *SRGB[1:]), "srgb")
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(Image.fromarray(noise), source, ImageCms.createProfile("sRGB"))
+        assert abs(np.array(converted).astype(int) - noise).max() == 1
+        np.testing.assert_array_equal(load_image(encode(noise, "PNG", icc_profile=profile)), load_image(noise))
 
     @pytest.mark.parametrize("damage", ["junk", "cut", "zeros"])
     def test_broken(self, damage, noise, encode, matrix_profile):

@@ -50,7 +50,6 @@ def score(
     from topiq_metrics.scoring import score_items
 
     counts: Counter[str] = Counter()
-    kept = f" What was scored is in {output}.part." if output else ""
     try:
         with _output(output, names) as write, _progress(len(items)) as advance:
             for row in score_items(items, predictors):
@@ -61,10 +60,12 @@ def score(
         # The reader of our output has gone; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
-    except OSError as error:
-        fail(f"Writing failed after {counts.total()} of {len(items)} images: {error}.{kept}", code=1 if counts else 2)
-    except KeyboardInterrupt:
-        fail(f"Interrupted after {counts.total()} of {len(items)} images.{kept}", code=130)
+    except (OSError, KeyboardInterrupt) as error:
+        done = f"after {counts.total()} of {len(items)} images"
+        kept = f" What was scored is in {output}.part." if output and counts else ""
+        if isinstance(error, KeyboardInterrupt):
+            fail(f"Interrupted {done}.{kept}", code=130)
+        fail(f"Writing failed {done}: {error}.{kept}", code=1 if counts else 2)
     failed = counts["error"] + counts["partial"]
     if failed or output:
         place = f" -> {output}" if output else ""

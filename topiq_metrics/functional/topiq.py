@@ -34,10 +34,10 @@ def topiq_no_reference(
     check_range: bool = True,
     size: SizePolicy | str | None = None,
 ) -> Tensor:
-    """Score images by themselves with TOPIQ; higher is better. Differentiable with respect to the images.
+    """Score images by themselves with TOPIQ: from about 0 to about 1, higher is better.
 
-    The network stays in memory for the next call. A score does not depend on the other images of a call, and is
-    computed in float32 also under autocast.
+    Differentiable with respect to the images. The network stays in memory for the next call. A score does not depend
+    on the other images of a call, and is computed in float32 also under autocast.
 
     Args:
         preds: images to score, RGB: ``(N, 3, H, W)``, or a list of ``(3, H, W)`` of any sizes; floating point in
@@ -67,10 +67,10 @@ def topiq_no_reference(
     Examples:
         >>> import torch
         >>> from topiq_metrics import topiq_no_reference
-        >>> images = torch.rand(2, 3, 64, 96, generator=torch.manual_seed(0))
-        >>> topiq_no_reference(images, reduction="none").shape
+        >>> rng = torch.manual_seed(0)
+        >>> topiq_no_reference(torch.rand(2, 3, 64, 96, generator=rng), reduction="none").shape
         torch.Size([2])
-        >>> sizes = [torch.rand(3, 64, 96), torch.rand(3, 48, 48)]
+        >>> sizes = [torch.rand(3, 64, 96, generator=rng), torch.rand(3, 48, 48, generator=rng)]
         >>> bool(topiq_no_reference(sizes).isfinite())
         True
     """
@@ -91,7 +91,9 @@ def topiq_full_reference(
     check_range: bool = True,
     size: SizePolicy | str | None = None,
 ) -> Tensor:
-    """Score distorted images against their references with TOPIQ; higher is better. Differentiable.
+    """Score distorted images against their references with TOPIQ: from about 0 to about 1, higher is better.
+
+    Differentiable with respect to both images.
 
     Args:
         preds: the distorted images, as `topiq_no_reference` takes them.
@@ -141,7 +143,9 @@ def topiq_aesthetic(
     check_range: bool = True,
     size: SizePolicy | str | None = None,
 ) -> Tensor:
-    """Predict the mean aesthetic rating of images, from 1 to 10; higher is better. Differentiable.
+    """Predict the mean aesthetic rating of images: from 1 to 10, higher is better.
+
+    Differentiable with respect to the images.
 
     Args:
         preds: the images, as `topiq_no_reference` takes them.

@@ -145,7 +145,10 @@ def image_errors(name: str) -> Iterator[None]:
     except (ImageError, ImportError):
         raise
     except Image.DecompressionBombError as error:
-        raise ImageTooLargeError(f"{name}: beyond what Pillow decodes in this format ({error})") from error
+        raise ImageTooLargeError(
+            f"{name}: beyond the limit that Pillow itself sets for this format; raise PIL.Image.MAX_IMAGE_PIXELS if "
+            f"the file can be trusted ({error})"
+        ) from error
     except MemoryError as error:
         raise ImageTooLargeError(f"{name}: there is not enough memory to decode it.") from error
     except NotImplementedError as error:

@@ -49,10 +49,12 @@ def load_image(source: ImageSource, *, max_pixels: int | None = MAX_PIXELS) -> T
         source: a path; the bytes of a file; a binary file object, which is read from its start and left open; a PIL
             image; a numpy array ``(H, W)`` or ``(H, W, C)``; a tensor ``(C, H, W)``. C is 1 (grey), 3 (RGB) or
             4 (RGBA), values are uint8, uint16 or floats in [0, 1].
-        max_pixels: the most pixels (width x height) to accept, judged from a file's header; None for no limit.
+        max_pixels: the most pixels (width x height) to accept, judged from a file's header; None for no limit. TIFF
+            and WebP have Pillow's own limit, too: 179 million, twice ``PIL.Image.MAX_IMAGE_PIXELS``.
 
     Returns:
-        ``(3, H, W)`` in [0, 1], float32, RGB, contiguous. On the CPU, or on the device of a tensor.
+        ``(3, H, W)`` in [0, 1], float32, RGB, contiguous. On the CPU, or on the device of a tensor, whose memory it
+        may share.
 
     Raises:
         ImageNotFoundError: if there is no such file.

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,7 @@ class TOPIQMetric(Metric):
                 "Argument `net` must be frozen: call `net.requires_grad_(False)`, on a copy if it is being trained."
             )
         network = find_network(card.name, weights) if net is None else net
-        identity = f"{card.name} default" if net is None and weights == "default" else fingerprint(network)
+        identity = fingerprint(network) if net is not None else _shared_fingerprint(network)
         self.net = Scorer(network, policy, key=identity)
         if net is None:
             self.net.to(self.device)
@@ -162,8 +163,15 @@ class TOPIQMetric(Metric):
             setattr(self, self._scores_name, [scores.detach() for scores in getattr(self, self._scores_name)])
         super()._reduce_states(incoming_state)
 
-    def _apply(self, fn: Callable[..., Any], exclude_state: Sequence[str] = "") -> nn.Module:  # noqa: ARG002
+    def _apply(  # type: ignore[override]
+        self,
+        fn: Callable[..., Any],
+        exclude_state: Sequence[str] = "",  # noqa: ARG002
+        recurse: bool = True,  # noqa: ARG002
+    ) -> nn.Module:
         super()._apply(fn, exclude_state=tuple(self._defaults))
+        # torchmetrics casts the cached result.
+        self._computed = None
         self._place_state()
         return self
 
@@ -173,7 +181,7 @@ class TOPIQMetric(Metric):
         device = torch.device("cpu") if self.device.type in _WITHOUT_FLOAT64 else self.device
         for name, default in self._defaults.items():
             value = getattr(self, name)
-            if isinstance(value, list):
+            if isinstance(default, list):
                 setattr(self, name, [scores.to(self.device) for scores in value])
                 continue
             self._defaults[name] = torch.zeros_like(default, device=device)
@@ -200,11 +208,21 @@ class TOPIQMetric(Metric):
 
 def fingerprint(net: CFANet) -> str:
     """Digest architecture and weights: equal networks have equal digests, in every process."""
-    digest = hashlib.blake2b(net.extra_repr().encode(), digest_size=8)
+    digest = hashlib.sha256(net.extra_repr().encode())
     for key, value in net.state_dict().items():
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return digest.hexdigest()[:16]
+
+
+_fingerprints: WeakKeyDictionary[CFANet, str] = WeakKeyDictionary()
+
+
+def _shared_fingerprint(net: CFANet) -> str:
+    # A shared network does not change, and is hashed once.
+    if net not in _fingerprints:
+        _fingerprints[net] = fingerprint(net)
+    return _fingerprints[net]
 
 
 def _find_scorer(module: object) -> Scorer | None:

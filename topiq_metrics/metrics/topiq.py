@@ -20,7 +20,7 @@ from topiq_metrics.models.cfanet import CFANet
 
 
 class TOPIQNoReference(TOPIQMetric):
-    """Score images by themselves with TOPIQ; higher is better.
+    """Score images by themselves with TOPIQ: from about 0 to about 1, higher is better.
 
     Metrics on the same weights share one network in memory. It is frozen, always in evaluation mode and no part of a
     parent module: not of its ``state_dict``, ``parameters`` or precision (`set_dtype` changes that); it follows the
@@ -51,8 +51,9 @@ class TOPIQNoReference(TOPIQMetric):
         >>> import torch
         >>> from topiq_metrics import TOPIQNoReference
         >>> metric = TOPIQNoReference()
-        >>> metric.update(torch.rand(2, 3, 64, 96, generator=torch.manual_seed(0)))
-        >>> metric.update([torch.rand(3, 64, 96), torch.rand(3, 48, 48)])
+        >>> rng = torch.manual_seed(0)
+        >>> metric.update(torch.rand(2, 3, 64, 96, generator=rng))
+        >>> metric.update([torch.rand(3, 64, 96, generator=rng), torch.rand(3, 48, 48, generator=rng)])
         >>> metric.compute().shape
         torch.Size([])
     """
@@ -89,7 +90,7 @@ class TOPIQNoReference(TOPIQMetric):
 
 
 class TOPIQFullReference(TOPIQMetric):
-    """Score distorted images against their references with TOPIQ; higher is better.
+    """Score distorted images against their references with TOPIQ: from about 0 to about 1, higher is better.
 
     What `TOPIQNoReference` says of the network and of ``forward`` holds here, too.
 

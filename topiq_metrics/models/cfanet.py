@@ -31,7 +31,6 @@ class CFANetConfig:
         heads: attention heads.
         bins: 1 for a score, K > 1 for a distribution over the ratings 1…K.
         gate_width: channels inside the gates of the local pooling.
-        first_level: shallower pyramid levels are not used.
         dropout: in the attention blocks, while training.
     """
 
@@ -41,7 +40,6 @@ class CFANetConfig:
     heads: int = 4
     bins: int = 1
     gate_width: int = 64
-    first_level: int = 0
     dropout: float = 0.1
 
 
@@ -63,7 +61,7 @@ class CFANet(nn.Module):
         self.name = name
         self.backbone = build_backbone(config.backbone)
         pyramid = cast(Backbone, self.backbone)
-        channels = pyramid.channels[config.first_level :]
+        channels = pyramid.channels
         dim, block_args = config.dim, (config.dim, config.heads, config.dropout)
 
         pool = GatedPoolNR if config.mode == "NR" else GatedPoolFR
@@ -91,6 +89,8 @@ class CFANet(nn.Module):
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(pyramid.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(pyramid.std).view(1, 3, 1, 1), persistent=False)
+        # A new module is in training mode, but BatchNorm must not be.
+        self.train()
 
     def forward(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
         out = self.head_output(image, reference)
@@ -131,9 +131,9 @@ class CFANet(nn.Module):
         ]
 
     def pyramid(self, image: Tensor) -> Sequence[Tensor]:
-        """The backbone's maps of an image in [0, 1], from the first level that is used to the deepest."""
+        """The backbone's maps of an image in [0, 1], shallow to deep."""
         maps: list[Tensor] = self.backbone((image - self.mean) / self.std)
-        return maps[self.config.first_level :]
+        return maps
 
     def train(self, mode: bool = True) -> CFANet:
         super().train(mode)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def fold_batch_norm(net: nn.Module) -> nn.Module:
+
+def fold_batch_norm(net: Network) -> Network:
     """Fold each BatchNorm into the convolution that feeds it, in place; for inference with frozen weights.
 
     A pair is a convolution and the BatchNorm registered right after it, which holds for every backbone here. The
-    products are taken in float64, so that folding rounds once.
+    products are taken in float64, so that folding rounds once. The memory layout becomes channels-last.
     """
     for parent in list(net.modules()):
         previous: tuple[str, nn.Module] | None = None

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -145,8 +146,9 @@ class QualityData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[TrainingBatch]:
         workers = self.settings.workers
+        crops: Dataset[Any] = Subset(self.cropped, self.parts.training)
         return DataLoader(
-            Subset(self.cropped, self.parts.training),  # type: ignore[arg-type]
+            crops,
             batch_size=self.settings.batch_size,
             shuffle=True,
             drop_last=len(self.parts.training) > self.settings.batch_size,
@@ -163,4 +165,5 @@ class QualityData(LightningDataModule):
 
     def _loader(self, indices: Sequence[int]) -> DataLoader[tuple[Tensor, Tensor]]:
         # One at a time: whole images differ in size.
-        return DataLoader(WholeImages(self.whole, indices, self.size), num_workers=self.settings.workers)
+        images: Dataset[Any] = WholeImages(self.whole, indices, self.size)
+        return DataLoader(images, num_workers=self.settings.workers)

@@ -32,7 +32,7 @@ def gaussian_blur(image: Tensor, severity: float, generator: torch.Generator) ->
 
 def gaussian_noise(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:
     """Standard deviation from 0.01 to 0.4, geometric in the severity."""
-    return (image + 0.01 * 40**severity * torch.randn(image.shape, generator=generator)).clamp(0, 1)
+    return (image + 0.01 * math.pow(40, severity) * torch.randn(image.shape, generator=generator)).clamp(0, 1)
 
 
 def jpeg(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
@@ -47,7 +47,7 @@ def webp(image: Tensor, severity: float, generator: torch.Generator) -> Tensor: 
 
 def underexposure(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:
     """Darker by up to 4.5 stops in linear light, then read out with the noise that dark pictures have."""
-    linear = image.pow(2.2) * 2.0 ** (-0.5 - 4 * severity)
+    linear = image.pow(2.2) * math.pow(2, -0.5 - 4 * severity)
     noise = 0.002 * torch.randn(image.shape, generator=generator)
     return (linear.pow(1 / 2.2) + noise).clamp(0, 1)
 

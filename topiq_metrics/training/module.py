@@ -10,12 +10,11 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrcoef
 
-from topiq_metrics.catalog import get_card
-from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.training import losses
 from topiq_metrics.training.backbones import load_pretrained_backbone
 from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.recipe import Recipe, RecipeError
+from topiq_metrics.weights import load_network
 
 
 class QualityModule(LightningModule):
@@ -24,8 +23,7 @@ class QualityModule(LightningModule):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
-        card = get_card(recipe.name)
-        self.net = CFANet(CFANetConfig(**card.network), name=card.name)  # type: ignore[arg-type]
+        self.net = load_network(recipe.name, None).requires_grad_(True).train()
         if recipe.model.pretrained_backbone:
             load_pretrained_backbone(self.net.backbone, self.net.config.backbone)
         self.net.to(memory_format=torch.channels_last)

@@ -31,6 +31,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "workers": (0, math.inf),
     "epochs": (1, math.inf),
     "patience": (0, math.inf),
+    "average_epochs": (1, math.inf),
     "lr": (0, math.inf),
     "backbone_lr": (0, math.inf),
     "weight_decay": (0, math.inf),
@@ -65,6 +66,7 @@ class DataSettings:
 class OptimizerSettings:
     epochs: int
     patience: int
+    average_epochs: int
     lr: float
     backbone_lr: float
     weight_decay: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torchmetrics.functional.regression import kendall_rank_corrcoef, pearson_corrcoef, spearman_corrcoef
@@ -28,7 +28,7 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
     results = {
         _COUNT: float(len(scores)),
         "test_srcc": spearman_corrcoef(predictions, scores).item(),
-        "test_krcc": kendall_rank_corrcoef(predictions, scores).item(),
+        "test_krcc": cast("Tensor", kendall_rank_corrcoef(predictions, scores)).item(),
         "test_plcc": pearson_corrcoef(predictions, scores).item(),
         "test_rmse": (predictions - scores).square().mean().sqrt().item(),
     }
@@ -58,7 +58,7 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         "",
         "| epoch | validation SRCC | validation PLCC |",
         "|---|---|---|",
-        *(f"| {epoch} | {srcc:.4f} | {plcc:.4f} |" for epoch, srcc, plcc in curves),
+        *(f"| {epoch + 1} | {srcc:.4f} | {plcc:.4f} |" for epoch, srcc, plcc in curves),
         "",
         "PLCC and RMSE are raw, without a logistic fit.",
         "",

@@ -8,9 +8,12 @@ import logging
 import math
 import os
 import platform
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import torch
 import torchvision
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
+from torch import Tensor
 
 import topiq_metrics
 from topiq_metrics.catalog import get_card
@@ -35,7 +39,7 @@ def train(
 ) -> Path:
     """Train, or go on where a run in ``output`` stopped; returns the weights file, at once if that is there already.
 
-    The folder holds the resolved recipe, ``checkpoints/`` (the last epoch, and the best by validation SRCC), the
+    The folder holds the resolved recipe, ``checkpoints/`` (one for each epoch, and the best by validation SRCC), the
     curves of each start as ``curves/N/metrics.csv``, and at the end ``report.md`` with its pictures and
     ``<name>.safetensors``.
 
@@ -63,12 +67,12 @@ def train(
     callbacks: list[Callback] = [
         EarlyStopping("val/srcc", mode="max", patience=recipe.optimizer.patience),
         ModelCheckpoint(checkpoints, filename="best", monitor="val/srcc", mode="max", enable_version_counter=False),
-        # Not `save_last`, which skips the epochs that are not the best. After it, so as to hold its state.
-        ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False),
+        # After it, so as to hold its state. Not `save_last`, which skips the epochs that are not the best.
+        ModelCheckpoint(checkpoints, filename="{epoch}", save_top_k=-1, enable_version_counter=False),
     ]
     if progress:
         callbacks.append(_EpochLines())
-    last = checkpoints / "last.ckpt"
+    last = _by_epoch(checkpoints)[-1:]
     with _quiet_lightning():
         trainer = pl.Trainer(
             default_root_dir=folder,
@@ -82,12 +86,16 @@ def train(
             num_sanity_val_steps=0,
             log_every_n_steps=10,
         )
+        interrupt = signal.getsignal(signal.SIGINT)
         try:
-            trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=False)
+            trainer.fit(module, datamodule=data, ckpt_path=str(last[0]) if last else None, weights_only=False)
         except SystemExit:
-            # What Lightning makes of Ctrl-C.
+            # What Lightning makes of Ctrl-C, which it also turns off for good.
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from None
-    return _finish(folder, recipe, data, module, checkpoints / "best.ckpt")
+    module.load_state_dict(_final_state(checkpoints, recipe.optimizer.average_epochs))
+    return _finish(folder, recipe, data, module)
 
 
 class _EpochLines(Callback):
@@ -119,13 +127,32 @@ def _quiet_lightning() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModule, checkpoint: Path) -> Path:
+def _final_state(checkpoints: Path, count: int) -> dict[str, Tensor]:
+    """The mean of the weights after each of the last ``count`` epochs; the best epoch's where there are fewer."""
+    epochs = _by_epoch(checkpoints)[-count:]
+    if count < 2 or len(epochs) < count:
+        return _state(checkpoints / "best.ckpt")
+    states = [_state(path) for path in epochs]
+    return {
+        key: torch.stack([state[key].double() for state in states]).mean(dim=0).to(value.dtype)
+        for key, value in states[0].items()
+    }
+
+
+def _by_epoch(checkpoints: Path) -> list[Path]:
+    return sorted(checkpoints.glob("epoch=*.ckpt"), key=lambda path: int(path.stem.partition("=")[2]))
+
+
+def _state(checkpoint: Path) -> dict[str, Tensor]:
+    # The checkpoint is this run's own.
+    state: dict[str, Tensor] = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+    return state
+
+
+def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModule) -> Path:
     from topiq_metrics.training.report import write_report
     from topiq_metrics.weights import save_network
 
-    # The checkpoint is this run's own.
-    state = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
-    module.load_state_dict(state)
     # The file holds float16, so that is what is tested.
     net = module.net.eval().half().float()
     results = write_report(folder, recipe, net, data)
@@ -157,7 +184,7 @@ def versions() -> dict[str, str]:
         "topiq-metrics": topiq_metrics.__version__,
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
-        "pytorch-lightning": pl.__version__,
+        "pytorch-lightning": version("pytorch-lightning"),
         "python": platform.python_version(),
     }
 

@@ -11,6 +11,7 @@ import torch
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.folding import fold_batch_norm
 from topiq_metrics.weights.load import check_available, load_network, locate
 
 _Key = tuple[str, str, int, int, torch.device]
@@ -27,9 +28,12 @@ def shared_network(
     ``.to("cuda")`` moves it for every metric that was made with it, so move them together (a `MetricCollection` or a
     parent module does), or ask for each device by name. A network that was moved or cast is not handed out any more
     for the device it has left; the next call loads another. ``weights=None`` is never shared.
+
+    It is for inference: BatchNorm is folded into the convolutions, which changes scores by float rounding only. For the
+    keys of a checkpoint, or to train, take `load_network`.
     """
     if weights is None:
-        return load_network(name, None, device=device)
+        return fold_batch_norm(load_network(name, None)).to(device)
     check_available(get_card(name))
     path = locate(name, weights)
     where = _canonical(device)
@@ -37,7 +41,7 @@ def shared_network(
         key = _key(name, path, where)
         net = _networks.get(key) if key is not None else None
         if net is None or not _is_pristine(net, where):
-            net = load_network(name, path, device=where)
+            net = fold_batch_norm(load_network(name, path)).to(where)
             if key is not None:
                 _networks[key] = net
         return net

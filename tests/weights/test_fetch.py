@@ -1,0 +1,189 @@
+"""Downloads from a local server that behaves like the hub, each in a fresh process."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from topiq_metrics.errors import WeightsError
+from topiq_metrics.weights import fetch
+
+HERE = Path(__file__).parent
+CONTENT = bytes(range(256)) * 4000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+def load_hub_module():
+    spec = importlib.util.spec_from_file_location("topiq_tests_hub", HERE / "hub.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+hub_module = load_hub_module()
+
+
+@pytest.fixture
+def hub():
+    with hub_module.serve(hub_module.Hub("/owner/repo/resolve/main/weights.pth", CONTENT)) as hub:
+        yield hub
+
+
+@pytest.fixture
+def start(tmp_path, places, hub):
+    """Starts the driver in a process that knows only the test's folders and server."""
+
+    def start(call: str = "fetch", sha256: str = DIGEST[:8], **changes: str) -> subprocess.Popen:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGINGFACE_"))}
+        environment |= {
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": str(tmp_path / "hf_home"),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "NO_PROXY": "127.0.0.1",
+            **changes,
+        }
+        task = json.dumps({"call": call, "sha256": sha256})
+        return subprocess.Popen(
+            [sys.executable, HERE / "fetch_driver.py", task],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def finish(process: subprocess.Popen) -> dict:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return json.loads(out.splitlines()[-1])
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_fetch_then_resolve(start, places, hub):
+    file = places["cache"] / "weights.pth"
+    answer = finish(start())
+    assert answer["path"] == str(file)
+    assert file.read_bytes() == CONTENT
+    assert names_in(places["cache"]) == ["weights.pth"]
+    assert answer["told"] == answer["logged"]
+    assert answer["told"] == [
+        "Downloading weights.pth (weights of tiny) from owner/repo. Licence of the weights: for tests only."
+    ]
+    asked = len(hub.requests)
+    again = finish(start("resolve"))
+    assert (again["path"], again["logged"]) == (str(file), [])
+    assert len(hub.requests) == asked
+
+    file.write_bytes(b"damaged")
+    assert finish(start("resolve"))["error"] == "WeightsHashError"
+    assert finish(start())["path"] == str(file)
+    assert file.read_bytes() == CONTENT
+
+
+def test_resolve_downloads(start, places):
+    answer = finish(start("resolve"))
+    assert answer["path"] == str(places["cache"] / "weights.pth")
+    assert "Licence of the weights: for tests only" in answer["logged"][0]
+
+
+def test_wrong_hash_after_a_download(start, places):
+    answer = finish(start(sha256="12345678"))
+    assert answer["error"] == "WeightsHashError"
+    for part in ("What the hub sent as weights.pth", "was removed", "must start with 12345678", DIGEST, "another"):
+        assert part in answer["message"]
+    assert names_in(places["cache"]) == []
+
+
+def test_connection_cut(start, places, hub):
+    hub.behaviour = "cut"
+    answer = finish(start())
+    assert answer["error"] == "WeightsNotFoundError"
+    assert "Hugging Face hub, owner/repo:" in answer["message"]
+    assert hub.downloads > 1
+    assert names_in(places["cache"]) == []
+
+
+def test_connection_cut_once_is_resumed(start, places, hub):
+    hub.behaviour = "cut once"
+    assert Path(finish(start())["path"]).read_bytes() == CONTENT
+    assert names_in(places["cache"]) == ["weights.pth"]
+
+
+def test_no_such_file_on_the_hub(start, places, hub):
+    hub.behaviour = "missing"
+    answer = finish(start())
+    assert answer["error"] == "WeightsNotFoundError"
+    for part in ("owner/repo:", "404", "topiq weights fetch tiny", "TOPIQ_METRICS_WEIGHTS"):
+        assert part in answer["message"]
+    assert names_in(places["cache"]) == []
+
+
+def test_offline_mode_asks_nobody(start, places, hub):
+    answer = finish(start("resolve", HF_HUB_OFFLINE="1"))
+    assert answer["error"] == "WeightsNotFoundError"
+    assert "offline" in answer["message"].lower()
+    assert not hub.requests
+    assert names_in(places["cache"]) == []
+
+
+def test_no_network_fails_at_once(start, places):
+    process = start(HF_ENDPOINT="http://127.0.0.1:9")
+    out, err = process.communicate(timeout=300)
+    answer = json.loads(out.splitlines()[-1])
+    assert answer["error"] == "WeightsNotFoundError"
+    assert "Connect" in answer["message"]
+    assert "Retrying" not in err
+
+
+def test_two_processes_at_once(start, places, hub):
+    answers = [finish(process) for process in [start(), start()]]
+    assert [answer["path"] for answer in answers] == [str(places["cache"] / "weights.pth")] * 2
+    assert (places["cache"] / "weights.pth").read_bytes() == CONTENT
+    assert names_in(places["cache"]) == ["weights.pth"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGINT for another process")
+def test_interrupted(start, places, hub):
+    hub.behaviour = "stall"
+    process = start()
+    assert hub.stalled.wait(300)
+    assert any(name.startswith(".fetch-") for name in names_in(places["cache"]))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=300)
+    assert "KeyboardInterrupt" in errors
+    assert names_in(places["cache"]) == []
+
+
+def test_what_a_killed_process_left_is_removed(start, places):
+    old, fresh = places["cache"] / ".fetch-old", places["cache"] / ".fetch-fresh"
+    for folder in (old, fresh):
+        folder.mkdir()
+        (folder / "part").write_bytes(b"half")
+    past = time.time() - 7200
+    for path in (old / "part", old):
+        os.utime(path, (past, past))
+    finish(start())
+    assert names_in(places["cache"]) == [".fetch-fresh", "weights.pth"]
+
+
+def test_cache_that_cannot_be_written(tmp_path, monkeypatch, add_card):
+    add_card(content=CONTENT)
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("TOPIQ_METRICS_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(WeightsError, match=r"cannot be written \(.*\)\. Set TOPIQ_METRICS_CACHE to one that can"):
+        fetch("tiny")

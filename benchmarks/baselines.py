@@ -3,7 +3,7 @@
 Scores the test part of BIQ2021's training split (dealt by file name, as the recipe does) and prints SRCC and raw PLCC
 with human opinion. Needs the dataset's folder.
 
-    python benchmarks/baselines.py --data BIQ2021 [--sizes] [--json FILE]
+    python benchmarks/baselines.py --data BIQ2021 [--sizes] [--limit N] [--json FILE]
 
 `--sizes` measures size rules for the bundled model instead: on the images as they are, and on the same images enlarged,
 as photographs from a camera are.
@@ -46,6 +46,9 @@ def brisque() -> Score:
     from brisque import BRISQUE
 
     metric = BRISQUE(url=False)
+    # The package makes some features arrays of one element, which NumPy 2.4 does not take for numbers.
+    scale = metric.scale_features
+    metric.scale_features = lambda features: scale([np.asarray(feature).item() for feature in features])
     return lambda image: -float(metric.score((image * 255).round().byte().permute(1, 2, 0).numpy()))
 
 
@@ -91,6 +94,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sizes", action="store_true")
+    parser.add_argument("--limit", type=int, help="score the first images only")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
@@ -111,7 +115,9 @@ def main() -> int:
                     larger = F.interpolate(image[None], size=size, mode="bicubic", align_corners=False)[0]
                     return larger.clamp(0, 1)
 
-                rows[f"x{factor} {rule}"] = correlations(lite(rule), images, parts.validation, enlarge)
+                rows[f"x{factor} {rule}"] = correlations(
+                    lite(rule), images, parts.validation[: arguments.limit], enlarge
+                )
     else:
         contenders = {
             "topiq_nr-lite": lite,
@@ -121,7 +127,7 @@ def main() -> int:
             "Laplacian variance": laplacian_variance,
         }
         for name, build in contenders.items():
-            rows[name] = correlations(build(), images, parts.test, SizePolicy.parse("native").apply)
+            rows[name] = correlations(build(), images, parts.test[: arguments.limit], SizePolicy.parse("native").apply)
             print(f"{name}: done", file=sys.stderr)
     print(f"{'':22} {'images':>6} {'failed':>6} {'SRCC':>7} {'PLCC':>7}")
     for name, row in rows.items():

@@ -179,9 +179,7 @@ _CARDS = (
         PublishedResult("TID2008", 0.9045, 0.9226),
         PublishedResult("TID2013", 0.9158, 0.9165),
     ),
-    _released(
-        "topiq_fr-pipal", "FR", "restored against reference", "cfanet_fr_pipal_res50-69bbe5ba.pth", "PIPAL"
-    ),
+    _released("topiq_fr-pipal", "FR", "restored against reference", "cfanet_fr_pipal_res50-69bbe5ba.pth", "PIPAL"),
     _released(
         "topiq_iaa",
         "NR",
@@ -211,7 +209,12 @@ _CARDS = (
         name="topiq_nr-lite",
         mode="NR",
         summary="photographs; bundled, runs offline",
-        weights=WeightsFile("topiq_nr-lite.safetensors", "", "Apache-2.0 (see its card for the data)", hub_repo=None),
+        weights=WeightsFile(
+            "topiq_nr-lite.safetensors",
+            "1c8daae7f5b0879811ef417aa7faa4ac5d2ac3b36b283ede9e8f60d7baf179fc",
+            "Apache-2.0 (see its card for the data)",
+            hub_repo=None,
+        ),
         network={"backbone": "efficientnet_lite0", "dim": 128, "heads": 4, "gate_width": 16},
         size="max_side=512",
         score_range=(0.0, 1.0),

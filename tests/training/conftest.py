@@ -31,6 +31,7 @@ TINY: dict[str, Any] = {
     "optimizer": {
         "epochs": 2,
         "patience": 9,
+        "average_epochs": 1,
         "lr": 3e-4,
         "backbone_lr": 1e-4,
         "weight_decay": 1e-4,

@@ -50,6 +50,9 @@ def epochs(monkeypatch) -> list[int]:
 
 
 def checkpoint(folder: Path, name: str) -> dict[str, object]:
+    """A checkpoint by its name, or the ``last`` epoch's."""
+    if name == "last":
+        name = max((path.stem for path in (folder / "checkpoints").glob("epoch=*")), key=lambda stem: int(stem[6:]))
     return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=False)
 
 
@@ -104,7 +107,8 @@ class TestWholeRun:
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         assert files == [
             "checkpoints/best.ckpt",
-            "checkpoints/last.ckpt",
+            "checkpoints/epoch=0.ckpt",
+            "checkpoints/epoch=1.ckpt",
             "curves.png",
             "curves/0/metrics.csv",
             "recipe.json",
@@ -218,6 +222,17 @@ def test_worse_epochs_are_kept_apart_from_the_best_and_end_the_run(
         expected = best["state_dict"][f"net.{key}"]
         assert torch.equal(value, expected.half().float() if expected.is_floating_point() else expected)
     assert read_metadata(path)["results"] == {"test_srcc": None}
+
+
+def test_result_is_the_mean_of_the_last_epochs(dataset, recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr("topiq_metrics.training.report.write_report", lambda *args: {})
+    changes = {"optimizer__epochs": 3, "optimizer__average_epochs": 2}
+    net = load_network(NAME, train(recipe(**changes), dataset, tmp_path, progress=False))
+    states = [checkpoint(tmp_path, f"epoch={epoch}")["state_dict"] for epoch in (1, 2)]
+    key = "head.6.weight"
+    first, second = (state[f"net.{key}"].double() for state in states)
+    assert not torch.equal(first, second)
+    assert torch.equal(net.state_dict()[key], ((first + second) / 2).float().half().float())
 
 
 class TestModule:

@@ -29,10 +29,12 @@ class MultiHeadAttention(nn.Module):
             k, v = F.linear(memory, weight[dim:], bias[dim:]).chunk(2, dim=-1)
         dropout = self.dropout if self.training else 0.0
         out = F.scaled_dot_product_attention(self._split(q), self._split(k), self._split(v), dropout_p=dropout)
-        return self.out_proj(out.transpose(1, 2).flatten(2))
+        projected: Tensor = self.out_proj(out.transpose(1, 2).flatten(2))
+        return projected
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        batch, length, dim = x.shape
+        return x.view(batch, length, self.heads, dim // self.heads).transpose(1, 2)
 
 
 class FeedForward(nn.Sequential):
@@ -59,7 +61,8 @@ class _AttentionBlock(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        return x + self.drop(self.ffn(self.norm_ffn(x)))
+        out: Tensor = x + self.drop(self.ffn(self.norm_ffn(x)))
+        return out
 
 
 class SelfAttentionBlock(_AttentionBlock):

@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision.models.resnet import Bottleneck, ResNet
 
 
-class ResNet50(ResNet):
+class ResNet50(ResNet):  # type: ignore[misc]
     """Level 0 is the stem after its activation, before the max-pool; then the four stages."""
 
     channels = (64, 256, 512, 1024, 2048)
@@ -18,7 +18,7 @@ class ResNet50(ResNet):
         super().__init__(Bottleneck, [3, 4, 6, 3])
         del self.avgpool, self.fc
 
-    def forward(self, image: Tensor) -> list[Tensor]:  # type: ignore[override]
+    def forward(self, image: Tensor) -> list[Tensor]:
         x = self.relu(self.bn1(self.conv1(image)))
         levels = [x]
         x = self.maxpool(x)

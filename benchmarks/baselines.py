@@ -105,6 +105,7 @@ def main() -> int:
     rows = {}
     if arguments.sizes:
         # The rule is chosen on the validation part; the test part is for the result alone.
+        indices = parts.validation[: arguments.limit]
         for factor in (1, 2):
             for rule in RULES:
                 if factor == 1 and rule in {"max_side=768", "max_side=640"}:
@@ -115,9 +116,7 @@ def main() -> int:
                     larger = F.interpolate(image[None], size=size, mode="bicubic", align_corners=False)[0]
                     return larger.clamp(0, 1)
 
-                rows[f"x{factor} {rule}"] = correlations(
-                    lite(rule), images, parts.validation[: arguments.limit], enlarge
-                )
+                rows[f"x{factor} {rule}"] = correlations(lite(rule), images, indices, enlarge)
     else:
         contenders = {
             "topiq_nr-lite": lite,

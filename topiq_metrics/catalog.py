@@ -211,7 +211,7 @@ _CARDS = (
         summary="photographs; bundled, runs offline",
         weights=WeightsFile(
             "topiq_nr-lite.safetensors",
-            "1c8daae7f5b0879811ef417aa7faa4ac5d2ac3b36b283ede9e8f60d7baf179fc",
+            "6aabbbd206c4bbe8263a008df5b21f86951e24ba00f05965c7c5a090e14b46c5",
             "Apache-2.0 (see its card for the data)",
             hub_repo=None,
         ),

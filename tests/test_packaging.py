@@ -86,7 +86,7 @@ def test_the_network_is_off_there(clean_environment: Path) -> None:
 def test_installed_wheel_scores_a_photograph(clean_environment: Path, tmp_path: Path) -> None:
     output = tmp_path / "scores.csv"
     result = _run(clean_environment, clean_environment / "bin" / "topiq", "score", PHOTOGRAPH, "-o", output)
-    (row,) = csv.DictReader(output.open())
+    (row,) = csv.DictReader(output.read_text().splitlines())
     assert row["status"] == "ok"
     assert 0.4 < float(row["topiq_nr-lite"]) < 1.1
     assert result.stderr.splitlines() == [f"1 images: 1 ok, 0 with errors -> {output}"]

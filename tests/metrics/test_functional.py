@@ -72,7 +72,7 @@ def test_gradients_through_the_size_rule():
 
 def test_mixed_sizes_keep_their_order():
     net = tiny_network()
-    images = [make_images(1, seed, side)[0] for seed, side in enumerate((32, 40, 32, 48, 40))]
+    images = [make_images(1, seed, side)[0] for seed, side in enumerate((32, 40, 48, 32, 40))]
     expected = torch.cat([true_scores(net, image[None]) for image in images])
     scores = topiq_no_reference(images, net=net, size="native", reduction="none")
     torch.testing.assert_close(scores, expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import shutil
 
 import pytest
 import torch
@@ -170,10 +171,11 @@ def test_metrics_on_the_same_weights_share_one_network(lite_weights):
     assert TOPIQNoReference(weights=None).net.network is not TOPIQNoReference(weights=None).net.network
 
 
-def test_what_is_shared_does_not_depend_on_who_asks_first(lite_weights):
+def test_what_is_shared_does_not_depend_on_who_asks_first(lite_weights, tmp_path):
+    path = shutil.copy(lite_weights, tmp_path / "not-yet-loaded.safetensors")
     with torch.inference_mode(), torch.device("meta"):
-        first = TOPIQNoReference(weights=lite_weights)
-    second = TOPIQNoReference(weights=lite_weights)
+        first = TOPIQNoReference(weights=path)
+    second = TOPIQNoReference(weights=path)
     assert first.net.network is second.net.network
     images = make_images(1).requires_grad_()
     second(images).backward()

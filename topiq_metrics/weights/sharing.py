@@ -24,10 +24,9 @@ def shared_network(
 ) -> CFANet:
     """As `load_network`, but holders of the same weights on the same device get the same network.
 
-    The network lives as long as somebody holds it. What one holder does to it, all holders see: a metric's
-    ``.to("cuda")`` moves it for every metric that was made with it, so move them together (a `MetricCollection` or a
-    parent module does), or ask for each device by name. A network that was moved or cast is not handed out any more
-    for the device it has left; the next call loads another. ``weights=None`` is never shared.
+    The network lives as long as somebody holds it. What one holder does to it, all holders see: instead of moving it,
+    ask for each device by name (the metrics do). A network that was moved or cast is not handed out any more for the
+    device it has left; the next call loads another. ``weights=None`` is never shared.
 
     It is for inference: BatchNorm is folded into the convolutions, which changes scores by float rounding only. For the
     keys of a checkpoint, or to train, take `load_network`.

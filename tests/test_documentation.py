@@ -43,6 +43,11 @@ def test_relative_links_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_every_figure_is_filled_in() -> None:
+    for page in PAGES:
+        assert not re.search(r"@[A-Z]+@", page.read_text(encoding="utf-8")), page.name
+
+
 def test_photographs_can_be_read() -> None:
     paths = sorted((ROOT / "docs" / "photographs").rglob("*.jpg"))
     assert len(paths) == 36

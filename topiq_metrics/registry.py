@@ -29,6 +29,8 @@ def create_metric(name: str, **kwargs: Any) -> Metric:
         >>> create_metric("topiq_nr-lite", reduction="none").reduction
         'none'
     """
+    if "model" in kwargs:
+        raise ValueError("Argument `model` is the metric's name: give it as `name` only.")
     card = get_card(name)
     if card.unavailable:
         raise NotImplementedError(f"{card.name} cannot be built yet: {card.unavailable}.")

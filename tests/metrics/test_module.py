@@ -207,12 +207,30 @@ def test_a_network_is_copied_once_for_each_place():
 
 
 def test_copies_live_as_long_as_somebody_holds_them():
-    metrics = [TOPIQNoReference(net=tiny_network()) for _ in range(2)]
-    metrics[1].net._held = metrics[0].net._held
+    net = tiny_network()
+    metrics = [TOPIQNoReference(net=net) for _ in range(2)]
     for metric in metrics:
         metric.set_dtype(torch.float64)
     assert metrics[0].net.network is metrics[1].net.network
     assert isinstance(metrics[0].net, Scorer)
+
+
+def test_there_and_back_loses_nothing():
+    metric = TOPIQNoReference(net=tiny_network())
+    image = make_images(1, 0)
+    before = metric(image)
+    metric.set_dtype(torch.bfloat16)
+    metric.clone().set_dtype(torch.float32)
+    metric.set_dtype(torch.float32)
+    assert torch.equal(metric(image), before)
+
+
+def test_an_image_that_the_size_rule_makes_too_small():
+    metric = TOPIQNoReference(net=tiny_network(), size="max_side=512")
+    with pytest.raises(
+        ValueError, match=r"needs 32 px a side, but 700x40 is 512x29 under the size policy max_side=512"
+    ):
+        metric.update(torch.rand(1, 3, 40, 700))
 
 
 def test_plot():

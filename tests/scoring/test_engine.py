@@ -177,9 +177,13 @@ class TestBadFiles:
         assert "permission" in row.error
 
     def test_a_policy_must_not_enlarge_without_limit(self, tmp_path, fake):
-        _sized(30000, 1)(tmp_path / "a.png")
-        row = score_one(tmp_path / "a.png", fake(size="short_side=384"))
-        assert row.error.startswith("too-large: 30000x1 is 11520000x384 under the size policy short_side=384")
+        _sized(40000, 32)(tmp_path / "a.png")
+        row = score_one(tmp_path / "a.png", fake(size="short_side=8192"))
+        assert row.error.startswith("too-large: 40000x32 is 10240000x8192 under the size policy short_side=8192")
+
+    def test_enlarging_does_not_make_an_image_fit(self, tmp_path, fake):
+        _sized(300, 20)(tmp_path / "a.png")
+        assert score_one(tmp_path / "a.png", fake(size="square=384")).error.startswith("too-small: ")
 
     def test_memory_that_does_not_suffice_for_one_image(self, tmp_path, fake, monkeypatch):
         items = [grey(tmp_path / f"{i}.png", 51, 40, 40 + 8 * i) for i in range(3)]

@@ -123,10 +123,11 @@ def test_a_failure_keeps_the_earlier_file_and_what_was_written(tmp_path):
     assert len(rows_of(tmp_path / "out.csv.part")) == 1
 
 
-def test_an_interrupted_file_is_replaced_the_next_time(tmp_path):
-    (tmp_path / "out.csv.part").write_text("a much longer text than the row that is written now " * 20)
+def test_the_rows_of_another_job_are_left_alone(tmp_path):
     with FileSink(tmp_path / "out.csv", NAMES) as sink:
         sink.write(ROW)
+        with pytest.raises(ValueError, match=r"out.csv.part is there: another job is writing it, or one was stopped"):
+            FileSink(tmp_path / "out.csv", NAMES)
     assert len(rows_of(tmp_path / "out.csv")) == 1
 
 

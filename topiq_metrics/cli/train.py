@@ -20,6 +20,7 @@ def train(
     """Train a metric; the same command goes on where a run was stopped."""
     # What is cheap to check comes first: Lightning takes seconds to import.
     from topiq_metrics.datasets import DatasetError
+    from topiq_metrics.errors import ImageError
 
     try:
         from topiq_metrics.training.recipe import RecipeError, load_recipe
@@ -33,8 +34,11 @@ def train(
         fail(error)
     try:
         path = run(loaded, data, folder)
-    except (RecipeError, DatasetError, ModuleNotFoundError) as error:
+    except (RecipeError, DatasetError, ModuleNotFoundError, OSError) as error:
         fail(error)
+    except ImageError as error:
+        # A worker process adds its traceback above.
+        fail(str(error).strip().splitlines()[-1])
     except KeyboardInterrupt:
         fail(f"Interrupted. The same command goes on after the last whole epoch in {folder}.", code=130)
     typer.echo(f"{path}\n{path.parent / 'report.md'}")

@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import torch
 from torch import Tensor, nn
 
-from topiq_metrics.images import SizePolicy
+from topiq_metrics.errors import ImageTooSmallError
+from topiq_metrics.images import MIN_SIDE, SizePolicy
 
 Images: TypeAlias = "Tensor | tuple[Tensor, ...]"
 """A batch ``(N, 3, H, W)``, or N images ``(3, H, W)`` of any sizes; a tuple, since FeatureShare needs a hash."""
@@ -37,6 +38,8 @@ class Scorer(nn.Module):
         self.key = key
         # Inside a tuple, it is no child.
         self._held = (network,)
+        # What every other place and type is made from, so that going there and back loses nothing.
+        self._origin = (network,)
 
     @property
     def network(self) -> nn.Module:
@@ -46,7 +49,7 @@ class Scorer(nn.Module):
         """Score images; the references that some networks need are a second argument.
 
         Raises:
-            ValueError: if the images are on another device than the network.
+            ValueError: if the images are on another device than the network, or too small under the size rule.
         """
         device, dtype = _place(self.network)
         with _no_autocast(device):
@@ -64,7 +67,14 @@ class Scorer(nn.Module):
                 f"Expected images on {device}, where the network is, but got images on {images.device}. Move either: "
                 f"a metric with `metric.to({str(images.device)!r})`."
             )
-        return self.size.apply(images.to(dtype))
+        fitted = self.size.apply(images.to(dtype))
+        if min(fitted.shape[-2:]) < MIN_SIDE:
+            sizes = [f"{x.shape[-1]}x{x.shape[-2]}" for x in (images, fitted)]
+            raise ImageTooSmallError(
+                f"The network needs {MIN_SIDE} px a side, but {sizes[0]} is {sizes[1]} under the size policy "
+                f"{self.size}."
+            )
+        return fitted
 
     def _score_by_size(self, rows: Sequence[Sequence[Tensor]]) -> Tensor:
         groups: dict[torch.Size, list[int]] = {}
@@ -79,18 +89,20 @@ class Scorer(nn.Module):
 
     def set_dtype(self, dtype: torch.dtype) -> None:
         """Run the network in ``dtype`` from now on."""
-        self._held = (placed(self.network, _place(self.network)[0], dtype),)
+        self._held = (placed(self._origin[0], _place(self.network)[0], dtype),)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Scorer:  # noqa: ARG002
         # Only the device: a parent's `.half()` is about the parent. And on the meta device there would be no weights.
         device, dtype = _place(self.network)
         target = fn(torch.empty(0, device=device)).device
         if target.type != "meta":
-            self._held = (placed(self.network, target, dtype),)
+            self._held = (placed(self._origin[0], target, dtype),)
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scorer:
-        return Scorer(self.network, self.size, self.key)
+        copied = Scorer(self._origin[0], self.size, self.key)
+        copied._held = self._held
+        return copied
 
     def extra_repr(self) -> str:
         return f"{self.network.extra_repr()}, size={str(self.size)!r}, key={self.key!r}"

@@ -53,6 +53,8 @@ def select_card(task: Task, model: str, net: CFANet | None) -> ModelCard:
         raise ValueError(f"Argument `model` must be one of {task.models}, but got {model!r}.")
     if net is None:
         return card
+    if not isinstance(net, CFANet):
+        raise ValueError(f"Argument `net` must be a CFANet, but got {type(net).__name__}.")
     if net.training:
         raise ValueError("Argument `net` is in training mode, where dropout makes scores random: call `net.eval()`.")
     if (net.config.mode, net.config.bins > 1) != (task.mode, task.rates):

@@ -149,7 +149,7 @@ def _load(job: _Job, predictors: Sequence[Predictor]) -> None:
 
 def _unfit(policy: SizePolicy, height: int, width: int) -> str:
     out_height, out_width = policy.output_size(height, width)
-    if min(out_height, out_width) < MIN_SIDE:
+    if min(height, width, out_height, out_width) < MIN_SIDE:
         return (
             f"{ImageTooSmallError.reason}: the network needs {MIN_SIDE} px a side, but {width}x{height} is "
             f"{out_width}x{out_height} under the size policy {policy}"

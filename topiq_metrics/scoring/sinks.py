@@ -71,7 +71,8 @@ def check_output(path: str | os.PathLike[str]) -> Path:
     """``path``, if a `FileSink` can be expected to write it.
 
     Raises:
-        ValueError: another suffix than ``.csv`` or ``.jsonl``, a folder that does not exist, or a folder as output.
+        ValueError: another suffix than ``.csv`` or ``.jsonl``, a folder that does not exist, a folder as output,
+            or rows of a job that runs or was stopped.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -80,7 +81,16 @@ def check_output(path: str | os.PathLike[str]) -> Path:
         raise ValueError(f"There is no folder {path.parent} for the output {path.name}.")
     if path.is_dir():
         raise ValueError(f"The output {path} is a folder.")
+    if _part(path).exists():
+        raise ValueError(
+            f"{_part(path)} is there: another job is writing it, or one was stopped. "
+            "Move it away, or name another output."
+        )
     return path
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
 
 
 class FileSink:
@@ -96,9 +106,9 @@ class FileSink:
 
     def __init__(self, path: str | os.PathLike[str], metrics: Sequence[str]) -> None:
         self.path = check_output(path)
-        self.part = self.path.with_name(self.path.name + ".part")
+        self.part = _part(self.path)
         # File names need not be valid Unicode, and go out as they came in.
-        self._stream = self.part.open("w", newline="", encoding="utf-8", errors=sys.getfilesystemencodeerrors())
+        self._stream = self.part.open("x", newline="", encoding="utf-8", errors=sys.getfilesystemencodeerrors())
         self._writer = FORMATS[self.path.suffix.lower()](self._stream, metrics)
 
     def write(self, row: ScoreRow) -> None:

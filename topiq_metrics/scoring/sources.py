@@ -58,7 +58,8 @@ def find_images(
         else:
             pairs = [(source, Path(source.name))]
         for path, relative in pairs:
-            items.setdefault(path.absolute(), Item(path, lookup.find(relative) if lookup else None))
+            key = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would take links to one file for one picture
+            items.setdefault(key, Item(path, lookup.find(relative) if lookup else None))
     if not items:
         raise SourceError("There is nothing to score: name at least one image or folder.")
     return list(items.values())
@@ -86,7 +87,9 @@ class _ReferenceLookup:
         self.found: tuple[dict[str, Path | None], ...] = ({}, {}, {}, {})
         if not self.is_folder and not root.is_file():
             raise SourceError(f"There is no reference file or folder {root}.")
+        self.flat = True
         for path in sorted(_walk(root)):
+            self.flat = self.flat and path.parent == root
             for found, key in zip(self.found, _likenesses(path.relative_to(root)), strict=True):
                 found[key] = None if key in found else path
 
@@ -96,8 +99,11 @@ class _ReferenceLookup:
         same_path = self.root / relative
         if same_path.is_file():
             return same_path
-        fitting = (found[key] for found, key in zip(self.found, _likenesses(relative), strict=True) if key in found)
-        return next(fitting, None)
+        likenesses = list(zip(self.found, _likenesses(relative), strict=True))
+        if len(relative.parts) > 1 and not self.flat:
+            # The same name in another folder is another picture.
+            likenesses = likenesses[:2]
+        return next((found[key] for found, key in likenesses if key in found), None)
 
 
 def _likenesses(relative: Path) -> tuple[str, str, str, str]:

@@ -77,6 +77,8 @@ def train(
         trainer = pl.Trainer(
             default_root_dir=folder,
             max_epochs=recipe.optimizer.epochs,
+            # The validation correlations are over one process's images.
+            devices=1,
             gradient_clip_val=recipe.optimizer.gradient_clip,
             callbacks=callbacks,
             # Written at each step: what a killed run has not written is missing from its report.

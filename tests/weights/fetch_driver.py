@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import signal
 import sys
 
 from topiq_metrics import catalog
@@ -12,6 +13,8 @@ from topiq_metrics.catalog import WeightsFile
 
 
 def main() -> None:
+    # A job in the background may have inherited another handler.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     task = json.loads(sys.argv[1])
     weights = WeightsFile("weights.pth", task["sha256"], "for tests only", "owner/repo")
     catalog.CARDS["tiny"] = dataclasses.replace(catalog.CARDS["topiq_nr"], name="tiny", weights=weights)

@@ -140,6 +140,9 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda: None
+        return
     bar = Progress(
         TextColumn("scoring"),
         BarColumn(),
@@ -147,7 +150,6 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task("", total=total)

@@ -240,6 +240,12 @@ def get_card(name: str) -> ModelCard:
         raise ValueError(f"There is no metric named {name!r}. {suggest(name, CARDS)}") from None
 
 
+def check_available(card: ModelCard) -> None:
+    """Raise NotImplementedError, with the reason, if this version cannot build the metric."""
+    if card.unavailable:
+        raise NotImplementedError(f"{card.name} cannot be built yet: {card.unavailable}.")
+
+
 def suggest(name: str, names: dict[str, ModelCard]) -> str:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if near:

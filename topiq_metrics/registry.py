@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, cast
 
-from topiq_metrics.catalog import CARDS, Mode, get_card
+from topiq_metrics.catalog import CARDS, Mode, check_available, get_card
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -32,8 +32,7 @@ def create_metric(name: str, **kwargs: Any) -> Metric:
     if "model" in kwargs:
         raise ValueError("Argument `model` is the metric's name: give it as `name` only.")
     card = get_card(name)
-    if card.unavailable:
-        raise NotImplementedError(f"{card.name} cannot be built yet: {card.unavailable}.")
+    check_available(card)
     module, _, attribute = card.metric.partition(":")
     return cast("Metric", getattr(importlib.import_module(module), attribute)(model=name, **kwargs))
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from topiq_metrics.errors import ImageTooSmallError
-from topiq_metrics.images import MIN_SIDE, SizePolicy
+from topiq_metrics.images import SizePolicy
 
 Images: TypeAlias = "Tensor | tuple[Tensor, ...]"
 """A batch ``(N, 3, H, W)``, or N images ``(3, H, W)`` of any sizes; a tuple, since FeatureShare needs a hash."""
@@ -67,14 +67,9 @@ class Scorer(nn.Module):
                 f"Expected images on {device}, where the network is, but got images on {images.device}. Move either: "
                 f"a metric with `metric.to({str(images.device)!r})`."
             )
-        fitted = self.size.apply(images.to(dtype))
-        if min(fitted.shape[-2:]) < MIN_SIDE:
-            sizes = [f"{x.shape[-1]}x{x.shape[-2]}" for x in (images, fitted)]
-            raise ImageTooSmallError(
-                f"The network needs {MIN_SIDE} px a side, but {sizes[0]} is {sizes[1]} under the size policy "
-                f"{self.size}."
-            )
-        return fitted
+        if too_small := self.size.too_small(*images.shape[-2:]):
+            raise ImageTooSmallError(f"An image is too small: {too_small}.")
+        return self.size.apply(images.to(dtype))
 
     def _score_by_size(self, rows: Sequence[Sequence[Tensor]]) -> Tensor:
         groups: dict[torch.Size, list[int]] = {}

@@ -84,6 +84,16 @@ class SizePolicy:
             short, long = side, int(side * long / short)
         return (long, short) if height > width else (short, long)
 
+    def too_small(self, height: int, width: int) -> str:
+        """Say in words why a network cannot take an image of ``height`` x ``width`` under this policy, or nothing."""
+        out_height, out_width = self.output_size(height, width)
+        if min(height, width, out_height, out_width) >= MIN_SIDE:
+            return ""
+        return (
+            f"the network needs {MIN_SIDE} px a side, but {width}x{height} is {out_width}x{out_height} "
+            f"under the size policy {self}"
+        )
+
     def apply(self, images: Tensor) -> Tensor:
         """Resize images; differentiable.
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from topiq_metrics.errors import ImageError, ImageTooLargeError, ImageTooSmallError
-from topiq_metrics.images import MAX_PIXELS, MIN_SIDE, SizePolicy, load_image
+from topiq_metrics.images import MAX_PIXELS, SizePolicy, load_image
 from topiq_metrics.scoring.sources import Item
 
 if TYPE_CHECKING:
@@ -148,12 +148,9 @@ def _load(job: _Job, predictors: Sequence[Predictor]) -> None:
 
 
 def _unfit(policy: SizePolicy, height: int, width: int) -> str:
+    if too_small := policy.too_small(height, width):
+        return f"{ImageTooSmallError.reason}: {too_small}"
     out_height, out_width = policy.output_size(height, width)
-    if min(height, width, out_height, out_width) < MIN_SIDE:
-        return (
-            f"{ImageTooSmallError.reason}: the network needs {MIN_SIDE} px a side, but {width}x{height} is "
-            f"{out_width}x{out_height} under the size policy {policy}"
-        )
     if out_height * out_width > MAX_PIXELS:
         return (
             f"{ImageTooLargeError.reason}: {width}x{height} is {out_width}x{out_height} under the size policy "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import DATASETS, IQADataset
@@ -107,20 +107,20 @@ class CollateWithDamage:
         )
 
 
-class WholeImages(Dataset[tuple[Tensor, float]]):
-    """Images under the metric's own size policy, as a user's are scored."""
+class Part(Dataset[tuple[Tensor, float]]):
+    """Some images of a dataset, each prepared in the same way."""
 
-    def __init__(self, dataset: IQADataset, indices: Sequence[int], size: SizePolicy) -> None:
+    def __init__(self, dataset: IQADataset, indices: Sequence[int], prepare: Callable[[Tensor], Tensor]) -> None:
         self.dataset = dataset
         self.indices = list(indices)
-        self.size = size
+        self.prepare = prepare
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, index: int) -> tuple[Tensor, float]:
         image, score = self.dataset[self.indices[index]]
-        return self.size.apply(image), score
+        return self.prepare(image), score
 
 
 class QualityData(LightningDataModule):
@@ -133,9 +133,7 @@ class QualityData(LightningDataModule):
             raise RecipeError(f"Unknown dataset {settings.dataset!r}; known are {tuple(DATASETS)}.")
         self.settings = settings
         self.size = SizePolicy.parse(get_card(recipe.name).size)
-        reader = DATASETS[settings.dataset]
-        self.whole = reader(root, settings.split, partial=True)
-        self.cropped = reader(root, settings.split, RandomCrop(settings), partial=True)
+        self.whole = DATASETS[settings.dataset](root, settings.split, partial=True)
         names = [record.image.name for record in self.whole.records]
         self.parts = split_by_name(names, settings.validation_share, settings.test_share)
         for part in ("training", "validation", "test"):
@@ -146,7 +144,7 @@ class QualityData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[TrainingBatch]:
         workers = self.settings.workers
-        crops: Dataset[Any] = Subset(self.cropped, self.parts.training)
+        crops: Dataset[Any] = Part(self.whole, self.parts.training, RandomCrop(self.settings))
         return DataLoader(
             crops,
             batch_size=self.settings.batch_size,
@@ -164,6 +162,6 @@ class QualityData(LightningDataModule):
         return self._loader(self.parts.test)
 
     def _loader(self, indices: Sequence[int]) -> DataLoader[tuple[Tensor, Tensor]]:
-        # One at a time: whole images differ in size.
-        images: Dataset[Any] = WholeImages(self.whole, indices, self.size)
+        # Under the metric's own size policy, as a user's are scored; one at a time, since they differ in size.
+        images: Dataset[Any] = Part(self.whole, indices, self.size.apply)
         return DataLoader(images, num_workers=self.settings.workers)

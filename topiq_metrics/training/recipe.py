@@ -16,7 +16,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from topiq_metrics.catalog import get_card
+from topiq_metrics.catalog import check_available, get_card
 
 # Lowest and highest value of every number in a recipe.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -151,10 +151,9 @@ def _read(path: Path) -> str:
 def _check_trainable(name: str) -> None:
     try:
         card = get_card(name)
-    except ValueError as error:
+        check_available(card)
+    except (ValueError, NotImplementedError) as error:
         raise RecipeError(f"'name' in the recipe: {error}") from error
-    if card.unavailable:
-        raise RecipeError(f"'name' in the recipe: {name} cannot be built yet: {card.unavailable}.")
     if card.mode != "NR" or card.network.get("bins", 1) != 1:
         raise RecipeError(f"'name' in the recipe: {name} is not a no-reference metric that predicts a single score.")
 

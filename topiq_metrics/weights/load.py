@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from topiq_metrics.catalog import ModelCard, get_card
+from topiq_metrics.catalog import ModelCard, check_available, get_card
 from topiq_metrics.errors import WeightsMismatchError
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.weights.checkpoints import FORMAT, read_metadata, read_state
@@ -58,11 +58,6 @@ def load_network(
 def locate(name: str, weights: str | os.PathLike[str]) -> Path:
     """Find the file that ``weights`` stands for: the checked default, or the path that it is."""
     return resolve(name) if weights == "default" else Path(weights).expanduser()
-
-
-def check_available(card: ModelCard) -> None:
-    if card.unavailable:
-        raise NotImplementedError(f"{card.name} cannot be built yet: {card.unavailable}.")
 
 
 def fill(net: CFANet, path: Path) -> None:

@@ -9,10 +9,10 @@ from weakref import WeakValueDictionary
 
 import torch
 
-from topiq_metrics.catalog import get_card
+from topiq_metrics.catalog import check_available, get_card
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.folding import fold_batch_norm
-from topiq_metrics.weights.load import check_available, load_network, locate
+from topiq_metrics.weights.load import load_network, locate
 
 _Key = tuple[str, str, int, int, torch.device]
 _networks: WeakValueDictionary[_Key, CFANet] = WeakValueDictionary()

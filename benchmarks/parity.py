@@ -1,7 +1,8 @@
 """Compare our networks with pyiqa's, number by number.
 
-Both sides get the same random weights: pyiqa's network is filled (BatchNorm statistics and LayerNorms too, and the
-head scaled until scores spread), saved in pyiqa's own checkpoint format and loaded with `load_network`.
+Both sides get the same random weights: pyiqa's network is filled (BatchNorm statistics, LayerNorms and position
+biases too, and the head scaled until scores spread), saved in pyiqa's own checkpoint format and loaded with
+`load_network`. A network for faces is compared as such: neither side looks for faces.
 
     python benchmarks/parity.py [--quick] [--json FILE]
 """
@@ -19,6 +20,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -29,8 +31,10 @@ from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.cfanet import CFANet, expected_rating
 from topiq_metrics.weights import load_network
 
-NAMES = ("topiq_nr", "topiq_fr", "topiq_iaa_res50")
+NAMES = ("topiq_nr", "topiq_fr", "topiq_iaa_res50", "topiq_iaa", "topiq_nr_swin-face")
 SIZES = ((64, 64), (224, 224), (384, 512), (225, 301), (768, 1024))
+# Whatever the size, Swin sees 384x384: only the resizing differs.
+SWIN_SIZES = ((64, 64), (384, 384), (225, 301))
 BATCHES = (1, 3)
 TOLERANCE = 1e-5
 SPREAD = 0.5
@@ -81,6 +85,10 @@ class Pair:
         return score(self.ours, *images)
 
 
+def sizes_of(name: str) -> tuple[tuple[int, int], ...]:
+    return SWIN_SIZES if "swin" in get_card(name).network["backbone"] else SIZES
+
+
 def score(net: CFANet, *images: Tensor) -> Tensor:
     """Score after the size rule of the network's card."""
     size = SizePolicy.parse(get_card(net.name).size)
@@ -97,12 +105,16 @@ def random_reference(name: str, seed: int) -> nn.Module:
     """Build pyiqa's network for a metric, with random weights; nothing is downloaded."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from pyiqa.archs.topiq_arch import CFANet as ReferenceCFANet
+        from pyiqa.archs import topiq_arch
         from pyiqa.default_model_configs import DEFAULT_CONFIGS
 
-        options = {key: value for key, value in DEFAULT_CONFIGS[name]["metric_opts"].items() if key != "type"}
+        options = dict(DEFAULT_CONFIGS[name]["metric_opts"])
+        # The model's name would have it fetch a face detector.
+        del options["type"], options["model_name"]
+        create_swin = topiq_arch.create_swin
         torch.manual_seed(seed)
-        net = ReferenceCFANet(**options, pretrained=False, backbone_pretrain=False)
+        with mock.patch.object(topiq_arch, "create_swin", lambda swin, **_: create_swin(swin, drop_path_rate=0.0)):
+            net = topiq_arch.CFANet(**options, pretrained=False, backbone_pretrain=False)
     net.requires_grad_(False).eval()
     randomise(net)
     scale_head(net, net.score_linear, sample_images((96, 96), 6, get_card(name).mode == "FR"))
@@ -110,7 +122,7 @@ def random_reference(name: str, seed: int) -> nn.Module:
 
 
 def randomise(net: nn.Module) -> None:
-    """Give normalisation layers and embeddings values that a mix-up would change."""
+    """Give normalisation layers, embeddings and position biases values that a mix-up would change."""
     for module in net.modules():
         if isinstance(module, (nn.LayerNorm, nn.BatchNorm2d)):
             module.weight.uniform_(0.5, 1.5)
@@ -118,6 +130,13 @@ def randomise(net: nn.Module) -> None:
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 2)
+        if hasattr(module, "relative_position_bias_table"):
+            module.relative_position_bias_table.normal_(0, 0.5)
+        if hasattr(module, "mlp"):
+            # As initialised, Swin hardly tells images apart, and in scores made to spread rounding would be large.
+            for layer in module.modules():
+                if isinstance(layer, nn.Linear):
+                    layer.weight.mul_(2.5)
     net.h_emb.normal_(0, 0.5)
     net.w_emb.normal_(0, 0.5)
 
@@ -158,20 +177,22 @@ def sample_images(size: tuple[int, int], batch: int, full_reference: bool) -> tu
     return (distorted, reference) if full_reference else (reference,)
 
 
-def run(names: Sequence[str], sizes: Sequence[tuple[int, int]], batches: Sequence[int]) -> list[Comparison]:
+def run(names: Sequence[str], batches: Sequence[int], *, quick: bool = False) -> list[Comparison]:
     results = []
-    print(f"{'metric':<16} {'size':>10} {'batch':>5} {'largest error':>14}  {'seconds':>7}")
+    print(f"{'metric':<18} {'size':>10} {'batch':>5} {'largest error':>14}  {'seconds':>7}")
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             pair = Pair(name, Path(folder))
-        for size in sizes:
+        for size in sizes_of(name):
+            if quick and size[0] > 225:
+                continue
             for batch in batches:
                 start = time.perf_counter()
                 result = pair.compare(size, batch)
                 results.append(result)
                 seconds, verdict = time.perf_counter() - start, "" if result.ok else "  FAILED"
                 label = f"{size[0]}x{size[1]}"
-                print(f"{name:<16} {label:>10} {batch:>5} {result.error:>14.1e}  {seconds:>7.1f}{verdict}", flush=True)
+                print(f"{name:<18} {label:>10} {batch:>5} {result.error:>14.1e}  {seconds:>7.1f}{verdict}", flush=True)
     return results
 
 
@@ -192,7 +213,7 @@ def main() -> int:
     if not has_pyiqa():
         print(MISSING, file=sys.stderr)
         return 2
-    results = run(NAMES, [s for s in SIZES if not args.quick or s[0] <= 225], BATCHES)
+    results = run(NAMES, BATCHES, quick=args.quick)
     problems = failures(results)
     if args.json:
         report = {

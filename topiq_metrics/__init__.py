@@ -11,17 +11,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import ModelCard, get_card
-    from topiq_metrics.functional import topiq_aesthetic, topiq_full_reference, topiq_no_reference
+    from topiq_metrics.functional import (
+        FaceScores,
+        lpips_plus,
+        topiq_aesthetic,
+        topiq_face,
+        topiq_faces,
+        topiq_full_reference,
+        topiq_no_reference,
+    )
     from topiq_metrics.images import SizePolicy, load_image
-    from topiq_metrics.metrics import TOPIQAesthetic, TOPIQFullReference, TOPIQNoReference
+    from topiq_metrics.metrics import LPIPSPlus, TOPIQAesthetic, TOPIQFace, TOPIQFullReference, TOPIQNoReference
     from topiq_metrics.registry import create_metric, list_metrics
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "FaceScores",
+    "LPIPSPlus",
     "ModelCard",
     "SizePolicy",
     "TOPIQAesthetic",
+    "TOPIQFace",
     "TOPIQFullReference",
     "TOPIQNoReference",
     "__version__",
@@ -29,22 +40,31 @@ __all__ = [
     "get_card",
     "list_metrics",
     "load_image",
+    "lpips_plus",
     "topiq_aesthetic",
+    "topiq_face",
+    "topiq_faces",
     "topiq_full_reference",
     "topiq_no_reference",
 ]
 
 _HOMES = {
+    "FaceScores": "functional",
+    "LPIPSPlus": "metrics",
     "ModelCard": "catalog",
     "SizePolicy": "images",
     "TOPIQAesthetic": "metrics",
+    "TOPIQFace": "metrics",
     "TOPIQFullReference": "metrics",
     "TOPIQNoReference": "metrics",
     "create_metric": "registry",
     "get_card": "catalog",
     "list_metrics": "registry",
     "load_image": "images",
+    "lpips_plus": "functional",
     "topiq_aesthetic": "functional",
+    "topiq_face": "functional",
+    "topiq_faces": "functional",
     "topiq_full_reference": "functional",
     "topiq_no_reference": "functional",
 }

@@ -39,6 +39,12 @@ class ImageTooSmallError(ImageError):
     reason = "too-small"
 
 
+class NoFaceError(ImageError):
+    """A face is to be scored, and none was found."""
+
+    reason = "no-face"
+
+
 class WeightsError(RuntimeError):
     """Weights that cannot be had or used."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, cast
 
-from topiq_metrics.catalog import CARDS, Mode, check_available, get_card
+from topiq_metrics.catalog import Mode, all_cards, get_card
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -22,7 +22,6 @@ def create_metric(name: str, **kwargs: Any) -> Metric:
 
     Raises:
         ValueError: if there is no such metric; names near ``name`` are given.
-        NotImplementedError: if this version cannot build it.
 
     Examples:
         >>> from topiq_metrics import create_metric
@@ -32,25 +31,24 @@ def create_metric(name: str, **kwargs: Any) -> Metric:
     if "model" in kwargs:
         raise ValueError("Argument `model` is the metric's name: give it as `name` only.")
     card = get_card(name)
-    check_available(card)
     module, _, attribute = card.metric.partition(":")
     return cast("Metric", getattr(importlib.import_module(module), attribute)(model=name, **kwargs))
 
 
 def list_metrics(mode: Mode | None = None) -> list[str]:
-    """List the names that `create_metric` can build, sorted. `topiq_metrics.catalog.CARDS` has the others, too.
+    """List the names that `create_metric` can build, sorted: ours, and those that other distributions add.
 
     Args:
         mode: only those that score an image by itself (``"NR"``), or against a reference (``"FR"``).
 
     Raises:
-        ValueError: if ``mode`` is anything else.
+        ValueError: if ``mode`` is anything else, or two distributions have a metric of one name.
 
     Examples:
         >>> from topiq_metrics import list_metrics
         >>> list_metrics("FR")
-        ['topiq_fr', 'topiq_fr-pipal']
+        ['lpips+', 'lpips-vgg+', 'topiq_fr', 'topiq_fr-pipal']
     """
     if mode is not None and mode not in _MODES:
         raise ValueError(f"Argument `mode` must be one of {_MODES} or None, but got {mode!r}.")
-    return sorted(name for name, card in CARDS.items() if not card.unavailable and mode in {None, card.mode})
+    return sorted(name for name, card in all_cards().items() if mode in {None, card.mode})

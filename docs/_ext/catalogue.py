@@ -20,10 +20,10 @@ class Catalogue(SphinxDirective):
         rows = [_HEADER]
         for card in CARDS.values():
             low, high = card.score_range
-            name = f"`{card.name}`" + (" (not yet)" if card.unavailable else "")
             scores = f"{low:g} to {high:g}, {'higher' if card.higher_is_better else 'lower'} better"
+            license_ = card.weights.license if card.weights is not None else ""
             rows.append(
-                (name, card.mode, card.summary, scores, f"`{card.size}`", card.trained_on, card.weights.license)
+                (f"`{card.name}`", card.mode, card.summary, scores, f"`{card.size}`", card.trained_on, license_)
             )
         lines = ["| " + " | ".join(row) + " |" for row in rows]
         lines.insert(1, "|" + "---|" * len(_HEADER))

@@ -22,7 +22,9 @@ from topiq_metrics.images import SizePolicy
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have inherited another
 
 class FakePredictor:
-    def __init__(self, name, weights, size):
+    max_batch = 8
+
+    def __init__(self, name, weights, size, device):
         self.card, self.size = get_card(name), SizePolicy.parse(size or "native")
 
     def __call__(self, images, references=None):
@@ -65,7 +67,9 @@ def fake_network(monkeypatch):
     """Scores are the mean of the pixels; no weights are needed."""
 
     class FakePredictor:
-        def __init__(self, name, weights="default", *, size=None) -> None:
+        max_batch = 8
+
+        def __init__(self, name, weights="default", *, size=None, device=None) -> None:
             self.card = get_card(name)
             self.size = SizePolicy.parse(self.card.size if size is None else size)
 

@@ -65,8 +65,8 @@ class TestList:
         (line,) = [line for line in lines if " topiq_iaa_res50 " in line]
         for text in ("NR", "1 to 10, higher better", "short_side=384", "AVA", "noncommercial use only", "download"):
             assert text in line
-        (line,) = [line for line in lines if " topiq_iaa " in line]
-        assert "not yet" in line
+        (line,) = [line for line in lines if " lpips+ " in line]
+        assert "0 to 1, lower better" in line
         (line,) = [line for line in lines if " topiq_nr-lite " in line]
         assert "bundled" in line
         assert "Apache-2.0" in line

@@ -107,11 +107,10 @@ class TestExitCodes:
         ("arguments", "message"),
         [
             (["-m", "topiq_nr-light"], "There is no metric named 'topiq_nr-light'. Did you mean 'topiq_nr-lite'"),
-            (["-m", "zzz"], "There is no metric named 'zzz'. Known are: topiq_fr, "),
+            (["-m", "zzz"], "There is no metric named 'zzz'. Known are: lpips+, "),
             (["-m", "topiq_fr"], "topiq_fr is a full-reference metric: give the references with -r."),
             (["-r", "."], "None of topiq_nr-lite uses a reference: leave out -r, or add a metric such as -m topiq_fr."),
             (["-m", "topiq_fr", "-r", "nowhere"], "There is no reference file or folder nowhere."),
-            (["-m", "topiq_iaa"], "topiq_iaa cannot be built yet: its Swin-B backbone is not part of this version."),
             (["--size", "512"], "Argument `size` must be 'native', 'max_side=N', 'short_side=N' or 'square=N'"),
             (["--size", "square=8"], "N >= 32, but got 'square=8'"),
             (["-m", "topiq_nr", "-m", "topiq_nr-lite", "--weights", "x.pth"], "--weights goes with one metric."),

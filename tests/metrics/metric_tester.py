@@ -20,8 +20,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 import topiq_metrics
+from topiq_metrics.catalog import ModelCard
 from topiq_metrics.models import cfanet
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
+from topiq_metrics.models.lpips import LPIPSPlusConfig, LPIPSPlusNetwork
+from topiq_metrics.models.network import QualityNetwork
 
 WORLD = 2
 TIMEOUT = 60.0
@@ -56,6 +59,15 @@ def tiny_network(mode: str = "NR", *, bins: int = 1, seed: int = 0, name: str = 
         with torch.no_grad():
             net.head[-1].weight.mul_(20)
     return net.requires_grad_(False).eval()
+
+
+def network_for(card: ModelCard) -> QualityNetwork:
+    """A small frozen network for the metric of a card."""
+    if card.architecture == "lpips+":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return LPIPSPlusNetwork(LPIPSPlusConfig(**card.network)).requires_grad_(False).eval()
+    return tiny_network(card.mode, bins=card.network.get("bins", 1))
 
 
 def make_images(count: int, seed: int = 0, side: int = 32) -> Tensor:

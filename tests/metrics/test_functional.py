@@ -199,6 +199,8 @@ def test_reductions_that_are_refused(reduction):
 def test_images_are_validated_before_a_network_is_loaded(calls):
     with pytest.raises(ValueError, match=r"`preds` must be in \[0, 1\]"):
         topiq_no_reference(make_images(1) * 255)
+    with pytest.raises(ValueError, match=r"`target` must be .* but got NoneType"):
+        topiq_full_reference(make_images(1), None, net=tiny_network("FR"), size="native")
     with pytest.raises(ValueError, match="`preds` and `target` must have the same shape"):
         topiq_full_reference(make_images(1), make_images(2))
     assert not calls

@@ -17,6 +17,11 @@ def test_parameters_as_published(name, millions):
     assert f"{parameters(name) / 1e6:.2f}" == millions
 
 
+@pytest.mark.parametrize(("name", "millions"), [("topiq_iaa", "119.28"), ("topiq_nr_swin-face", "99.24")])
+def test_parameters_with_swin(name, millions):
+    assert f"{parameters(name) / 1e6:.2f}" == millions
+
+
 def test_lite_is_small():
     assert parameters("topiq_nr-lite") < 6e6
 
@@ -28,13 +33,14 @@ def parameters(name: str) -> int:
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
-@pytest.mark.parametrize("name", ["topiq_nr", "topiq_fr", "topiq_iaa_res50", "topiq_nr-lite"])
+@pytest.mark.parametrize("name", ["topiq_nr", "topiq_fr", "topiq_iaa_res50", "topiq_nr-lite", "topiq_iaa"])
 def test_scores_do_not_depend_on_the_batch(parity, name, dtype, tolerance):
     torch.manual_seed(0)
     net = load_network(name, None)
     parity.randomise(net)
     net.to(dtype)
-    images = [image.to(dtype) for image in parity.sample_images((96, 80), 3, net.config.mode == "FR")]
+    size = (384, 384) if net.config.backbone == "swin_base" else (96, 80)
+    images = [image.to(dtype) for image in parity.sample_images(size, 3, net.config.mode == "FR")]
     with torch.inference_mode():
         together = net(*images)
         alone = torch.cat([net(*(image[i : i + 1] for image in images)) for i in range(3)])

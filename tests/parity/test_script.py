@@ -13,7 +13,7 @@ def run_script(parity, monkeypatch, tmp_path):
         file = tmp_path / "out.json"
         monkeypatch.setattr("sys.argv", ["parity.py", "--json", str(file)])
         monkeypatch.setattr(parity, "has_pyiqa", lambda: True)
-        monkeypatch.setattr(parity, "run", lambda *args: list(results))
+        monkeypatch.setattr(parity, "run", lambda *args, **kwargs: list(results))
         return parity.main(), json.loads(file.read_text(encoding="utf-8"))
 
     return run_script

@@ -23,6 +23,7 @@ class FakePredictor:
     size: SizePolicy
     function: Callable[[Tensor, Tensor | None], Tensor]
     batches: list[tuple[int, ...]] = field(default_factory=list)
+    max_batch: int = 8
 
     def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
         assert images.dtype == torch.float32

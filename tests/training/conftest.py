@@ -23,6 +23,8 @@ TINY: dict[str, Any] = {
         "test_share": 0.25,
         "batch_size": 4,
         "crop": 64,
+        "final_crop": 80,
+        "final_crop_epochs": 0,
         "rescale_probability": 0.5,
         "rescale_smallest": 0.6,
         "damaged_per_batch": 1,

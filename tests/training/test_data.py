@@ -49,7 +49,7 @@ class TestCrop:
     @pytest.mark.parametrize("size", [(200, 300), (64, 64), (40, 50), (32, 500), (65, 63)])
     @pytest.mark.parametrize("probability", [0.0, 1.0])
     def test_is_a_square_of_the_wanted_side(self, size, probability, recipe, picture):
-        crop = RandomCrop(replace(recipe().data, rescale_probability=probability))
+        crop = RandomCrop(replace(recipe().data, rescale_probability=probability), 64)
         image = picture(*size)
         for _ in range(10):
             cut = crop(image)
@@ -58,7 +58,7 @@ class TestCrop:
             assert cut.max() <= 1
 
     def test_at_native_resolution_pixels_are_copied(self, recipe):
-        crop = RandomCrop(replace(recipe().data, rescale_probability=0.0))
+        crop = RandomCrop(replace(recipe().data, rescale_probability=0.0), 64)
         image = torch.arange(100 * 120).view(1, 100, 120).expand(3, -1, -1).float()
         corners = set()
         for _ in range(60):
@@ -70,7 +70,7 @@ class TestCrop:
         assert len(corners) > 20
 
     def test_it_is_mirrored_half_of_the_time(self, recipe):
-        crop = RandomCrop(replace(recipe().data, rescale_probability=0.0))
+        crop = RandomCrop(replace(recipe().data, rescale_probability=0.0), 64)
         image = torch.linspace(0, 1, 64).expand(3, 64, 64)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

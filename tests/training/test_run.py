@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,19 @@ def epochs(monkeypatch) -> list[int]:
         QualityModule, "on_train_epoch_start", lambda self: started.append(self.current_epoch), raising=False
     )
     return started
+
+
+@pytest.fixture
+def sides(monkeypatch) -> list[tuple[int, int]]:
+    """Each epoch and the side of its crops."""
+    seen: list[tuple[int, int]] = []
+
+    def on_train_batch_start(self, batch, index):
+        if index == 0:
+            seen.append((self.current_epoch, batch.images.shape[-1]))
+
+    monkeypatch.setattr(QualityModule, "on_train_batch_start", on_train_batch_start, raising=False)
+    return seen
 
 
 def checkpoint(folder: Path, name: str) -> dict[str, object]:
@@ -233,6 +247,20 @@ def test_result_is_the_mean_of_the_last_epochs(dataset, recipe, tmp_path, monkey
     first, second = (state[f"net.{key}"].double() for state in states)
     assert not torch.equal(first, second)
     assert torch.equal(net.state_dict()[key], ((first + second) / 2).float().half().float())
+
+
+def test_the_last_epochs_see_larger_crops_also_when_resumed(dataset, recipe, tmp_path, sides):
+    larger = recipe(data__final_crop_epochs=1)
+    first = tmp_path / "whole"
+    train(larger, dataset, first, progress=False)
+    assert sides == [(0, 64), (1, 80)]
+    sides.clear()
+    (tmp_path / "stopped" / "checkpoints").mkdir(parents=True)
+    shutil.copy(first / "recipe.json", tmp_path / "stopped")
+    for name in ("epoch=0.ckpt", "best.ckpt"):
+        shutil.copy(first / "checkpoints" / name, tmp_path / "stopped" / "checkpoints")
+    train(larger, dataset, tmp_path / "stopped", progress=False)
+    assert sides == [(1, 80)]
 
 
 class TestModule:

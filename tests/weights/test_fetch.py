@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from topiq_metrics.errors import WeightsError
-from topiq_metrics.weights import fetch
+from topiq_metrics import catalog
+from topiq_metrics.catalog import WeightsFile
+from topiq_metrics.errors import WeightsError, WeightsNotFoundError
+from topiq_metrics.weights import fetch, resolve, verify
 
 HERE = Path(__file__).parent
 CONTENT = bytes(range(256)) * 4000
@@ -104,7 +107,7 @@ def test_resolve_downloads(start, places):
 def test_wrong_hash_after_a_download(start, places):
     answer = finish(start(sha256="12345678"))
     assert answer["error"] == "WeightsHashError"
-    for part in ("What the hub sent as weights.pth", "was removed", "must start with 12345678", DIGEST, "another"):
+    for part in ("What was downloaded as weights.pth", "was removed", "must start with 12345678", DIGEST, "another"):
         assert part in answer["message"]
     assert names_in(places["cache"]) == []
 
@@ -187,3 +190,53 @@ def test_cache_that_cannot_be_written(tmp_path, monkeypatch, add_card):
     monkeypatch.setenv("TOPIQ_METRICS_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(WeightsError, match=r"cannot be written \(.*\)\. Set TOPIQ_METRICS_CACHE to one that can"):
         fetch("tiny")
+
+
+class TestOtherPlaces:
+    """Files that are not on the hub, and metrics that need more than one."""
+
+    @pytest.fixture
+    def web(self, monkeypatch):
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        with hub_module.serve(hub_module.Hub("/models/weights.pth", CONTENT)) as web:
+            yield web
+
+    @pytest.fixture
+    def card(self, web, add_card, monkeypatch):
+        url = f"{web.url}/models/weights.pth"
+        main = WeightsFile("tiny.pth", DIGEST[:8], "for tests only", url=url, cached_by="torchvision")
+        extra = WeightsFile("extra.pth", "", "MIT", url=url, cached_by="facexlib")
+        card = dataclasses.replace(add_card(), weights=main, also_needs=(extra,))
+        monkeypatch.setitem(catalog.CARDS, "tiny", card)
+        return card
+
+    def test_all_that_a_metric_needs_is_fetched(self, card, places, web):
+        told = []
+        assert fetch("tiny", notify=told.append) == places["cache"] / "tiny.pth"
+        assert names_in(places["cache"]) == ["extra.pth", "tiny.pth"]
+        assert all((places["cache"] / name).read_bytes() == CONTENT for name in ("extra.pth", "tiny.pth"))
+        assert [f"from {web.url}" in line for line in told] == [True, True]
+        assert "Licence of the weights: MIT." in told[0]
+        assert [report.status for report in verify("tiny")] == ["prefix-verified", "unverified"]
+
+    def test_cache_of_torchvision(self, card, places, web):
+        file = places["torch"] / "hub" / "checkpoints" / "tiny.pth"
+        file.parent.mkdir()
+        file.write_bytes(CONTENT)
+        assert resolve("tiny") == file
+        assert web.requests == []
+
+    @pytest.mark.parametrize(("behaviour", "reason"), [("cut", "ended after"), ("missing", "404")])
+    def test_failures_leave_nothing(self, card, places, web, behaviour, reason):
+        web.behaviour = behaviour
+        with pytest.raises(WeightsNotFoundError, match=reason) as info:
+            fetch("tiny")
+        assert f"  - {web.url}/models/weights.pth: " in str(info.value)
+        assert "HF_ENDPOINT" not in str(info.value)
+        assert names_in(places["cache"]) == []
+
+    def test_offline(self, card, places, web, monkeypatch):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(WeightsNotFoundError, match="HF_HUB_OFFLINE is set"):
+            resolve("tiny")
+        assert web.requests == []

@@ -3,14 +3,17 @@ from __future__ import annotations
 import pytest
 import torch
 
+from topiq_metrics.errors import WeightsMismatchError
+from topiq_metrics.models.backbones.swin import GRIDS, relative_position_index, shift_mask
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.weights.keymaps import from_pyiqa, is_pyiqa, to_pyiqa
+from topiq_metrics.weights.load import fill
 
 
-@pytest.fixture(scope="module", params=["NR", "FR"])
+@pytest.fixture(scope="module", params=[("resnet50", "NR"), ("resnet50", "FR"), ("swin_base", "NR")])
 def network(request):
     with torch.device("meta"):
-        return CFANet(CFANetConfig(mode=request.param))
+        return CFANet(CFANetConfig(*request.param))
 
 
 def test_there_and_back(network):
@@ -28,6 +31,13 @@ def test_there_and_back(network):
     ("mode", "theirs", "ours"),
     [
         ("NR", "semantic_model.layer1.0.bn1.running_var", "backbone.layer1.0.bn1.running_var"),
+        ("NR", "semantic_model.patch_embed.proj.bias", "backbone.features.0.0.bias"),
+        ("NR", "semantic_model.patch_embed.norm.bias", "backbone.features.0.2.bias"),
+        ("NR", "semantic_model.layers.0.blocks.1.norm1.bias", "backbone.features.1.1.norm1.bias"),
+        ("NR", "semantic_model.layers.1.downsample.reduction.weight", "backbone.features.4.reduction.weight"),
+        ("NR", "semantic_model.layers.2.blocks.17.attn.qkv.weight", "backbone.features.5.17.attn.qkv.weight"),
+        ("NR", "semantic_model.layers.2.blocks.10.mlp.fc1.weight", "backbone.features.5.10.mlp.0.weight"),
+        ("NR", "semantic_model.layers.3.blocks.1.mlp.fc2.bias", "backbone.features.7.1.mlp.3.bias"),
         ("NR", "weight_pool.3.splitconv.bias", "gated_pools.3.split.bias"),
         ("NR", "weight_pool.0.weight_blk.4.weight", "gated_pools.0.gate.4.weight"),
         ("FR", "weight_pool.0.4.weight", "gated_pools.0.gate.4.weight"),
@@ -50,6 +60,38 @@ def test_names(mode, theirs, ours):
 
 def test_unused_keys_are_dropped_and_unknown_ones_are_kept():
     value = torch.zeros(1)
-    state = {"attn_blks.0.layers.0.self_attn.in_proj_weight": value, "attn_blks.0.layers.0.self_attn2.weight": value}
-    assert list(from_pyiqa(state, "NR")) == ["attn_blks.0.layers.0.self_attn2.weight"]
+    unused = ["attn_blks.0.layers.0.self_attn.in_proj_weight", "semantic_model.norm.bias", "semantic_model.head.weight"]
+    unknown = ["attn_blks.0.layers.0.self_attn2.weight"]
+    assert list(from_pyiqa(dict.fromkeys(unused + unknown, value), "NR")) == unknown
     assert list(from_pyiqa({"something.else": value}, "NR")) == ["something.else"]
+
+
+INDEX = "semantic_model.layers.2.blocks.17.attn.relative_position_index"
+MASKS = [f"semantic_model.layers.{stage}.blocks.1.attn_mask" for stage in range(3)]
+
+
+def swin_constants():
+    return {INDEX: relative_position_index(), **{key: shift_mask(grid) for key, grid in zip(MASKS, GRIDS, strict=True)}}
+
+
+def test_constants_of_swin_are_dropped_if_they_are_ours():
+    assert from_pyiqa(swin_constants(), "NR") == {}
+
+
+@pytest.mark.parametrize("change", ["value", "shape"])
+@pytest.mark.parametrize("key", [INDEX, *MASKS])
+def test_other_constants_are_refused(tiny_net, a_file, key, change):
+    constant = swin_constants()[key]
+    if change == "shape":
+        constant = constant[..., :-1]
+    else:
+        constant.view(-1)[5] += 1
+    torch.save(to_pyiqa(tiny_net.state_dict(), "NR") | {key: constant}, a_file)
+    with pytest.raises(WeightsMismatchError, match=f"1 unexpected: backbone.*{key.rpartition('.')[2]}"):
+        fill(tiny_net, a_file)
+
+
+@pytest.mark.parametrize("key", [INDEX, *MASKS])
+def test_a_mask_where_swin_has_none_is_kept(key):
+    elsewhere = key.replace("blocks.1.", "blocks.0.").replace("attn.relative", "attn2.relative")
+    assert len(from_pyiqa({elsewhere: swin_constants()[key]}, "NR")) == 1

@@ -159,9 +159,9 @@ def test_missing_path(tmp_path):
         load_network("tiny", tmp_path)
 
 
-def test_unknown_and_unavailable_names(add_card):
+def test_names_without_a_network_of_ours(add_card):
     with pytest.raises(ValueError, match=r"no metric named 'tinny'\. Did you mean 'tiny'"):
         load_network("tinny", None)
-    add_card("later", unavailable="its backbone is not part of this version")
-    with pytest.raises(NotImplementedError, match="later cannot be built yet: its backbone is not part"):
-        load_network("later", None)
+    add_card("theirs", architecture="")
+    with pytest.raises(ValueError, match="'theirs' is the metric of another distribution"):
+        load_network("theirs", None)

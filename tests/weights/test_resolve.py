@@ -96,7 +96,7 @@ def test_fetch_returns_the_bundled_file(places, monkeypatch, add_card):
     card = catalog.CARDS["topiq_nr-lite"]
     file = places["bundled"] / card.weights.filename
     file.write_bytes(CONTENT)
-    monkeypatch.setattr("topiq_metrics.weights.places.check_sha256", lambda path, card: path)
+    monkeypatch.setattr("topiq_metrics.weights.places.check_sha256", lambda path, file, metric: path)
     assert fetch("topiq_nr-lite") == file
 
 
@@ -107,7 +107,7 @@ def test_verify(places, add_card, digits, status):
     add_card(sha256=digits)
     file = places["own"] / "tiny.pth"
     file.write_bytes(CONTENT)
-    report = verify("tiny")
+    (report,) = verify("tiny")
     assert (report.path, report.sha256, report.status) == (file, DIGEST, status)
     assert report.license == "for tests only"
 

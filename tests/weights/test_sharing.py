@@ -88,6 +88,6 @@ def test_threads_share():
 def test_errors_are_those_of_loading(tmp_path, add_card):
     with pytest.raises(WeightsNotFoundError, match="does not exist"):
         shared_network("tiny", tmp_path / "nowhere.pth")
-    add_card("later", unavailable="not yet")
-    with pytest.raises(NotImplementedError, match="later cannot be built yet"):
-        shared_network("later")
+    add_card("theirs", architecture="")
+    with pytest.raises(ValueError, match="another distribution"):
+        shared_network("theirs", None)

@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from topiq_metrics.catalog import CARDS
+from topiq_metrics.catalog import ModelCard, all_cards
+from topiq_metrics.cli.console import fail
 
 
 def list_models(
@@ -18,13 +19,23 @@ def list_models(
 ) -> None:
     """List every metric: mode, range, size rule, training set, weights' licence."""
     table = Table("name", "mode", "scores", "size", "trained on", "license of the weights", "state")
-    for card in CARDS.values():
+    for card in known_cards().values():
         if mode in {None, card.mode}:
             low, high = card.score_range
             better = "higher better" if card.higher_is_better else "lower better"
-            state = "not yet" if card.unavailable else "bundled" if card.weights.bundled else "download"
+            license_, state = "", "installed"
+            if card.weights is not None:
+                license_, state = card.weights.license, "bundled" if card.weights.bundled else "download"
             scores = f"{low:g} to {high:g}, {better}"
-            table.add_row(card.name, card.mode, scores, card.size, card.trained_on, card.weights.license, state)
+            table.add_row(card.name, card.mode, scores, card.size, card.trained_on, license_, state)
     console = Console()
     # Wide enough for every column when there is no terminal to fit.
     Console(width=None if console.is_terminal else 200).print(table)
+
+
+def known_cards() -> dict[str, ModelCard]:
+    """Every card by name, or the end of the command where distributions are at odds."""
+    try:
+        return all_cards()
+    except ValueError as error:
+        fail(error)

@@ -95,15 +95,15 @@ def _prepare(
     if weights is not None and len(names) > 1:
         fail("--weights goes with one metric.")
     from topiq_metrics.errors import WeightsError
-    from topiq_metrics.inference import TorchPredictor
+    from topiq_metrics.inference import open_predictor
     from topiq_metrics.scoring import check_output, find_images
 
     try:
         if output is not None:
             check_output(output)
         items = find_images(paths, reference)
-        predictors: list[Predictor] = [TorchPredictor(name, weights or "default", size=size) for name in names]
-    except (ValueError, WeightsError, NotImplementedError) as error:
+        predictors = [open_predictor(name, weights or "default", size=size) for name in names]
+    except (ValueError, WeightsError, ImportError) as error:
         fail(error)
     return predictors, items
 

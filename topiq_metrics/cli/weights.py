@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from topiq_metrics.catalog import CARDS, get_card
+from topiq_metrics.catalog import get_card
+from topiq_metrics.cli.catalog import known_cards
 from topiq_metrics.cli.console import fail
 
 app = typer.Typer(help="List, fetch, verify and locate weights files.", no_args_is_help=True)
@@ -20,12 +21,13 @@ def list_weights() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from topiq_metrics.weights import find
+    from topiq_metrics.weights import find_file
 
     table = Table("name", "file", "license", "on this machine")
-    for card in CARDS.values():
-        place = find(card.name)
-        table.add_row(card.name, card.weights.filename, card.weights.license, place.name if place else "no")
+    for card in known_cards().values():
+        for file in card.files:
+            place = find_file(file)
+            table.add_row(card.name, file.filename, file.license, place.name if place else "no")
     console = Console()
     Console(width=None if console.is_terminal else 200).print(table)
 
@@ -48,16 +50,16 @@ def fetch(names: Annotated[list[str], typer.Argument(help="Metrics whose weights
 def verify(names: _Names = None) -> None:
     """Check the SHA-256 of weights on this machine; exit code 1 if one is wrong or missing."""
     from topiq_metrics.errors import WeightsError
-    from topiq_metrics.weights import find
-    from topiq_metrics.weights import verify as verify_weights
+    from topiq_metrics.weights import find_file, verify_file
 
     bad = False
-    chosen = _known(names) if names else [name for name in CARDS if find(name)]
-    if not chosen:
+    chosen = _known(names) if names else list(known_cards())
+    files = [(name, file) for name in chosen for file in get_card(name).files if names or find_file(file)]
+    if not files:
         typer.echo("There are no weights on this machine: get some with `topiq weights fetch NAME`.", err=True)
-    for name in chosen:
+    for name, file in files:
         try:
-            report = verify_weights(name)
+            report = verify_file(file, name)
         except WeightsError as error:
             typer.echo(f"{name}: {error}", err=True)
             bad = True
@@ -83,7 +85,9 @@ def path(name: Annotated[str, typer.Argument(help="A metric.")]) -> None:
 def _known(names: list[str]) -> list[str]:
     for name in names:
         try:
-            get_card(name)
+            card = get_card(name)
         except ValueError as error:
             fail(error)
+        if card.weights is None:
+            fail(f"{name} needs no weights.")
     return names

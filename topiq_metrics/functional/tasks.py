@@ -12,6 +12,8 @@ import torch
 from topiq_metrics.catalog import CARDS, DEFAULT_NR, Mode, ModelCard, get_card
 from topiq_metrics.functional.scorer import for_all_modes, placed
 from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.lpips import LPIPSPlusNetwork
+from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.weights import shared_network
 
 
@@ -24,12 +26,14 @@ class Task:
         mode: whether an image is scored by itself or against a reference.
         rates: whether the network predicts how many people would give each rating; the score is the mean rating.
         default: name of the model that is used if none is named.
+        network: class of their networks.
     """
 
     metric: str
     mode: Mode
     rates: bool
     default: str
+    network: type[QualityNetwork] = CFANet
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -37,11 +41,15 @@ class Task:
 
 
 NO_REFERENCE = Task("topiq_metrics.metrics.topiq:TOPIQNoReference", "NR", rates=False, default=DEFAULT_NR)
+FACE = Task("topiq_metrics.metrics.face:TOPIQFace", "NR", rates=False, default="topiq_nr-face")
+LPIPS_PLUS = Task(
+    "topiq_metrics.metrics.lpips:LPIPSPlus", "FR", rates=False, default="lpips+", network=LPIPSPlusNetwork
+)
 FULL_REFERENCE = Task("topiq_metrics.metrics.topiq:TOPIQFullReference", "FR", rates=False, default="topiq_fr")
 AESTHETIC = Task("topiq_metrics.metrics.topiq:TOPIQAesthetic", "NR", rates=True, default="topiq_iaa_res50")
 
 
-def select_card(task: Task, model: str, net: CFANet | None) -> ModelCard:
+def select_card(task: Task, model: str, net: QualityNetwork | None) -> ModelCard:
     """Choose the card with the size rule and the score range: that of ``net`` if it has one, else of ``model``.
 
     Raises:
@@ -53,8 +61,8 @@ def select_card(task: Task, model: str, net: CFANet | None) -> ModelCard:
         raise ValueError(f"Argument `model` must be one of {task.models}, but got {model!r}.")
     if net is None:
         return card
-    if not isinstance(net, CFANet):
-        raise ValueError(f"Argument `net` must be a CFANet, but got {type(net).__name__}.")
+    if not isinstance(net, task.network):
+        raise ValueError(f"Argument `net` must be a {task.network.__name__}, but got {type(net).__name__}.")
     if net.training:
         raise ValueError("Argument `net` is in training mode, where dropout makes scores random: call `net.eval()`.")
     if (net.config.mode, net.config.bins > 1) != (task.mode, task.rates):
@@ -67,14 +75,14 @@ def select_card(task: Task, model: str, net: CFANet | None) -> ModelCard:
     return get_card(net.name)
 
 
-def find_network(model: str, weights: str | os.PathLike[str] | None) -> CFANet:
+def find_network(model: str, weights: str | os.PathLike[str] | None) -> QualityNetwork:
     """Find the network of ``model`` on the CPU: one for all who ask for the same weights while somebody holds it."""
     # What the process shares must not depend on the default device and mode of whoever asks first.
     with for_all_modes(), torch.device("cpu"):
         return shared_network(model, weights, device="cpu")
 
 
-def find_network_again(model: str, weights: str | os.PathLike[str] | None, device: torch.device) -> CFANet:
+def find_network_again(model: str, weights: str | os.PathLike[str] | None, device: torch.device) -> QualityNetwork:
     """Find it on ``device``, for somebody who does not hold it: the last few stay in memory."""
     shared = find_network(model, weights)
     network = placed(shared, device)
@@ -87,5 +95,5 @@ def find_network_again(model: str, weights: str | os.PathLike[str] | None, devic
 
 
 # One for each task, and one more.
-_recent: deque[tuple[CFANet, CFANet]] = deque(maxlen=4)
+_recent: deque[tuple[QualityNetwork, QualityNetwork]] = deque(maxlen=4)
 _lock = threading.Lock()

@@ -19,6 +19,7 @@ from topiq_metrics.functional.tasks import (
 )
 from topiq_metrics.images import SizePolicy, validate_images, validate_pair
 from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.network import QualityNetwork
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 _REDUCTIONS = ("mean", "sum", "none")
@@ -57,7 +58,6 @@ def topiq_no_reference(
 
     Raises:
         ValueError: if an argument is not as above.
-        NotImplementedError: if this version has no network for the model.
         WeightsError: if the weights cannot be had.
 
     References:
@@ -110,7 +110,6 @@ def topiq_full_reference(
 
     Raises:
         ValueError: if an argument is not as above.
-        NotImplementedError: if this version has no network for the model.
         WeightsError: if the weights cannot be had.
 
     References:
@@ -161,7 +160,6 @@ def topiq_aesthetic(
 
     Raises:
         ValueError: if an argument is not as above.
-        NotImplementedError: if this version has no network for the model.
         WeightsError: if the weights cannot be had.
 
     References:
@@ -187,15 +185,15 @@ def topiq_aesthetic(
 def _topiq_update(
     scorer: Callable[..., Tensor],
     preds: Tensor | Sequence[Tensor],
-    target: Tensor | Sequence[Tensor] | None = None,
-    *,
+    *target: Tensor | Sequence[Tensor],
     check_range: bool,
 ) -> Tensor:
     """Validate and score: ``(N,)``. ``scorer`` is called as a `Scorer` is."""
-    if target is None:
-        images = [validate_images(preds, check_range=check_range)]
+    images: Sequence[Tensor | Sequence[Tensor]]
+    if target:
+        images = validate_pair(preds, target[0], check_range=check_range)
     else:
-        images = list(validate_pair(preds, target, check_range=check_range))
+        images = [validate_images(preds, check_range=check_range)]
     return scorer(*(batch if isinstance(batch, Tensor) else tuple(batch) for batch in images))
 
 
@@ -215,14 +213,19 @@ def parse_reduction(reduction: str | None) -> Reduction:
 
 
 def _scorer(
-    task: Task, model: str, weights: str | os.PathLike[str] | None, net: CFANet | None, size: SizePolicy | str | None
+    task: Task,
+    model: str,
+    weights: str | os.PathLike[str] | None,
+    net: QualityNetwork | None,
+    size: SizePolicy | str | None,
+    prepare: Callable[[QualityNetwork], QualityNetwork] = lambda network: network,
 ) -> Callable[..., Tensor]:
     card = select_card(task, model, net)
     policy = SizePolicy.parse(card.size if size is None else size)
 
     def score(*images: Images) -> Tensor:
         network = net if net is not None else find_network_again(card.name, weights, images[0][0].device)
-        scores: Tensor = Scorer(network, policy)(*images)
+        scores: Tensor = Scorer(prepare(network), policy)(*images)
         return scores
 
     return score

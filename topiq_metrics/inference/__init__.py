@@ -2,6 +2,45 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
+from topiq_metrics.catalog import get_card
+from topiq_metrics.catalog.builtin import FACE_DETECTOR
+from topiq_metrics.inference.faces import FacePredictor
+from topiq_metrics.inference.metrics import MetricPredictor
 from topiq_metrics.inference.predictor import Predictor, TorchPredictor
 
-__all__ = ["Predictor", "TorchPredictor"]
+if TYPE_CHECKING:
+    import torch
+
+    from topiq_metrics.images import SizePolicy
+
+__all__ = ["FacePredictor", "MetricPredictor", "Predictor", "TorchPredictor", "open_predictor"]
+
+
+def open_predictor(
+    name: str,
+    weights: str | os.PathLike[str] | None = "default",
+    *,
+    size: str | SizePolicy | None = None,
+    device: str | torch.device | None = None,
+) -> Predictor:
+    """Make what scores images with the metric ``name``, whichever kind of metric it is.
+
+    Args:
+        name: a metric of the catalogue.
+        weights: ``"default"``, a path, or None for an untrained network.
+        size: a size policy for the images, instead of the metric's own.
+        device: where to run; a GPU if there is one.
+
+    Raises:
+        ValueError: if there is no such metric or size policy.
+        ModuleNotFoundError: if the metric needs an extra that is not installed.
+        WeightsError: if weights cannot be had.
+    """
+    card = get_card(name)
+    if not card.architecture:
+        return MetricPredictor(name, weights, size=size, device=device)
+    kind = FacePredictor if FACE_DETECTOR in card.also_needs else TorchPredictor
+    return kind(name, weights, size=size, device=device)

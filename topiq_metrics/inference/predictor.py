@@ -19,13 +19,19 @@ class Predictor(Protocol):
     Attributes:
         card: the metric's record in the catalogue.
         size: the size policy that images are to be brought to before they are scored.
+        max_batch: the most images to hand over at once.
     """
 
     card: ModelCard
     size: SizePolicy
+    max_batch: int
 
     def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
-        """Score RGB images ``(N, 3, H, W)`` in [0, 1]: ``(N,)`` float32 on the CPU."""
+        """Score RGB images ``(N, 3, H, W)`` in [0, 1]: ``(N,)`` float32 on the CPU.
+
+        Raises:
+            ImageError: if there is an image that the metric cannot score.
+        """
         ...
 
 
@@ -38,6 +44,8 @@ class TorchPredictor:
         size: a size policy instead of the metric's own.
         device: where to run; a GPU if there is one.
     """
+
+    max_batch = 8
 
     def __init__(
         self,

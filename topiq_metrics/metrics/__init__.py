@@ -1,5 +1,7 @@
 """The torchmetrics metrics."""
 
+from topiq_metrics.metrics.face import TOPIQFace
+from topiq_metrics.metrics.lpips import LPIPSPlus
 from topiq_metrics.metrics.topiq import TOPIQAesthetic, TOPIQFullReference, TOPIQNoReference
 
-__all__ = ["TOPIQAesthetic", "TOPIQFullReference", "TOPIQNoReference"]
+__all__ = ["LPIPSPlus", "TOPIQAesthetic", "TOPIQFace", "TOPIQFullReference", "TOPIQNoReference"]

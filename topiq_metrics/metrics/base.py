@@ -19,7 +19,7 @@ from topiq_metrics.functional.scorer import Scorer
 from topiq_metrics.functional.tasks import Task, find_network, select_card
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update, parse_reduction
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.network import QualityNetwork
 
 if TYPE_CHECKING:
     from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
@@ -52,7 +52,8 @@ class TOPIQMetric(Metric):
         reduction: Reduction | None,
         check_range: bool,
         size: SizePolicy | str | None,
-        net: CFANet | None,
+        net: QualityNetwork | None,
+        prepare: Callable[[QualityNetwork], QualityNetwork] = lambda network: network,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -65,7 +66,7 @@ class TOPIQMetric(Metric):
             raise ValueError(
                 "Argument `net` must be frozen: call `net.requires_grad_(False)`, on a copy if it is being trained."
             )
-        network = find_network(card.name, weights) if net is None else net
+        network = prepare(find_network(card.name, weights) if net is None else net)
         identity = fingerprint(network) if net is not None else _shared_fingerprint(network)
         self.net = Scorer(network, policy, key=identity)
         if net is None:
@@ -85,8 +86,10 @@ class TOPIQMetric(Metric):
             self.add_state(self._count_name, default=zero.long(), dist_reduce_fx="sum")
         self._place_state()
 
-    def _update_scores(self, preds: Tensor | Sequence[Tensor], target: Tensor | Sequence[Tensor] | None = None) -> None:
-        scores = _topiq_update(self.net, preds, target, check_range=self.check_range)
+    def _update_scores(self, preds: Tensor | Sequence[Tensor], *target: Tensor | Sequence[Tensor]) -> None:
+        self._add_scores(_topiq_update(self.net, preds, *target, check_range=self.check_range))
+
+    def _add_scores(self, scores: Tensor) -> None:
         if self.reduction == "none":
             getattr(self, self._scores_name).append(scores.float())
             return
@@ -206,7 +209,7 @@ class TOPIQMetric(Metric):
         )
 
 
-def fingerprint(net: CFANet) -> str:
+def fingerprint(net: QualityNetwork) -> str:
     """Digest architecture and weights: equal networks have equal digests, in every process."""
     digest = hashlib.sha256(net.extra_repr().encode())
     for key, value in net.state_dict().items():
@@ -215,10 +218,10 @@ def fingerprint(net: CFANet) -> str:
     return digest.hexdigest()[:16]
 
 
-_fingerprints: WeakKeyDictionary[CFANet, str] = WeakKeyDictionary()
+_fingerprints: WeakKeyDictionary[QualityNetwork, str] = WeakKeyDictionary()
 
 
-def _shared_fingerprint(net: CFANet) -> str:
+def _shared_fingerprint(net: QualityNetwork) -> str:
     # A shared network does not change, and is hashed once.
     if net not in _fingerprints:
         _fingerprints[net] = fingerprint(net)

@@ -44,7 +44,6 @@ class TOPIQNoReference(TOPIQMetric):
 
     Raises:
         ValueError: if an argument is not as above.
-        NotImplementedError: if this version has no network for the model.
         WeightsError: if the weights cannot be had.
 
     Examples:
@@ -105,7 +104,6 @@ class TOPIQFullReference(TOPIQMetric):
 
     Raises:
         ValueError: if an argument is not as above.
-        NotImplementedError: if this version has no network for the model.
         WeightsError: if the weights cannot be had.
 
     Examples:
@@ -167,7 +165,6 @@ class TOPIQAesthetic(TOPIQMetric):
 
     Raises:
         ValueError: if an argument is not as above.
-        NotImplementedError: if this version has no network for the model.
         WeightsError: if the weights cannot be had.
 
     Examples:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from topiq_metrics.models.attention import CrossScaleAttentionBlock, SelfAttentionBlock, position_embedding
 from topiq_metrics.models.backbones import Backbone, build_backbone
+from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
 
 _EMBEDDING_SIDE = 32
@@ -43,7 +44,7 @@ class CFANetConfig:
     dropout: float = 0.1
 
 
-class CFANet(nn.Module):
+class CFANet(QualityNetwork):
     """Score images from semantics down to distortions.
 
     Takes RGB in [0, 1]; higher scores are better. BatchNorm always uses its running statistics, so a score
@@ -54,6 +55,8 @@ class CFANet(nn.Module):
         - ``reference``: ``(N, 3, H, W)``, only in full-reference mode.
         - output: ``(N,)``.
     """
+
+    config: CFANetConfig
 
     def __init__(self, config: CFANetConfig | None = None, name: str = "") -> None:
         super().__init__()
@@ -141,9 +144,6 @@ class CFANet(nn.Module):
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
         return self
-
-    def extra_repr(self) -> str:
-        return f"name={self.name!r}, config={self.config}"
 
 
 def expected_rating(distribution: Tensor) -> Tensor:

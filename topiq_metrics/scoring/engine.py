@@ -23,7 +23,6 @@ Status = Literal["ok", "partial", "error"]
 
 _WINDOW_IMAGES = 32
 _WINDOW_PIXELS = 16_000_000
-_BATCH_IMAGES = 8
 _BATCH_PIXELS = 2_000_000
 _DECODE_THREADS = 4
 _AHEAD_IMAGES = 8
@@ -202,7 +201,7 @@ def _score(window: list[_Job], predictor: Predictor) -> None:
         if name in job.inputs:
             groups.setdefault(job.inputs[name][0].shape, []).append(job)
     for shape, group in groups.items():
-        count = max(1, min(_BATCH_IMAGES, _BATCH_PIXELS // (shape[-1] * shape[-2])))
+        count = max(1, min(predictor.max_batch, _BATCH_PIXELS // (shape[-1] * shape[-2])))
         for start in range(0, len(group), count):
             _score_batch(group[start : start + count], predictor)
 
@@ -211,7 +210,7 @@ def _score_batch(batch: list[_Job], predictor: Predictor) -> None:
     name = predictor.card.name
     scores, problem = _attempt([job.inputs[name] for job in batch], predictor)
     if problem and len(batch) > 1:
-        # Most often memory, of which one image needs less than a batch.
+        # Memory, of which one image needs less than a batch, or one image that is none for this metric.
         for job in batch:
             _score_batch([job], predictor)
         return
@@ -229,6 +228,8 @@ def _attempt(pairs: Sequence[tuple[Tensor, Tensor | None]], predictor: Predictor
         images = torch.stack([image for image, _ in pairs])
         references = [reference for _, reference in pairs if reference is not None]
         scores: list[float] = predictor(images, torch.stack(references) if references else None).tolist()
+    except ImageError as error:
+        return [math.nan] * len(pairs), _reason(error)
     except (RuntimeError, MemoryError) as error:
         return [math.nan] * len(pairs), f"network-failed: {_first_line(error)}"
     return scores, ""

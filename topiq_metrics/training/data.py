@@ -63,8 +63,8 @@ def split_by_name(names: Sequence[str], validation_share: float, test_share: flo
 class RandomCrop:
     """A square crop, mirrored at random, at native resolution or scaled down a little."""
 
-    def __init__(self, settings: DataSettings) -> None:
-        self.side = settings.crop
+    def __init__(self, settings: DataSettings, side: int) -> None:
+        self.side = side
         self.probability = settings.rescale_probability
         self.smallest = settings.rescale_smallest
 
@@ -132,6 +132,7 @@ class QualityData(LightningDataModule):
         if settings.dataset not in DATASETS:
             raise RecipeError(f"Unknown dataset {settings.dataset!r}; known are {tuple(DATASETS)}.")
         self.settings = settings
+        self.first_final_epoch = recipe.optimizer.epochs - settings.final_crop_epochs
         self.size = SizePolicy.parse(get_card(recipe.name).size)
         self.whole = DATASETS[settings.dataset](root, settings.split, partial=True)
         names = [record.image.name for record in self.whole.records]
@@ -143,16 +144,18 @@ class QualityData(LightningDataModule):
                 )
 
     def train_dataloader(self) -> DataLoader[TrainingBatch]:
-        workers = self.settings.workers
-        crops: Dataset[Any] = Part(self.whole, self.parts.training, RandomCrop(self.settings))
+        """The crops of the epoch that comes next: the trainer asks for them before each."""
+        settings = self.settings
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        side = settings.crop if epoch < self.first_final_epoch else settings.final_crop
+        crops: Dataset[Any] = Part(self.whole, self.parts.training, RandomCrop(settings, side))
         return DataLoader(
             crops,
-            batch_size=self.settings.batch_size,
+            batch_size=settings.batch_size,
             shuffle=True,
-            drop_last=len(self.parts.training) > self.settings.batch_size,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            collate_fn=CollateWithDamage(self.settings.damaged_per_batch),
+            drop_last=len(self.parts.training) > settings.batch_size,
+            num_workers=settings.workers,
+            collate_fn=CollateWithDamage(settings.damaged_per_batch),
         )
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:

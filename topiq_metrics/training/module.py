@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrcoef
 
+from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.training import losses
 from topiq_metrics.training.backbones import load_pretrained_backbone
 from topiq_metrics.training.data import TrainingBatch
@@ -23,7 +24,8 @@ class QualityModule(LightningModule):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
-        self.net = load_network(recipe.name, None).requires_grad_(True).train()
+        # A recipe is of such a network.
+        self.net = cast(CFANet, load_network(recipe.name, None)).requires_grad_(True).train()
         if recipe.model.pretrained_backbone:
             load_pretrained_backbone(self.net.backbone, self.net.config.backbone)
         self.net.to(memory_format=torch.channels_last)

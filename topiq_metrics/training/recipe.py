@@ -16,7 +16,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from topiq_metrics.catalog import check_available, get_card
+from topiq_metrics.catalog import get_card
 
 # Lowest and highest value of every number in a recipe.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -25,6 +25,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "test_share": (0, 1),
     "batch_size": (1, math.inf),
     "crop": (32, math.inf),
+    "final_crop": (32, math.inf),
+    "final_crop_epochs": (0, math.inf),
     "rescale_probability": (0, 1),
     "rescale_smallest": (0.1, 1),
     "damaged_per_batch": (0, math.inf),
@@ -56,6 +58,8 @@ class DataSettings:
     test_share: float
     batch_size: int
     crop: int
+    final_crop: int
+    final_crop_epochs: int
     rescale_probability: float
     rescale_smallest: float
     damaged_per_batch: int
@@ -151,10 +155,9 @@ def _read(path: Path) -> str:
 def _check_trainable(name: str) -> None:
     try:
         card = get_card(name)
-        check_available(card)
-    except (ValueError, NotImplementedError) as error:
+    except ValueError as error:
         raise RecipeError(f"'name' in the recipe: {error}") from error
-    if card.mode != "NR" or card.network.get("bins", 1) != 1:
+    if card.architecture != "cfanet" or card.mode != "NR" or card.network.get("bins", 1) != 1:
         raise RecipeError(f"'name' in the recipe: {name} is not a no-reference metric that predicts a single score.")
 
 

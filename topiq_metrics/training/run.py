@@ -79,6 +79,8 @@ def train(
             max_epochs=recipe.optimizer.epochs,
             # The validation correlations are over one process's images.
             devices=1,
+            # The size of the crops may change.
+            reload_dataloaders_every_n_epochs=1,
             gradient_clip_val=recipe.optimizer.gradient_clip,
             callbacks=callbacks,
             # Written at each step: what a killed run has not written is missing from its report.
@@ -160,7 +162,7 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
     results = write_report(folder, recipe, net, data)
     metric, facts = get_card(recipe.name), data.whole.facts
     card: dict[str, Any] = {
-        "license": metric.weights.license,
+        "license": metric.weights.license if metric.weights is not None else "",
         "paper": metric.paper,
         "size": metric.size,
         "score_range": metric.score_range,

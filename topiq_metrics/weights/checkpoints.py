@@ -1,8 +1,8 @@
 """Weights files: reading them safely, and writing ours.
 
 Ours are safetensors files with our own keys, float16 by default. Their metadata has one entry, ``topiq_metrics``, a
-JSON object with ``format``, ``name``, ``config`` (the fields of `CFANetConfig`) and whatever the card of the training
-run says.
+JSON object with ``format``, ``name``, ``config`` (the fields of the network's configuration) and whatever the card of
+the training run says.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from topiq_metrics.errors import (
     WeightsNotFoundError,
     WeightsUnsafeError,
 )
-from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.weights.pickles import foreign_names
 
 FORMAT = 1
@@ -94,7 +94,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def save_network(
-    net: CFANet,
+    net: QualityNetwork,
     path: str | os.PathLike[str],
     *,
     card: Mapping[str, Any],
@@ -112,7 +112,7 @@ def save_network(
     if path.suffix != _SUFFIX:
         raise ValueError(f"Argument `path` must end in {_SUFFIX!r}, but got {path.name!r}.")
     tensors = {key: _cast(value.detach().cpu(), dtype).contiguous() for key, value in net.state_dict().items()}
-    about = {**card, "format": FORMAT, "name": net.name, "config": asdict(net.config)}
+    about = {**card, "format": FORMAT, "name": net.name, "config": asdict(net.config)}  # type: ignore[call-overload]
     metadata = {_METADATA_KEY: json.dumps(about, allow_nan=False, sort_keys=True)}
     with tempfile.TemporaryDirectory(prefix=".save-", dir=path.parent) as folder:
         partial = Path(folder) / path.name

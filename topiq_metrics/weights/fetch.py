@@ -1,4 +1,4 @@
-"""Download a weights file from the Hugging Face hub into our cache."""
+"""Download a weights file into our cache."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ import logging
 import shutil
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from topiq_metrics.catalog import ModelCard, get_card
+from topiq_metrics.catalog import WeightsFile, get_card
 from topiq_metrics.errors import WeightsError, WeightsHashError
 from topiq_metrics.weights.hashes import check_sha256, has_expected_sha256, sha256_of
-from topiq_metrics.weights.places import CACHE_VARIABLE, cache_dir, find_checked, not_found
+from topiq_metrics.weights.places import CACHE_VARIABLE, cache_dir, find_checked, main_file, not_found
 
 _LOGGER = logging.getLogger("topiq_metrics")
 _PARTIAL = ".fetch-"
 _STALE_SECONDS = 3600
+_TIMEOUT = 60.0
 
 
 def fetch(name: str, *, notify: Callable[[str], None] | None = None) -> Path:
-    """Download the weights of the metric ``name`` into our cache, unless a good copy is there already.
+    """Download all that the metric ``name`` needs into our cache, unless a good copy is there already.
 
     A copy whose hash is wrong is replaced. The file appears in the cache only when it is whole and checked, so that
     other processes may fetch it at the same time, and an interrupted download leaves nothing that would be used.
@@ -32,18 +35,29 @@ def fetch(name: str, *, notify: Callable[[str], None] | None = None) -> Path:
         notify: is told, in words, what is downloaded and under which licence. The ``topiq_metrics`` logger is told
             the same.
 
+    Returns:
+        The weights file of its network.
+
     Raises:
         WeightsNotFoundError: if the hub is out of reach or does not have the file.
         WeightsHashError: if what the hub sent is not the published file.
         WeightsError: if the cache cannot be written.
+        ValueError: if there is no such metric, or it needs no weights.
     """
-    card = get_card(name)
-    if card.weights.bundled:
-        if (found := find_checked(card)) is None:
-            raise not_found(card, "not asked")
+    main = main_file(name)
+    for file in get_card(name).also_needs:
+        fetch_file(file, name, notify=notify)
+    return fetch_file(main, name, notify=notify)
+
+
+def fetch_file(file: WeightsFile, metric: str, *, notify: Callable[[str], None] | None = None) -> Path:
+    """Download one of the files that ``metric`` needs, as `fetch` does."""
+    if file.bundled:
+        if (found := find_checked(file, metric)) is None:
+            raise not_found(file, metric, "not asked")
         return found
-    target = cache_dir() / card.weights.filename
-    if target.is_file() and has_expected_sha256(target, card):
+    target = cache_dir() / file.filename
+    if target.is_file() and has_expected_sha256(target, file):
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -54,42 +68,65 @@ def fetch(name: str, *, notify: Callable[[str], None] | None = None) -> Path:
             f"The cache folder {target.parent} cannot be written ({error}). Set {CACHE_VARIABLE} to one that can."
         ) from error
     message = (
-        f"Downloading {card.weights.filename} (weights of {name}) from {card.weights.hub_repo}. "
-        f"Licence of the weights: {card.weights.license}."
+        f"Downloading {file.filename} (weights of {metric}) from {file.url or file.hub_repo}. "
+        f"Licence of the weights: {file.license}."
     )
     with folder as partial:
         _LOGGER.info(message)
         if notify is not None:
             notify(message)
-        return _move_checked(_download(card, Path(partial)), target, card)
+        return _move_checked(_download(file, metric, Path(partial)), target, file, metric)
 
 
-def _download(card: ModelCard, folder: Path) -> Path:
+def _download(file: WeightsFile, metric: str, folder: Path) -> Path:
+    try:
+        return _from_url(file.url, folder / file.filename) if file.url else _from_hub(file, folder)
+    except Exception as error:
+        # The errors of these clients share no base class across their versions and HTTP libraries.
+        raise not_found(file, metric, f"{type(error).__name__}: {error}") from error
+
+
+def _from_hub(file: WeightsFile, folder: Path) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    repo, filename = str(card.weights.hub_repo), card.weights.filename
+    repo = str(file.hub_repo)
+    # Without a network this fails at once, where `hf_hub_download` goes on trying for half a minute.
+    get_hf_file_metadata(hf_hub_url(repo, file.filename))
+    return Path(hf_hub_download(repo, file.filename, local_dir=folder))
+
+
+def _from_url(url: str, path: Path) -> Path:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise ConnectionError("HF_HUB_OFFLINE is set.")
     try:
-        # Without a network this fails at once, where `hf_hub_download` goes on trying for half a minute.
-        get_hf_file_metadata(hf_hub_url(repo, filename))
-        return Path(hf_hub_download(repo, filename, local_dir=folder))
-    except Exception as error:
-        # The hub client's errors share no base class across its versions and HTTP libraries.
-        raise not_found(card, f"{type(error).__name__}: {error}") from error
+        response = urllib.request.urlopen(url, timeout=_TIMEOUT)  # noqa: S310 - our URLs
+    except urllib.error.HTTPError as error:
+        # It holds the connection.
+        error.close()
+        raise
+    with response, path.open("wb") as file:
+        shutil.copyfileobj(response, file)
+        length = response.headers.get("Content-Length")
+    if length is not None and path.stat().st_size != int(length):
+        raise ConnectionError(f"the download ended after {path.stat().st_size} of {length} bytes")
+    return path
 
 
-def _move_checked(file: Path, target: Path, card: ModelCard) -> Path:
-    if not has_expected_sha256(file, card):
+def _move_checked(got: Path, target: Path, file: WeightsFile, metric: str) -> Path:
+    if not has_expected_sha256(got, file):
         raise WeightsHashError(
-            f"What the hub sent as {file.name} is not the published file and was removed: its SHA-256 must start with "
-            f"{card.weights.sha256}, but is {sha256_of(file)}. Try again; if HF_ENDPOINT names a mirror, try another."
+            f"What was downloaded as {got.name} is not the published file and was removed: its SHA-256 must start "
+            f"with {file.sha256}, but is {sha256_of(got)}. Try again; if HF_ENDPOINT names a mirror, try another."
         )
     try:
-        file.replace(target)
+        got.replace(target)
     except PermissionError:
         # On Windows a file that another process has open cannot be replaced; that one may be good as it is.
         if not target.is_file():
             raise
-        check_sha256(target, card)
+        check_sha256(target, file, metric)
     return target
 
 

@@ -6,26 +6,25 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from topiq_metrics.catalog import ModelCard
+from topiq_metrics.catalog import WeightsFile
 from topiq_metrics.errors import WeightsHashError
 
 _CHUNK = 1 << 20
 
 
-def check_sha256(path: Path, card: ModelCard) -> Path:
-    """Return ``path`` if its SHA-256 starts with the digits that the card has."""
-    if not has_expected_sha256(path, card):
-        again = "reinstall topiq-metrics" if card.weights.bundled else f"run `topiq weights fetch {card.name}`"
+def check_sha256(path: Path, file: WeightsFile, metric: str) -> Path:
+    """Return ``path`` if its SHA-256 starts with the digits that the catalogue has."""
+    if not has_expected_sha256(path, file):
+        again = "reinstall topiq-metrics" if file.bundled else f"run `topiq weights fetch {metric}`"
         raise WeightsHashError(
-            f"{path} is not the published file: its SHA-256 must start with {card.weights.sha256}, but is "
+            f"{path} is not the published file: its SHA-256 must start with {file.sha256}, but is "
             f"{sha256_of(path)}. Delete it and {again}."
         )
     return path
 
 
-def has_expected_sha256(path: Path, card: ModelCard) -> bool:
-    expected = card.weights.sha256
-    return not expected or sha256_of(path).startswith(expected.lower())
+def has_expected_sha256(path: Path, file: WeightsFile) -> bool:
+    return not file.sha256 or sha256_of(path).startswith(file.sha256.lower())
 
 
 def sha256_of(path: Path) -> str:

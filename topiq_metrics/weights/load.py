@@ -11,11 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from topiq_metrics.catalog import ModelCard, check_available, get_card
+from topiq_metrics.catalog import ModelCard, get_card
 from topiq_metrics.errors import WeightsMismatchError
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
+from topiq_metrics.models.lpips import LPIPSPlusConfig, LPIPSPlusNetwork
+from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.weights.checkpoints import FORMAT, read_metadata, read_state
 from topiq_metrics.weights.keymaps import from_pyiqa, is_pyiqa
+from topiq_metrics.weights.lpips import from_torchvision, published_linear
 from topiq_metrics.weights.resolve import resolve
 
 _COUNTER = ".num_batches_tracked"
@@ -23,19 +26,18 @@ _COUNTER = ".num_batches_tracked"
 
 def load_network(
     name: str, weights: str | os.PathLike[str] | None = "default", *, device: torch.device | str | None = None
-) -> CFANet:
+) -> QualityNetwork:
     """Build the network of the metric ``name`` and fill it: eval mode, frozen float32 parameters.
 
     Args:
         name: name of a metric.
         weights: ``"default"`` for the published weights (see `resolve`); the path of a file, which is not hash-checked:
-            ``.safetensors`` from `save_network`, a ``.pth`` of pyiqa's, or a plain state dict with either's keys; None
-            for a network that is not trained.
+            ``.safetensors`` from `save_network`, a ``.pth`` of pyiqa's (for LPIPS+ the backbone's, of torchvision's),
+            or a plain state dict with either's keys; None for a network that is not trained.
         device: where to put it.
 
     Raises:
-        ValueError: if there is no such metric.
-        NotImplementedError: if this version cannot build it.
+        ValueError: if there is no such metric, or another distribution has it.
         WeightsNotFoundError: if the weights are nowhere to be found.
         WeightsHashError: if the default weights are not the published file.
         WeightsCorruptError: if the file is truncated or no checkpoint.
@@ -43,14 +45,13 @@ def load_network(
         WeightsMismatchError: if the file holds another architecture.
     """
     card = get_card(name)
-    check_available(card)
     if weights is None:
-        net = _build(card)
+        net = build(card)
     else:
         path = locate(name, weights)
         # An initialisation that is thrown away must not advance the user's random numbers.
         with torch.random.fork_rng(devices=[]):
-            net = _build(card)
+            net = build(card)
         fill(net, path)
     return net.requires_grad_(False).eval().to(device)
 
@@ -60,7 +61,7 @@ def locate(name: str, weights: str | os.PathLike[str]) -> Path:
     return resolve(name) if weights == "default" else Path(weights).expanduser()
 
 
-def fill(net: CFANet, path: Path) -> None:
+def fill(net: QualityNetwork, path: Path) -> None:
     """Load a checkpoint into a network; every key and shape must match.
 
     Raises:
@@ -68,7 +69,9 @@ def fill(net: CFANet, path: Path) -> None:
     """
     _check_config(net, path)
     state = read_state(path)
-    if is_pyiqa(state):
+    if isinstance(net, LPIPSPlusNetwork):
+        state = from_torchvision(state, net.config.backbone)
+    elif is_pyiqa(state):
         state = from_pyiqa(state, net.config.mode)
     own = net.state_dict()
     # How many batches BatchNorm saw in training changes no score, and torch itself does without.
@@ -78,11 +81,18 @@ def fill(net: CFANet, path: Path) -> None:
     net.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
 
 
-def _build(card: ModelCard) -> CFANet:
-    return CFANet(CFANetConfig(**card.network), name=card.name)  # type: ignore[arg-type]
+def build(card: ModelCard) -> QualityNetwork:
+    """Build the network that a card describes, not trained."""
+    if card.architecture == "cfanet":
+        return CFANet(CFANetConfig(**card.network), name=card.name)  # type: ignore[arg-type]
+    if card.architecture == "lpips+":
+        net = LPIPSPlusNetwork(LPIPSPlusConfig(**card.network), name=card.name)  # type: ignore[arg-type]
+        net.linear.load_state_dict(published_linear(net.config.backbone))
+        return net
+    raise ValueError(f"{card.name!r} is the metric of another distribution, which has its network.")
 
 
-def _check_config(net: CFANet, path: Path) -> None:
+def _check_config(net: QualityNetwork, path: Path) -> None:
     metadata = read_metadata(path)
     if not metadata:
         return
@@ -91,7 +101,7 @@ def _check_config(net: CFANet, path: Path) -> None:
             f"{path} has format {metadata.get('format')!r}; this version of topiq-metrics reads format {FORMAT}. "
             "Upgrade topiq-metrics, or save the file again with this version."
         )
-    wanted, found = _architecture(asdict(net.config)), _architecture(metadata.get("config", {}))
+    wanted, found = (_architecture(net, config) for config in (asdict(net.config), metadata.get("config", {})))  # type: ignore[call-overload]
     if wanted != found:
         raise WeightsMismatchError(
             f"{path} holds the network of {metadata.get('name')!r} with {found}, but {net.name!r} needs {wanted}. "
@@ -99,13 +109,13 @@ def _check_config(net: CFANet, path: Path) -> None:
         )
 
 
-def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the defaults of a configuration and leave out what matters in training only."""
-    full = {**{field.name: field.default for field in fields(CFANetConfig)}, **config}
-    return {key: value for key, value in full.items() if key != "dropout"}
+def _architecture(net: QualityNetwork, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the defaults of a configuration and leave out what the weights do not depend on."""
+    full = {**{field.name: field.default for field in fields(net.config)}, **config}  # type: ignore[arg-type]
+    return {key: value for key, value in full.items() if key not in {"dropout", "semantic_layer"}}
 
 
-def _check_keys(net: CFANet, path: Path, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+def _check_keys(net: QualityNetwork, path: Path, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     reshaped = [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
+from topiq_metrics.catalog import WeightsFile, get_card
 from topiq_metrics.errors import WeightsNotFoundError
 from topiq_metrics.weights.hashes import check_sha256
 
@@ -32,24 +33,42 @@ class Place:
 
 def find(name: str) -> Place | None:
     """Find the first place on this machine that has the weights of the metric ``name``; they are not checked."""
-    return _first(get_card(name).weights)
+    return find_file(main_file(name))
 
 
-def find_checked(card: ModelCard) -> Path | None:
-    """Find the weights on this machine and check their SHA-256."""
-    place = _first(card.weights)
-    return None if place is None else check_sha256(place.path, card)
+def find_file(file: WeightsFile) -> Place | None:
+    """Find the first place on this machine that has the file; it is not checked."""
+    return next((place for place in places(file) if place.path.is_file()), None)
 
 
-def places(weights: WeightsFile) -> Iterator[Place]:
+def find_checked(file: WeightsFile, metric: str) -> Path | None:
+    """Find the file on this machine and check its SHA-256."""
+    place = find_file(file)
+    return None if place is None else check_sha256(place.path, file, metric)
+
+
+def main_file(name: str) -> WeightsFile:
+    """The weights file of the metric ``name``.
+
+    Raises:
+        ValueError: if there is no such metric, or it needs no weights.
+    """
+    weights = get_card(name).weights
+    if weights is None:
+        raise ValueError(f"The metric {name!r} has no weights file.")
+    return weights
+
+
+def places(file: WeightsFile) -> Iterator[Place]:
     """List the places on this machine where a weights file is looked for, in order."""
-    yield Place("bundled with the package", BUNDLED / weights.filename)
+    yield Place("bundled with the package", BUNDLED / file.filename)
     if folder := os.environ.get(WEIGHTS_VARIABLE):
-        yield Place(WEIGHTS_VARIABLE, Path(folder).expanduser() / weights.filename)
-    yield Place("cache", cache_dir() / weights.filename)
-    yield Place("pyiqa's cache", _torch_hub_dir() / "pyiqa" / weights.filename)
-    if weights.hub_repo is not None:
-        yield Place("Hugging Face cache", _hugging_face_path(weights.hub_repo, weights.filename))
+        yield Place(WEIGHTS_VARIABLE, Path(folder).expanduser() / file.filename)
+    yield Place("cache", cache_dir() / file.filename)
+    if (folder_of_other := _other_cache(file.cached_by)) is not None:
+        yield Place(f"{file.cached_by}'s cache", folder_of_other / file.filename)
+    if file.hub_repo is not None:
+        yield Place("Hugging Face cache", _hugging_face_path(file.hub_repo, file.filename))
 
 
 def cache_dir() -> Path:
@@ -67,32 +86,34 @@ def cache_dir() -> Path:
     return base / "topiq_metrics"
 
 
-def not_found(card: ModelCard, hub: str) -> WeightsNotFoundError:
-    """Make the error for weights that are nowhere; ``hub`` tells how asking the hub went."""
-    weights = card.weights
-    lines = [f"The weights of {card.name} ({weights.filename}) were not found. Searched:"]
-    lines += [f"  - {place.name}: {place.path}" for place in places(weights)]
+def not_found(file: WeightsFile, metric: str, download: str) -> WeightsNotFoundError:
+    """Make the error for weights that are nowhere; ``download`` tells how asking for them went."""
+    lines = [f"The weights of {metric} ({file.filename}) were not found. Searched:"]
+    lines += [f"  - {place.name}: {place.path}" for place in places(file)]
     if not os.environ.get(WEIGHTS_VARIABLE):
         lines.append(f"  - {WEIGHTS_VARIABLE}: not set")
-    if weights.bundled:
+    if file.bundled:
         lines.append("The file is part of the package: reinstall topiq-metrics.")
     else:
-        lines.append(f"  - Hugging Face hub, {weights.hub_repo}: {hub}")
+        source = file.url or f"Hugging Face hub, {file.hub_repo}"
+        mirror = "" if file.hub_repo is None else "; or set HF_ENDPOINT to a mirror of the hub"
+        lines.append(f"  - {source}: {download}")
         lines.append(
-            f"Run `topiq weights fetch {card.name}` on a machine with network access, and copy the file into a folder "
-            f"that {WEIGHTS_VARIABLE} names; or set HF_ENDPOINT to a mirror of the hub."
+            f"Run `topiq weights fetch {metric}` on a machine with network access, and copy the file into a folder "
+            f"that {WEIGHTS_VARIABLE} names{mirror}."
         )
     return WeightsNotFoundError("\n".join(lines))
 
 
-def _first(weights: WeightsFile) -> Place | None:
-    return next((place for place in places(weights) if place.path.is_file()), None)
-
-
-def _torch_hub_dir() -> Path:
+def _other_cache(package: str) -> Path | None:
+    if package == "facexlib":
+        # It keeps its files inside itself.
+        spec = importlib.util.find_spec("facexlib")
+        roots = spec.submodule_search_locations if spec is not None else None
+        return Path(next(iter(roots))) / "weights" if roots else None
     import torch
 
-    return Path(torch.hub.get_dir())
+    return Path(torch.hub.get_dir()) / ("pyiqa" if package == "pyiqa" else "checkpoints")
 
 
 def _hugging_face_path(repo: str, filename: str) -> Path:

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from topiq_metrics.catalog import get_card
-from topiq_metrics.weights.fetch import fetch
-from topiq_metrics.weights.places import find_checked, not_found
+from topiq_metrics.catalog import WeightsFile
+from topiq_metrics.weights.fetch import fetch_file
+from topiq_metrics.weights.places import find_checked, main_file, not_found
 
 
 def resolve(name: str, *, download: bool = True) -> Path:
     """Find the weights file of the metric ``name``, fetch it if need be, and check its SHA-256.
 
     Looked for, in this order: bundled with the package; the folder in ``TOPIQ_METRICS_WEIGHTS``; our cache (see
-    `cache_dir`); pyiqa's cache; the Hugging Face cache; the Hugging Face hub, from where it is fetched into our cache.
+    `cache_dir`); the cache of the package that has it, too, such as pyiqa's; the Hugging Face cache; the Hugging Face
+    hub, or where else it is published, from where it is fetched into our cache.
 
     Args:
         name: name of a metric.
-        download: whether the hub may be asked.
+        download: whether it may be downloaded.
 
     Raises:
         WeightsNotFoundError: if the file is in none of these places.
         WeightsHashError: if the file that was found is not the published one.
+        ValueError: if there is no such metric, or it needs no weights.
     """
-    card = get_card(name)
-    found = find_checked(card)
+    return resolve_file(main_file(name), name, download=download)
+
+
+def resolve_file(file: WeightsFile, metric: str, *, download: bool = True) -> Path:
+    """Find one of the files that ``metric`` needs, as `resolve` does."""
+    found = find_checked(file, metric)
     if found is not None:
         return found
-    if card.weights.bundled or not download:
-        raise not_found(card, "not asked")
-    return fetch(name)
+    if file.bundled or not download:
+        raise not_found(file, metric, "not asked")
+    return fetch_file(file, metric)

@@ -9,19 +9,18 @@ from weakref import WeakValueDictionary
 
 import torch
 
-from topiq_metrics.catalog import check_available, get_card
-from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.folding import fold_batch_norm
+from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.weights.load import load_network, locate
 
 _Key = tuple[str, str, int, int, torch.device]
-_networks: WeakValueDictionary[_Key, CFANet] = WeakValueDictionary()
+_networks: WeakValueDictionary[_Key, QualityNetwork] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
 def shared_network(
     name: str, weights: str | os.PathLike[str] | None = "default", *, device: torch.device | str | None = None
-) -> CFANet:
+) -> QualityNetwork:
     """As `load_network`, but holders of the same weights on the same device get the same network.
 
     The network lives as long as somebody holds it. What one holder does to it, all holders see: instead of moving it,
@@ -33,7 +32,6 @@ def shared_network(
     """
     if weights is None:
         return fold_batch_norm(load_network(name, None)).to(device)
-    check_available(get_card(name))
     path = locate(name, weights)
     where = _canonical(device)
     with _lock:
@@ -60,5 +58,6 @@ def _canonical(device: torch.device | str | None) -> torch.device:
     return torch.empty(0, device=device).device
 
 
-def _is_pristine(net: CFANet, device: torch.device) -> bool:
-    return net.h_emb.device == device and net.h_emb.dtype == torch.float32 and not net.h_emb.requires_grad
+def _is_pristine(net: QualityNetwork, device: torch.device) -> bool:
+    parameter = next(net.parameters())
+    return parameter.device == device and parameter.dtype == torch.float32 and not parameter.requires_grad

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from topiq_metrics.catalog import get_card
+from topiq_metrics.catalog import WeightsFile, get_card
 from topiq_metrics.weights.hashes import sha256_of
-from topiq_metrics.weights.resolve import resolve
+from topiq_metrics.weights.places import main_file
+from topiq_metrics.weights.resolve import resolve_file
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class WeightsReport:
     """What is known of a weights file on this machine.
 
     Attributes:
-        name: the metric's name.
+        name: the name of the metric that needs it.
         path: the file.
         sha256: its SHA-256, 64 hexadecimal digits.
         expected: the digits that the catalogue has: all 64, the first few, or none.
@@ -37,13 +38,21 @@ class WeightsReport:
         return "verified" if len(self.expected) == len(self.sha256) else "prefix-verified"
 
 
-def verify(name: str) -> WeightsReport:
-    """Find the weights of the metric ``name`` on this machine and check their SHA-256; nothing is downloaded.
+def verify(name: str) -> list[WeightsReport]:
+    """Find the weights files of the metric ``name`` on this machine and check their SHA-256; nothing is downloaded.
+
+    Returns:
+        A report for each file, that of the network first.
 
     Raises:
         WeightsNotFoundError: if they are nowhere on this machine.
         WeightsHashError: if the file is not the published one.
     """
-    card = get_card(name)
-    path = resolve(name, download=False)
-    return WeightsReport(name, path, sha256_of(path), card.weights.sha256, card.weights.license)
+    main_file(name)
+    return [verify_file(file, name) for file in get_card(name).files]
+
+
+def verify_file(file: WeightsFile, metric: str) -> WeightsReport:
+    """Check one of the files that ``metric`` needs, as `verify` does."""
+    path = resolve_file(file, metric, download=False)
+    return WeightsReport(metric, path, sha256_of(path), file.sha256, file.license)

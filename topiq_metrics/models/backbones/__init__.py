@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKBONES", "Backbone", "build_backbone"]
 
-BACKBONES = ("resnet50", "efficientnet_lite0")
+BACKBONES = ("resnet50", "efficientnet_lite0", "swin_base")
 
 
 def build_backbone(name: str) -> nn.Module:
@@ -24,4 +24,8 @@ def build_backbone(name: str) -> nn.Module:
         from topiq_metrics.models.backbones.efficientnet_lite import EfficientNetLite0
 
         return EfficientNetLite0()
+    if name == "swin_base":
+        from topiq_metrics.models.backbones.swin import SwinB
+
+        return SwinB()
     raise ValueError(f"Argument `name` must be one of {BACKBONES}, but got {name!r}.")

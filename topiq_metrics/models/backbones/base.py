@@ -24,5 +24,9 @@ class Backbone(Protocol):
     std: tuple[float, float, float]
 
     def __call__(self, image: Tensor, /) -> list[Tensor]:
-        """Map a normalised image ``(N, 3, H, W)`` to one map per level, shallow to deep."""
+        """Map a normalised image ``(N, 3, H, W)`` to one map ``(N, C, h, w)`` per level, shallow to deep.
+
+        Raises:
+            ValueError: if the backbone does not take images of this size.
+        """
         ...

@@ -1,87 +1,16 @@
-"""The catalogue: one record for each metric, and the only list of them.
+"""The metrics of this package: one record for each, and the only list of them.
 
-The registry, the weights, the command line, the docs' tables and the tests all read it. Facts about the released
-models: Chen et al., "TOPIQ", IEEE TIP 33:2404–2418, 2024 (arXiv 2308.03060).
+Facts about the released models: Chen et al., "TOPIQ", IEEE TIP 33:2404–2418, 2024 (arXiv 2308.03060).
 """
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass, field
-from typing import Literal
-
-Mode = Literal["NR", "FR"]
+from topiq_metrics.catalog.cards import Mode, ModelCard, PublishedResult, WeightsFile
 
 _HUB_REPO = "chaofengc/IQA-PyTorch-Weights"
 _NONCOMMERCIAL = "noncommercial use only (NTU S-Lab License 1.0 / PolyForm Noncommercial 1.0.0)"
+_TORCHVISION = "BSD-3-Clause (torchvision; ImageNet), linear weights BSD-2-Clause (LPIPS, from torchmetrics)"
 _TOPIQ = "Chen et al., TOPIQ, IEEE TIP 33:2404-2418, 2024, arXiv 2308.03060"
-
-
-@dataclass(frozen=True)
-class WeightsFile:
-    """Where a metric's weights come from.
-
-    Attributes:
-        filename: name of the file in every place it is looked for.
-        sha256: hexadecimal digits that the file's SHA-256 starts with; all 64 where they are known.
-        license: terms of use, in words.
-        hub_repo: Hugging Face model repository that has the file, or None where it is bundled.
-    """
-
-    filename: str
-    sha256: str
-    license: str
-    hub_repo: str | None = _HUB_REPO
-
-    @property
-    def bundled(self) -> bool:
-        return self.hub_repo is None
-
-
-@dataclass(frozen=True)
-class PublishedResult:
-    """A correlation with human opinion as its authors gave it: PLCC without logistic fit, and SRCC."""
-
-    dataset: str
-    plcc: float
-    srcc: float
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What is known of one metric.
-
-    Attributes:
-        name: the metric's name, in every toolbox.
-        mode: ``"NR"`` scores an image by itself, ``"FR"`` against a reference.
-        summary: one line for tables.
-        weights: the weights file.
-        network: keyword arguments of `topiq_metrics.models.cfanet.CFANetConfig`.
-        size: size policy (see `topiq_metrics.images.SizePolicy`) applied before the network.
-        score_range: lowest and highest score to expect. A head that predicts a score is unconstrained and may step
-            a little beyond.
-        higher_is_better: direction of the score.
-        trained_on: dataset.
-        paper: citation.
-        metric: ``module:Class`` of the torchmetrics metric.
-        published: results as published.
-        unavailable: why the metric cannot be built yet, or an empty string.
-    """
-
-    name: str
-    mode: Mode
-    summary: str
-    weights: WeightsFile
-    network: dict[str, str | int | float] = field(hash=False)
-    size: str
-    score_range: tuple[float, float]
-    trained_on: str
-    paper: str
-    metric: str
-    higher_is_better: bool = True
-    published: tuple[PublishedResult, ...] = ()
-    unavailable: str = ""
-
 
 _RESNET = {"backbone": "resnet50", "dim": 256, "heads": 4}
 _RATING_RESNET = {"backbone": "resnet50", "dim": 512, "heads": 8, "bins": 10}
@@ -89,14 +18,24 @@ _RATING_SWIN = {**_RATING_RESNET, "backbone": "swin_base"}
 _NR_METRIC = "topiq_metrics.metrics.topiq:TOPIQNoReference"
 _FR_METRIC = "topiq_metrics.metrics.topiq:TOPIQFullReference"
 _IAA_METRIC = "topiq_metrics.metrics.topiq:TOPIQAesthetic"
-_NEEDS_SWIN = "its Swin-B backbone is not part of this version"
-_NEEDS_FACE = "the face alignment it needs is not part of this version"
+_FACE_METRIC = "topiq_metrics.metrics.face:TOPIQFace"
+_LPIPS_METRIC = "topiq_metrics.metrics.lpips:LPIPSPlus"
+
+FACE_DETECTOR = WeightsFile(
+    "detection_Resnet50_Final.pth",
+    "",
+    "MIT (facexlib; trained on WIDER FACE)",
+    url="https://github.com/xinntao/facexlib/releases/download/v0.1.0/detection_Resnet50_Final.pth",
+    cached_by="facexlib",
+)
+_FACE = {"metric": _FACE_METRIC, "also_needs": (FACE_DETECTOR,)}
 
 
 def _released(
     name: str, mode: Mode, summary: str, filename: str, trained_on: str, *results: PublishedResult, **changes: object
 ) -> ModelCard:
     values: dict[str, object] = {
+        "architecture": "cfanet",
         "network": {**_RESNET, "mode": mode},
         "size": "native",
         "score_range": (0.0, 1.0),
@@ -104,7 +43,7 @@ def _released(
         **changes,
     }
     digits = filename.rpartition("-")[2].removesuffix(".pth")
-    weights = WeightsFile(filename, digits, _NONCOMMERCIAL)
+    weights = WeightsFile(filename, digits, _NONCOMMERCIAL, _HUB_REPO)
     return ModelCard(
         name=name,
         mode=mode,
@@ -114,6 +53,23 @@ def _released(
         paper=_TOPIQ,
         published=results,
         **values,  # type: ignore[arg-type]
+    )
+
+
+def _lpips_plus(name: str, backbone: str, weights: WeightsFile, *results: PublishedResult) -> ModelCard:
+    return ModelCard(
+        name=name,
+        mode="FR",
+        summary="perceptual distance, weighted by semantics",
+        score_range=(0.0, 1.0),
+        metric=_LPIPS_METRIC,
+        trained_on="BAPPS (ImageNet features)",
+        paper=_TOPIQ,
+        weights=weights,
+        architecture="lpips+",
+        network={"backbone": backbone, "semantic_layer": 2},
+        higher_is_better=False,
+        published=results,
     )
 
 
@@ -146,7 +102,7 @@ _CARDS = (
         "topiq_nr_cgfiqa_res50-0a8b8e4f.pth",
         "CGFIQA-40k",
         PublishedResult("CGFIQA-40k test", 0.9862, 0.9858),
-        unavailable=_NEEDS_FACE,
+        **_FACE,
     ),
     _released(
         "topiq_nr-face-v1",
@@ -155,7 +111,7 @@ _CARDS = (
         "topiq_nr_gfiqa_res50-d76bf1ae.pth",
         "GFIQA-20k",
         PublishedResult("CGFIQA-40k test", 0.9595, 0.9758),
-        unavailable=_NEEDS_FACE,
+        **_FACE,
     ),
     _released(
         "topiq_nr_swin-face",
@@ -166,7 +122,7 @@ _CARDS = (
         PublishedResult("CGFIQA-40k test", 0.9881, 0.9877),
         network={**_RESNET, "backbone": "swin_base"},
         size="square=384",
-        unavailable=_NEEDS_SWIN,
+        **_FACE,
     ),
     _released(
         "topiq_fr",
@@ -191,7 +147,6 @@ _CARDS = (
         size="square=384",
         score_range=(1.0, 10.0),
         metric=_IAA_METRIC,
-        unavailable=_NEEDS_SWIN,
     ),
     _released(
         "topiq_iaa_res50",
@@ -211,10 +166,10 @@ _CARDS = (
         summary="photographs; bundled, runs offline",
         weights=WeightsFile(
             "topiq_nr-lite.safetensors",
-            "6aabbbd206c4bbe8263a008df5b21f86951e24ba00f05965c7c5a090e14b46c5",
+            "d42db618396e9793bd34d17b691aebfc2cb66db15e418fac82a2b6f00f990a2c",
             "Apache-2.0 (see its card for the data)",
-            hub_repo=None,
         ),
+        architecture="cfanet",
         network={"backbone": "efficientnet_lite0", "dim": 128, "heads": 4, "gate_width": 16},
         size="max_side=512",
         score_range=(0.0, 1.0),
@@ -222,32 +177,37 @@ _CARDS = (
         paper=_TOPIQ,
         metric=_NR_METRIC,
     ),
+    _lpips_plus(
+        "lpips+",
+        "alexnet",
+        WeightsFile(
+            "alexnet-owt-7be5be79.pth",
+            "7be5be79",
+            _TORCHVISION,
+            url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+            cached_by="torchvision",
+        ),
+        PublishedResult("CSIQ", 0.9041, 0.9285),
+        PublishedResult("LIVE", 0.8456, 0.9248),
+        PublishedResult("TID2008", 0.7318, 0.7379),
+        PublishedResult("TID2013", 0.7656, 0.7623),
+    ),
+    _lpips_plus(
+        "lpips-vgg+",
+        "vgg16",
+        WeightsFile(
+            "vgg16-397923af.pth",
+            "397923af",
+            _TORCHVISION,
+            url="https://download.pytorch.org/models/vgg16-397923af.pth",
+            cached_by="torchvision",
+        ),
+        PublishedResult("CSIQ", 0.9169, 0.8940),
+        PublishedResult("LIVE", 0.9499, 0.9503),
+        PublishedResult("TID2008", 0.7406, 0.6869),
+        PublishedResult("TID2013", 0.7606, 0.6913),
+    ),
 )
 
 CARDS: dict[str, ModelCard] = {card.name: card for card in _CARDS}
 DEFAULT_NR = "topiq_nr-lite"
-
-
-def get_card(name: str) -> ModelCard:
-    """The card of the metric ``name``.
-
-    Raises:
-        ValueError: if there is no such metric; names near ``name`` are given.
-    """
-    try:
-        return CARDS[name]
-    except KeyError:
-        raise ValueError(f"There is no metric named {name!r}. {suggest(name, CARDS)}") from None
-
-
-def check_available(card: ModelCard) -> None:
-    """Raise NotImplementedError, with the reason, if this version cannot build the metric."""
-    if card.unavailable:
-        raise NotImplementedError(f"{card.name} cannot be built yet: {card.unavailable}.")
-
-
-def suggest(name: str, names: dict[str, ModelCard]) -> str:
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    if near:
-        return f"Did you mean {' or '.join(repr(n) for n in near)}?"
-    return f"Known are: {', '.join(sorted(names))}."

@@ -1,0 +1,138 @@
+"""The losses: piq's arguments and reductions, minimised by construction, out of an optimiser's reach."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from topiq_metrics import topiq_full_reference, topiq_no_reference
+from topiq_metrics.errors import ImageTooSmallError
+from topiq_metrics.losses import LPIPSPlusLoss, TOPIQLoss, TOPIQNoReferenceLoss
+from topiq_metrics.weights import load_network
+
+
+@pytest.fixture(scope="module")
+def networks(lite_weights, fr_weights):
+    torch.manual_seed(0)
+    return {
+        TOPIQLoss: load_network("topiq_fr", fr_weights),
+        TOPIQNoReferenceLoss: load_network("topiq_nr-lite", lite_weights),
+        LPIPSPlusLoss: load_network("lpips+", None),
+    }
+
+
+@pytest.fixture(params=[TOPIQLoss, TOPIQNoReferenceLoss, LPIPSPlusLoss], ids=lambda kind: kind.__name__)
+def make(request, networks):
+    def make(*args, **kwargs):
+        return request.param(*args, net=networks[request.param], **kwargs)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def pair():
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(2, 3, 64, 64, generator=generator), torch.rand(2, 3, 64, 64, generator=generator)
+
+
+def test_reductions(make, pair):
+    each = make(reduction="none")(*pair)
+    assert each.shape == (2,)
+    torch.testing.assert_close(make()(*pair), each.mean())
+    torch.testing.assert_close(make(reduction="sum")(*pair), each.sum())
+    assert make(reduction="none")(*(x[:1] for x in pair)).shape == (1,)
+
+
+def test_less_is_better(networks, pair):
+    net = networks[TOPIQLoss]
+    torch.testing.assert_close(TOPIQLoss(net=net)(*pair), 1 - topiq_full_reference(*pair, net=net))
+    net = networks[TOPIQNoReferenceLoss]
+    torch.testing.assert_close(TOPIQNoReferenceLoss(net=net)(*pair), 1 - topiq_no_reference(pair[0], net=net))
+    loss = LPIPSPlusLoss(net=networks[LPIPSPlusLoss])
+    assert loss(pair[1], pair[1]).item() == 0
+    assert loss(*pair) > loss(pair[1] * 0.9 + pair[0] * 0.1, pair[1]) > 0
+
+
+def test_no_reference_needs_no_target(networks, pair):
+    loss = TOPIQNoReferenceLoss(net=networks[TOPIQNoReferenceLoss])
+    assert loss(pair[0]) == loss(*pair)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_data_range(make, pair, dtype):
+    bytes_ = [(x * 255).round().to(dtype) for x in pair]
+    expected = make()(*(x.float() / 255 for x in bytes_))
+    torch.testing.assert_close(make(data_range=255)(*bytes_), expected)
+
+
+def test_overshoot_is_let_through_and_another_scale_is_not(make, pair):
+    assert make()(pair[0] * 1.6 - 0.3, pair[1]).isfinite()
+    with pytest.raises(ValueError, match=r"`x` to be in \[0, 1\.0\] \(`data_range`\).* got values from .* to 2"):
+        make()(pair[0] * 255, pair[1])
+    with pytest.raises(ValueError, match="`x` must be finite"):
+        make()(pair[0] * torch.nan, pair[1])
+
+
+def test_wrong_arguments(make, networks, pair):
+    with pytest.raises(ValueError, match="`reduction` must be one of"):
+        make(reduction="batchmean")
+    for data_range in (0, -1, float("inf"), "1"):
+        with pytest.raises(ValueError, match="`data_range` must be a positive number"):
+            make(data_range=data_range)
+    with pytest.raises(ValueError, match=r"Expected `x` to be a torch\.Tensor, got list"):
+        make()([pair[0][0]], pair[1])
+    with pytest.raises(ValueError, match=r"Expected `x` to hold real numbers, got torch\.bool"):
+        make()(pair[0] > 0.5, pair[1])
+    with pytest.raises(ImageTooSmallError, match="`x` must have sides of at least 32"):
+        make()(pair[0][..., :16], pair[1][..., :16])
+    with pytest.raises(ValueError, match=r"`x` must be a tensor of shape \(N, 3, H, W\)"):
+        make()(pair[0][0], pair[1][0])
+    with pytest.raises(ValueError, match="Arguments `x` and `y` must have the same shape"):
+        TOPIQLoss(net=networks[TOPIQLoss])(pair[0], pair[1][:1])
+
+
+def test_a_network_that_is_being_trained(lite_weights):
+    net = load_network("topiq_nr-lite", lite_weights).requires_grad_(True)
+    with pytest.raises(ValueError, match="must be frozen"):
+        TOPIQNoReferenceLoss(net=net)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0, None])
+def test_gradients_are_finite(make, pair, value):
+    target = pair[1][:1] if value is None else torch.full((1, 3, 64, 64), value)
+    x = target.clone().requires_grad_()
+    make()(x, target).backward()
+    assert x.grad.isfinite().all()
+
+
+def test_an_optimiser_cannot_touch_the_network(make, networks, pair):
+    loss = make().train()
+    net = loss.net.network
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    assert list(loss.parameters()) == []
+    assert loss.state_dict() == {}
+    x = pair[0][:1].clone().requires_grad_()
+    optimiser = torch.optim.Adam([x, *loss.parameters()], lr=0.01)
+    losses = []
+    for _ in range(6):
+        optimiser.zero_grad()
+        value = loss(x, pair[1][:1])
+        value.backward()
+        optimiser.step()
+        losses.append(value.item())
+    assert losses[-1] < losses[0]
+    assert not net.training
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, before[key]), key
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_beside_a_loss_of_piq(make, pair):
+    piq = pytest.importorskip("piq", reason="piq is not installed: pip install piq")
+    x = pair[0].clone().requires_grad_()
+    (piq.SSIMLoss(data_range=1.0)(x, pair[1]) + 0.1 * make(data_range=1.0)(x, pair[1])).backward()
+    assert x.grad.isfinite().all()
+
+
+def test_default_model_is_bundled(pair):
+    assert TOPIQNoReferenceLoss()(pair[0]).isfinite()

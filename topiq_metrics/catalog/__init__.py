@@ -1,0 +1,60 @@
+"""The catalogue: one record for each metric.
+
+The registry, the weights, the command line, the docs' tables and the tests all read it. The metrics of this package
+are in `CARDS`; `all_cards` has those of other distributions, too.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from topiq_metrics.catalog.builtin import CARDS, DEFAULT_NR
+from topiq_metrics.catalog.cards import Mode, ModelCard, PublishedResult, WeightsFile
+from topiq_metrics.catalog.extensions import check_unclaimed, installed_card, installed_cards
+
+__all__ = [
+    "CARDS",
+    "DEFAULT_NR",
+    "Mode",
+    "ModelCard",
+    "PublishedResult",
+    "WeightsFile",
+    "all_cards",
+    "get_card",
+    "suggest",
+]
+
+
+def get_card(name: str) -> ModelCard:
+    """The card of the metric ``name``.
+
+    Raises:
+        ValueError: if there is no such metric, with names near ``name``; or if two distributions have it.
+    """
+    if name in CARDS:
+        check_unclaimed(name)
+        return CARDS[name]
+    card = installed_card(name)
+    if card is None:
+        raise ValueError(f"There is no metric named {name!r}. {suggest(name, all_cards())}")
+    return card
+
+
+def all_cards() -> dict[str, ModelCard]:
+    """The cards of this package's metrics, then those of other distributions, by name.
+
+    Raises:
+        ValueError: if two distributions have a metric of one name.
+    """
+    for name in CARDS:
+        check_unclaimed(name)
+    return {**CARDS, **installed_cards()}
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    known = sorted(names)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"Did you mean {' or '.join(repr(n) for n in near)}?"
+    return f"Known are: {', '.join(known)}."

@@ -1,0 +1,86 @@
+"""What the catalogue says of a metric and of a weights file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Mode = Literal["NR", "FR"]
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Where weights come from.
+
+    Attributes:
+        filename: name of the file in every place it is looked for.
+        sha256: hexadecimal digits that the file's SHA-256 starts with; all 64 where they are known.
+        license: terms of use, in words.
+        hub_repo: Hugging Face model repository that has the file, or None.
+        url: where the file is downloaded from if no such repository has it, or None.
+        cached_by: the package in whose cache the file may be already.
+    """
+
+    filename: str
+    sha256: str
+    license: str
+    hub_repo: str | None = None
+    url: str | None = None
+    cached_by: Literal["pyiqa", "torchvision", "facexlib"] = "pyiqa"
+
+    @property
+    def bundled(self) -> bool:
+        return self.hub_repo is None and self.url is None
+
+
+@dataclass(frozen=True)
+class PublishedResult:
+    """A correlation with human opinion as its authors gave it: PLCC without logistic fit, and SRCC."""
+
+    dataset: str
+    plcc: float
+    srcc: float
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of one metric.
+
+    Attributes:
+        name: the metric's name, in every toolbox.
+        mode: ``"NR"`` scores an image by itself, ``"FR"`` against a reference.
+        summary: one line for tables.
+        score_range: lowest and highest score to expect. A head that predicts a score is unconstrained and may step
+            a little beyond.
+        metric: ``module:Class`` of the torchmetrics metric; called with ``model=name`` and the user's arguments.
+        trained_on: dataset.
+        paper: citation.
+        weights: the weights file, or None for a metric that needs none.
+        also_needs: further weights files, such as that of a face detector.
+        architecture: which of our networks it is; empty for the metric of another distribution.
+        network: what fixes the architecture: keyword arguments of
+            `topiq_metrics.models.cfanet.CFANetConfig` or `topiq_metrics.models.lpips.LPIPSPlusConfig`.
+        size: size policy (see `topiq_metrics.images.SizePolicy`) applied before the network.
+        higher_is_better: direction of the score.
+        published: results as published.
+    """
+
+    name: str
+    mode: Mode
+    summary: str
+    score_range: tuple[float, float]
+    metric: str
+    trained_on: str = ""
+    paper: str = ""
+    weights: WeightsFile | None = None
+    also_needs: tuple[WeightsFile, ...] = ()
+    architecture: Literal["cfanet", "lpips+", ""] = ""
+    network: dict[str, str | int | float] = field(default_factory=dict, hash=False)
+    size: str = "native"
+    higher_is_better: bool = True
+    published: tuple[PublishedResult, ...] = ()
+
+    @property
+    def files(self) -> tuple[WeightsFile, ...]:
+        """Every weights file that the metric needs."""
+        return (() if self.weights is None else (self.weights,)) + self.also_needs

@@ -1,0 +1,86 @@
+"""Faces to the pose, size and place that the networks know, by facexlib."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FACE_SIDE = 512
+"""Sides of an aligned face, in pixels."""
+
+# Where eyes, nose and corners of the mouth are in an aligned face (x, y): those of FFHQ, as facexlib has them inside
+# the constructor of its helper.
+_TEMPLATE = (
+    (192.98138, 239.94708),
+    (318.90277, 240.1936),
+    (256.63416, 314.01935),
+    (201.26117, 371.41043),
+    (313.08905, 371.15118),
+)
+
+
+def align_faces(image: npt.NDArray[np.float32], landmarks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Crop faces from an image so that their landmarks come to lie where those of FFHQ do.
+
+    Facexlib's ``align_warp_face``: a similarity (rotation, scale, shift) by least median of squares, bilinear; grey
+    where the crop reaches beyond the image.
+
+    Args:
+        image: ``(H, W, 3)``, BGR.
+        landmarks: ``(K, 5, 2)``, x and y in pixels of left eye, right eye, nose, left and right corner of the mouth,
+            as the viewer sees them.
+
+    Returns:
+        ``(K, 512, 512, 3)``, BGR.
+
+    Raises:
+        RuntimeError: if landmarks determine no similarity, or the image is too large for OpenCV.
+        ModuleNotFoundError: if facexlib is not installed.
+    """
+    helper = make_helper(image)
+    helper.all_landmarks_5 = list(landmarks)
+    try:
+        helper.align_warp_face()
+    except load_facexlib().cv2.error as error:
+        height, width = image.shape[:2]
+        raise RuntimeError(
+            f"OpenCV cannot align the faces of an image of {width}x{height} pixels: {error.err}."
+        ) from error
+    crops = np.empty((len(landmarks), FACE_SIDE, FACE_SIDE, 3), dtype=np.float32)
+    for crop, face in zip(crops, helper.cropped_faces, strict=True):
+        crop[...] = face
+    return crops
+
+
+def make_helper(image: npt.NDArray[Any]) -> Any:
+    """Make facexlib's helper for an image ``(H, W, 3)``, BGR, without the networks that its constructor downloads."""
+    helper_class = load_facexlib().FaceRestoreHelper
+    helper = helper_class.__new__(helper_class)
+    helper.clean_all()
+    helper.template_3points = helper.pad_blur = False
+    helper.face_size = (FACE_SIDE, FACE_SIDE)
+    helper.face_template = np.array(_TEMPLATE)
+    helper.input_img = image
+    return helper
+
+
+def load_facexlib() -> Any:
+    """Import the part of facexlib that finds and aligns faces.
+
+    Raises:
+        ModuleNotFoundError: if it is not installed, with the command that installs it.
+    """
+    try:
+        # It greets an import with warnings of what it imports itself.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module("facexlib.utils.face_restoration_helper")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"Faces in photographs need the extra (there is no {error.name}): pip install 'topiq-metrics[face]'",
+            name=error.name,
+        ) from error

@@ -1,0 +1,63 @@
+"""A face metric, ready to score photographs."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor
+
+from topiq_metrics.catalog import get_card
+from topiq_metrics.errors import NoFaceError
+from topiq_metrics.faces import FaceDetector, find_faces, shared_detector
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.weights import shared_network
+
+
+class FacePredictor:
+    """The largest face of each photograph: found and aligned by facexlib, scored in eager PyTorch, float32.
+
+    Args:
+        name: a face metric of the catalogue.
+        weights: ``"default"``, a path, or None for an untrained network.
+        size: a size policy for the photographs; by default they are searched as they are. The metric's own policy is
+            applied to the aligned face.
+        device: where to run; a GPU if there is one.
+        detector: finds the faces, instead of facexlib's RetinaFace.
+    """
+
+    max_batch = 1
+
+    def __init__(
+        self,
+        name: str,
+        weights: str | os.PathLike[str] | None = "default",
+        *,
+        size: str | SizePolicy | None = None,
+        device: str | torch.device | None = None,
+        detector: FaceDetector | None = None,
+    ) -> None:
+        self.card = get_card(name)
+        self.size = SizePolicy.parse("native" if size is None else size)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.net = shared_network(name, weights, device=self.device)
+        self.detector = shared_detector(name, self.device) if detector is None else detector
+        self._face_size = SizePolicy.parse(self.card.size)
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Score photographs ``(N, 3, H, W)``, as `Predictor` says.
+
+        Raises:
+            NoFaceError: if there is no face in one.
+            RuntimeError: if a face cannot be aligned.
+        """
+        crops = []
+        for index, image in enumerate(images):
+            found = find_faces(image, self.detector, "largest")
+            if not len(found.crops):
+                where = f" in image {index} of {len(images)}" if len(images) > 1 else ""
+                raise NoFaceError(f"no face was found{where}")
+            crops.append(found.crops)
+        scores: Tensor = self.net(self._face_size.apply(torch.cat(crops).to(self.device)))
+        return scores.float().cpu()

@@ -1,0 +1,65 @@
+"""The metric of another distribution, ready to score batches."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor
+
+from topiq_metrics.catalog import get_card
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.registry import create_metric
+
+
+class MetricPredictor:
+    """A torchmetrics metric with ``reduction="none"`` that is reset after each batch.
+
+    Args:
+        name: a metric that another distribution has added.
+        weights: ``"default"``; anything else is handed to the metric's class.
+        size: a size policy instead of the metric's own.
+        device: where to run; a GPU if there is one.
+
+    Raises:
+        ValueError: if the metric cannot be built.
+    """
+
+    max_batch = 8
+
+    def __init__(
+        self,
+        name: str,
+        weights: str | os.PathLike[str] | None = "default",
+        *,
+        size: str | SizePolicy | None = None,
+        device: str | torch.device | None = None,
+    ) -> None:
+        self.card = get_card(name)
+        self.size = SizePolicy.parse(self.card.size if size is None else size)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        chosen = {} if weights == "default" else {"weights": weights}
+        try:
+            self.metric = create_metric(name, reduction="none", **chosen).to(self.device)
+        except Exception as error:
+            # Code of another distribution, which may raise anything.
+            raise ValueError(f"The metric {name!r} cannot be built: {type(error).__name__}: {error}") from error
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+        """Score a batch, as `Predictor` says.
+
+        Raises:
+            RuntimeError: if the metric fails, or does not give a score for each image.
+        """
+        inputs = [x.to(self.device) for x in (images, references) if x is not None]
+        try:
+            self.metric.update(*inputs)
+            scores = self.metric.compute()
+        except Exception as error:
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error
+        finally:
+            self.metric.reset()
+        if not isinstance(scores, Tensor) or scores.shape != (len(images),):
+            raise RuntimeError(f"{self.card.name!r} must give a score for each of {len(images)} images, got {scores!r}")
+        return scores.float().cpu()

@@ -1,0 +1,243 @@
+"""Losses in piq's manner: ``Loss(data_range=…, reduction=…)(x, y)``, to be minimised.
+
+The networks are frozen and no part of the losses' parameters: an optimiser cannot reach them, and gradients go to the
+images only.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.modules.loss import _Loss
+
+from topiq_metrics.catalog import get_card
+from topiq_metrics.functional.lpips import SemanticLayer, weigh_by
+from topiq_metrics.functional.scorer import Scorer
+from topiq_metrics.functional.tasks import FULL_REFERENCE, LPIPS_PLUS, NO_REFERENCE, Task, find_network, select_card
+from topiq_metrics.images import SizePolicy, validate_images, validate_pair
+from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.lpips import LPIPSPlusNetwork
+from topiq_metrics.models.network import QualityNetwork
+
+__all__ = ["LPIPSPlusLoss", "TOPIQLoss", "TOPIQNoReferenceLoss"]
+
+Reduction = Literal["none", "mean", "sum"]
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+class _NetworkLoss(_Loss):
+    """Scores images, turns the scores so that less is better, and reduces them."""
+
+    def __init__(
+        self,
+        task: Task,
+        model: str,
+        weights: str | os.PathLike[str] | None,
+        net: QualityNetwork | None,
+        size: SizePolicy | str | None,
+        data_range: float,
+        reduction: Reduction,
+        prepare: Callable[[QualityNetwork], QualityNetwork] = lambda network: network,
+    ) -> None:
+        if reduction not in _REDUCTIONS:
+            raise ValueError(f"Argument `reduction` must be one of {_REDUCTIONS}, but got {reduction!r}.")
+        if not (isinstance(data_range, (int, float)) and 0 < data_range < math.inf):
+            raise ValueError(f"Argument `data_range` must be a positive number, but got {data_range!r}.")
+        super().__init__(reduction=reduction)
+        card = select_card(task, model, net)
+        self.model = card.name
+        self.data_range = data_range
+        network = find_network(card.name, weights) if net is None else net
+        if any(parameter.requires_grad for parameter in network.parameters()):
+            raise ValueError("Argument `net` must be frozen: call `net.requires_grad_(False)`.")
+        self.net = Scorer(prepare(network), SizePolicy.parse(card.size if size is None else size))
+
+    def _loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        if y is None:
+            images = [validate_images(self._scaled(x, "x"), "x", check_range=False)]
+        else:
+            pair = self._scaled(x, "x"), self._scaled(y, "y")
+            images = list(validate_pair(*pair, names=("x", "y"), check_range=False))
+        scores: Tensor = self.net(*images)
+        card = get_card(self.model)
+        losses = card.score_range[1] - scores if card.higher_is_better else scores
+        if self.reduction == "none":
+            return losses
+        return losses.sum() if self.reduction == "sum" else losses.mean()
+
+    def _scaled(self, images: Tensor, name: str) -> Tensor:
+        if not isinstance(images, Tensor):
+            raise ValueError(f"Expected `{name}` to be a torch.Tensor, got {type(images).__name__}.")
+        if images.is_complex() or images.dtype == torch.bool:
+            raise ValueError(f"Expected `{name}` to hold real numbers, got {images.dtype}.")
+        scaled = images / float(self.data_range)
+        if scaled.numel():
+            low, high = torch.stack(torch.aminmax(scaled.detach())).tolist()
+            # A network in training may overshoot; images on another scale are further away.
+            if low < -1 or high > 2:
+                raise ValueError(
+                    f"Expected `{name}` to be in [0, {self.data_range}] (`data_range`), give or take the overshoot of "
+                    f"a network, got values from {low * self.data_range:.6g} to {high * self.data_range:.6g}."
+                )
+        return scaled
+
+    def extra_repr(self) -> str:
+        return f"model={self.model!r}, data_range={self.data_range}, reduction={self.reduction!r}"
+
+
+class TOPIQLoss(_NetworkLoss):
+    """Minimise ``1 - score`` of images against their references with full-reference TOPIQ.
+
+    The network's head is unconstrained: the loss may step below 0, and equal images need not have the least of all.
+    Gradients are finite also there.
+
+    Args:
+        data_range: largest value of the images, usually 1.0 or 255. Overshoot of up to one ``data_range`` is let
+            through.
+        reduction: ``"mean"`` or ``"sum"`` over the images, or ``"none"`` for a loss per image.
+        model: ``"topiq_fr"`` or another of its kind; see `topiq_metrics.TOPIQFullReference`.
+        weights: ``"default"`` for the published weights, the path of a file, or None for a network that is not
+            trained.
+        net: a frozen network in evaluation mode to use instead.
+        size: size rule to use instead of the model's.
+
+    Shape:
+        - ``x``, the images, and ``y``, their references: ``(N, 3, H, W)``, RGB, sides of at least 32 pixels.
+        - output: a scalar, or ``(N,)``.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        WeightsError: if the weights cannot be had.
+
+    References:
+        Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
+        IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
+
+    Examples:
+        An untrained network, to run without a download:
+
+        >>> import torch
+        >>> from topiq_metrics.losses import TOPIQLoss
+        >>> y = torch.rand(1, 3, 64, 64, generator=torch.manual_seed(0))
+        >>> x = y.flip(-1).requires_grad_()
+        >>> TOPIQLoss(weights=None)(x, y).backward()
+        >>> bool(x.grad.isfinite().all())
+        True
+    """
+
+    def __init__(
+        self,
+        data_range: float = 1.0,
+        reduction: Reduction = "mean",
+        *,
+        model: str = FULL_REFERENCE.default,
+        weights: str | os.PathLike[str] | None = "default",
+        net: CFANet | None = None,
+        size: SizePolicy | str | None = None,
+    ) -> None:
+        super().__init__(FULL_REFERENCE, model, weights, net, size, data_range, reduction)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self._loss(x, y)
+
+
+class TOPIQNoReferenceLoss(_NetworkLoss):
+    """Minimise ``1 - score`` of images by themselves with no-reference TOPIQ.
+
+    What `TOPIQLoss` says of the head holds here, too. By itself such a loss rewards whatever the network takes for
+    quality: use it beside one that holds on to the content.
+
+    Args:
+        data_range: as in `TOPIQLoss`.
+        reduction: as in `TOPIQLoss`.
+        model: ``"topiq_nr-lite"``, which needs no download, or another; see `topiq_metrics.TOPIQNoReference`.
+        weights: as in `TOPIQLoss`.
+        net: as in `TOPIQLoss`.
+        size: as in `TOPIQLoss`.
+
+    Shape:
+        - ``x``: ``(N, 3, H, W)``, RGB, sides of at least 32 pixels; ``y`` is ignored.
+        - output: a scalar, or ``(N,)``.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        WeightsError: if the weights cannot be had.
+
+    Examples:
+        >>> import torch
+        >>> from topiq_metrics.losses import TOPIQNoReferenceLoss
+        >>> x = torch.rand(1, 3, 64, 64, generator=torch.manual_seed(0)).requires_grad_()
+        >>> TOPIQNoReferenceLoss()(x).backward()
+        >>> bool(x.grad.isfinite().all())
+        True
+    """
+
+    def __init__(
+        self,
+        data_range: float = 1.0,
+        reduction: Reduction = "mean",
+        *,
+        model: str = NO_REFERENCE.default,
+        weights: str | os.PathLike[str] | None = "default",
+        net: CFANet | None = None,
+        size: SizePolicy | str | None = None,
+    ) -> None:
+        super().__init__(NO_REFERENCE, model, weights, net, size, data_range, reduction)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        return self._loss(x)
+
+
+class LPIPSPlusLoss(_NetworkLoss):
+    """Minimise the perceptual distance LPIPS+: 0 at equal images, and never below.
+
+    Args:
+        data_range: as in `TOPIQLoss`.
+        reduction: as in `TOPIQLoss`.
+        model: ``"lpips+"`` on AlexNet or ``"lpips-vgg+"`` on VGG-16.
+        weights: as in `topiq_metrics.LPIPSPlus`.
+        semantic_layer: as in `topiq_metrics.LPIPSPlus`.
+        net: as in `TOPIQLoss`.
+        size: as in `TOPIQLoss`.
+
+    Shape:
+        - ``x``, the images, and ``y``, their references: ``(N, 3, H, W)``, RGB, sides of at least 32 pixels.
+        - output: a scalar, or ``(N,)``.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        WeightsError: if the weights cannot be had.
+
+    References:
+        Chen et al., as in `TOPIQLoss`, Eq. 1.
+
+    Examples:
+        An untrained backbone, to run without a download:
+
+        >>> import torch
+        >>> from topiq_metrics.losses import LPIPSPlusLoss
+        >>> y = torch.rand(2, 3, 64, 64, generator=torch.manual_seed(0))
+        >>> LPIPSPlusLoss(weights=None)(y, y)
+        tensor(0.)
+    """
+
+    def __init__(
+        self,
+        data_range: float = 1.0,
+        reduction: Reduction = "mean",
+        *,
+        model: str = LPIPS_PLUS.default,
+        weights: str | os.PathLike[str] | None = "default",
+        semantic_layer: SemanticLayer = "default",
+        net: LPIPSPlusNetwork | None = None,
+        size: SizePolicy | str | None = None,
+    ) -> None:
+        super().__init__(LPIPS_PLUS, model, weights, net, size, data_range, reduction, prepare=weigh_by(semantic_layer))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self._loss(x, y)

@@ -1,0 +1,139 @@
+"""LPIPS+, LPIPS with semantic weights (TOPIQ, Eq. 1).
+
+Chen, Mo, Hou, Wu, Liao, Sun, Yan, Lin. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image
+Quality Assessment". IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060. LPIPS: Zhang, Isola, Efros, Shechtman, Wang.
+"The Unreasonable Effectiveness of Deep Features as a Perceptual Metric". CVPR 2018. arXiv 1801.03924.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from topiq_metrics.models.network import QualityNetwork
+
+LEVELS = 5
+
+
+@dataclass(frozen=True)
+class LPIPSPlusConfig:
+    """All that fixes the network.
+
+    Attributes:
+        backbone: whose features are compared.
+        semantic_layer: the level, 0 to 4, whose features of the reference say where a difference counts; None for
+            nowhere more than elsewhere, which is LPIPS.
+    """
+
+    mode: ClassVar[Literal["FR"]] = "FR"
+    bins: ClassVar[int] = 1
+
+    backbone: Literal["alexnet", "vgg16"] = "alexnet"
+    semantic_layer: int | None = 2
+
+    def __post_init__(self) -> None:
+        if self.semantic_layer is not None and self.semantic_layer not in range(LEVELS):
+            raise ValueError(
+                f"Argument `semantic_layer` must be one of {tuple(range(LEVELS))} or None, "
+                f"but got {self.semantic_layer!r}."
+            )
+
+
+class LPIPSPlusNetwork(QualityNetwork):
+    """The perceptual distance of two images: 0 if they are equal, lower is better.
+
+    Shape:
+        - ``image``, ``reference``: ``(N, 3, H, W)``, RGB in [0, 1].
+        - output: ``(N,)``.
+    """
+
+    config: LPIPSPlusConfig
+
+    def __init__(self, config: LPIPSPlusConfig | None = None, name: str = "") -> None:
+        super().__init__()
+        self.config = config = config or LPIPSPlusConfig()
+        self.name = name
+        self.features, self._ends, channels = _alexnet() if config.backbone == "alexnet" else _vgg16()
+        self.linear = nn.ParameterList(torch.full((c,), 1 / c) for c in channels)
+        self.shift: Tensor
+        self.scale: Tensor
+        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor, reference: Tensor) -> Tensor:
+        pyramids = self.pyramid(image), self.pyramid(reference)
+        layer = self.config.semantic_layer
+        semantics = None if layer is None else pyramids[1][layer].sum(dim=1, keepdim=True)
+        distance = image.new_zeros(len(image))
+        for linear, distorted, clean in zip(self.linear, *pyramids, strict=True):
+            difference = (_unit(distorted) - _unit(clean)).square()
+            distance_map = (difference * linear.view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
+            distance = distance + _semantic_mean(distance_map, semantics)
+        return distance
+
+    def pyramid(self, image: Tensor) -> list[Tensor]:
+        """The backbone's maps after the last activation of each level, shallow to deep."""
+        x = (2 * image - 1 - self.shift) / self.scale
+        levels = []
+        for index, layer in enumerate(self.features):
+            x = layer(x)
+            if index in self._ends:
+                levels.append(x)
+        return levels
+
+    def with_semantic_layer(self, semantic_layer: int | None) -> LPIPSPlusNetwork:
+        """The same network, sharing all tensors, with weights from another level."""
+        if semantic_layer == self.config.semantic_layer:
+            return self
+        other = copy.copy(self)
+        other.config = replace(self.config, semantic_layer=semantic_layer)
+        return other
+
+
+def _semantic_mean(distance_map: Tensor, semantics: Tensor | None) -> Tensor:
+    """The mean of ``(N, 1, h, w)`` weighted by the semantics, wherever there are any: ``(N,)``."""
+    if semantics is None:
+        return distance_map.mean(dim=(1, 2, 3))
+    weights = F.interpolate(semantics, size=distance_map.shape[-2:], mode="bilinear", align_corners=False)
+    # Where the reference has no features at all, every place counts alike.
+    weights = torch.where(weights.sum(dim=(1, 2, 3), keepdim=True) > 0, weights, torch.ones_like(weights))
+    mean: Tensor = (distance_map * weights).sum(dim=(1, 2, 3)) / weights.sum(dim=(1, 2, 3))
+    return mean
+
+
+def _unit(features: Tensor) -> Tensor:
+    # Unlike the root of a sum, the norm has a finite gradient where all features are zero.
+    norm: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    return features / (norm + 1e-10)
+
+
+_Levels = tuple[nn.Sequential, tuple[int, ...], tuple[int, ...]]
+"""Layers as torchvision has and counts them; the index of each level's last activation; each level's channels."""
+
+
+def _alexnet() -> _Levels:
+    layers: list[nn.Module] = [nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)]
+    layers += [nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)]
+    for channels, out_channels in ((192, 384), (384, 256), (256, 256)):
+        layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers), (1, 4, 7, 9, 11), (64, 192, 384, 256, 256)
+
+
+def _vgg16() -> _Levels:
+    layers: list[nn.Module] = []
+    ends = []
+    channels = 3
+    widths = (64, 128, 256, 512, 512)
+    for out_channels, repeats in zip(widths, (2, 2, 3, 3, 3), strict=True):
+        if layers:
+            layers.append(nn.MaxPool2d(2, 2))
+        for _ in range(repeats):
+            layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU()]
+            channels = out_channels
+        ends.append(len(layers) - 1)
+    return nn.Sequential(*layers), tuple(ends), widths

@@ -1,0 +1,38 @@
+"""What every quality network here has."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from torch import nn
+
+
+class NetworkConfig(Protocol):
+    """All that fixes an architecture: a frozen dataclass.
+
+    Attributes:
+        mode: ``"NR"`` scores an image by itself, ``"FR"`` against a reference.
+        bins: 1 for a score, K > 1 for a distribution over the ratings 1…K.
+    """
+
+    @property
+    def mode(self) -> Literal["NR", "FR"]: ...
+
+    @property
+    def bins(self) -> int: ...
+
+
+class QualityNetwork(nn.Module):
+    """Takes RGB in [0, 1], ``(N, 3, H, W)``, and in ``"FR"`` mode the reference; gives ``(N,)``.
+
+    Attributes:
+        config: the architecture.
+        name: the metric whose network it is, or empty. Texts that show the network show both, since torchmetrics
+            tells networks apart by them.
+    """
+
+    config: NetworkConfig
+    name: str
+
+    def extra_repr(self) -> str:
+        return f"name={self.name!r}, config={self.config}"

@@ -1,0 +1,86 @@
+"""Our networks inside pyiqa (0.1.16 or later).
+
+pyiqa calls `entry_point` by itself when it first looks up a network. From then on it builds the TOPIQ networks with
+ours, and knows the metrics of our catalogue that it lacks. `register` does the same at once.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import threading
+import warnings
+from typing import Any
+
+from topiq_metrics.catalog import CARDS, ModelCard
+
+__all__ = ["SWITCH_VARIABLE", "entry_point", "register"]
+
+SWITCH_VARIABLE = "TOPIQ_METRICS_PYIQA"
+_OLDEST = (0, 1, 16)
+_CATALOGUE_ARCH = "TOPIQMetricsNetwork"
+_lock = threading.Lock()
+
+
+def register() -> None:
+    """Put our networks into pyiqa; doing it again changes nothing.
+
+    ``pyiqa.create_metric`` then builds the ``topiq_*`` metrics with our networks, and `pyiqa.list_models` has those
+    of our catalogue that pyiqa does not know, such as ``topiq_nr-lite``.
+
+    Raises:
+        ModuleNotFoundError: if pyiqa is not installed.
+        RuntimeError: if it is older than 0.1.16.
+    """
+    if importlib.util.find_spec("pyiqa") is None:
+        raise ModuleNotFoundError("pyiqa is not installed: pip install 'topiq-metrics[pyiqa]'", name="pyiqa")
+    import pyiqa
+
+    version: str = pyiqa.__version__
+    if tuple(int(number) for number in re.findall(r"\d+", version)[:3]) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise RuntimeError(
+            f"pyiqa {version} has no plug-ins; topiq-metrics needs {oldest} or later: pip install 'pyiqa>={oldest}'"
+        )
+    from pyiqa.default_model_configs import DEFAULT_CONFIGS
+    from pyiqa.utils.registry import ARCH_REGISTRY
+
+    from topiq_metrics.plugins.pyiqa.networks import CatalogueNetwork, CFANetAdapter
+
+    rows = {name: _row(card) for name, card in CARDS.items() if card.architecture == "cfanet"}
+    with _lock:
+        ARCH_REGISTRY.register(CFANetAdapter, name="CFANet", override=True)
+        ARCH_REGISTRY.register(CatalogueNetwork, name=_CATALOGUE_ARCH, override=True)
+        for name, row in rows.items():
+            DEFAULT_CONFIGS.setdefault(name, row)
+
+
+def entry_point() -> None:
+    """What pyiqa calls: `register`, unless ``TOPIQ_METRICS_PYIQA=0``.
+
+    Whatever goes wrong here, pyiqa goes on with its own networks, and one warning says so.
+    """
+    if os.environ.get(SWITCH_VARIABLE) == "0":
+        return
+    try:
+        register()
+    except Exception as error:  # noqa: BLE001 - pyiqa must work without us
+        warnings.warn(
+            f"pyiqa keeps its own networks, since those of topiq-metrics cannot be registered: "
+            f"{type(error).__name__}: {error} ({SWITCH_VARIABLE}=0 turns the attempt off.)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _row(card: ModelCard) -> dict[str, Any]:
+    """What pyiqa knows of a metric."""
+    # pyiqa marks a bound that a score may pass.
+    mark = "~" if card.network.get("bins", 1) == 1 else ""
+    return {
+        "metric_opts": {"type": _CATALOGUE_ARCH, "name": card.name},
+        "metric_mode": card.mode,
+        "lower_better": not card.higher_is_better,
+        "score_range": ", ".join(f"{mark}{bound:g}" for bound in card.score_range),
+    }

@@ -167,11 +167,6 @@ def test_full_reference_models():
         topiq_full_reference(make_images(1), make_images(1), model="topiq_nr")
 
 
-def test_a_model_that_cannot_be_built():
-    with pytest.raises(NotImplementedError, match="topiq_iaa cannot be built yet: its Swin-B backbone"):
-        topiq_aesthetic(make_images(1), model="topiq_iaa")
-
-
 @pytest.mark.parametrize(
     ("function", "net", "message"),
     [

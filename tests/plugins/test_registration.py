@@ -87,7 +87,7 @@ def test_register_again(pyiqa):
     from pyiqa.utils.registry import ARCH_REGISTRY
 
     def snapshot():
-        return dict(ARCH_REGISTRY), {name: id(row) for name, row in DEFAULT_CONFIGS.items()}
+        return list(ARCH_REGISTRY), {name: id(row) for name, row in DEFAULT_CONFIGS.items()}
 
     before = snapshot()
     threads = [threading.Thread(target=register) for _ in range(4)]

@@ -433,7 +433,3 @@ class TestTorchPredictor:
             ValueError, match=r"There is no metric named 'topiq_nr-light'\. Did you mean 'topiq_nr-lite'"
         ):
             TorchPredictor("topiq_nr-light", None)
-
-    def test_a_metric_that_is_not_there_yet_says_so(self):
-        with pytest.raises(NotImplementedError, match="topiq_iaa cannot be built yet"):
-            TorchPredictor("topiq_iaa", None)

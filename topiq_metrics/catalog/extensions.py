@@ -36,7 +36,7 @@ def installed_card(name: str) -> ModelCard | None:
     if not claims:
         return None
     if len(claims) > 1:
-        raise _duplicate(name, list(map(_distribution, claims)))
+        raise _duplicate(name, sorted(map(_distribution, claims)))
     return _load(claims[0])
 
 

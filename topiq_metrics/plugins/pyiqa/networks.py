@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class _Host(nn.Module):
     def _host(self, net: CFANet) -> None:
         """Take the network; where pyiqa's class is a base, its constructor must not run."""
         nn.Module.__init__(self)
+        # Not folded, nor channels-last: the weights may be trained, and scores stay closest to pyiqa's own.
         self.net = net
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -103,7 +105,7 @@ class _Host(nn.Module):
     def state_dict(  # type: ignore[override]
         self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, Any]:
-        state = {} if destination is None else destination
+        state = OrderedDict() if destination is None else destination
         published = self._publish(self.net.state_dict(keep_vars=keep_vars)) | self._extras()
         state.update({prefix + key: value for key, value in published.items()})
         return state

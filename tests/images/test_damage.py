@@ -183,3 +183,13 @@ def test_settings_of_pillow_stay(sample):
     for name in FORMATS:
         load_image(sample(name))
     assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+
+
+def test_a_lenient_pillow_is_no_excuse(sample, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    data = sample("PNG")
+    with pytest.raises(TruncatedImageError):
+        load_image(data[: len(data) // 2])
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+    load_image(data)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True

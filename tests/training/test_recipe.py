@@ -71,7 +71,7 @@ def test_whole_numbers_are_numbers(recipe):
         ({"name": "topiq_nr-light"}, r"'name' in the recipe: There is no metric named 'topiq_nr-light'\. Did you mean"),
         ({"name": "topiq_fr"}, "'name' in the recipe: topiq_fr is not a no-reference metric that predicts a single"),
         ({"name": "topiq_iaa_res50"}, "topiq_iaa_res50 is not a no-reference metric that predicts a single score"),
-        ({"name": "topiq_iaa"}, "'name' in the recipe: topiq_iaa cannot be built yet: its Swin-B backbone"),
+        ({"name": "lpips+"}, "'name' in the recipe: lpips. is not a no-reference metric"),
     ],
 )
 def test_bad_values(changes, message, recipe):

@@ -17,6 +17,7 @@ from topiq_metrics.images.arrays import array_to_rgb, tensor_to_rgb
 from topiq_metrics.images.color import pillow_to_rgb
 from topiq_metrics.images.decoding import check_pixels, image_errors, open_image
 from topiq_metrics.images.quiet import quiet_pillow
+from topiq_metrics.images.strict import strict_pillow
 
 ImageSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | npt.NDArray[Any] | Tensor"
@@ -124,7 +125,7 @@ def _load_file(file: Any, max_pixels: int | None) -> Tensor:
 
 
 def _load_stream(stream: IO[bytes], name: str, max_pixels: int | None) -> Tensor:
-    with quiet_pillow(), image_errors(name):
+    with quiet_pillow(), strict_pillow(), image_errors(name):
         return pillow_to_rgb(open_image(stream, name, max_pixels), name)
 
 
@@ -134,5 +135,5 @@ def _load_pillow(image: Image.Image, max_pixels: int | None) -> Tensor:
     if not width or not height:
         raise ImageError(f"{name}: has no pixels.")
     check_pixels(str(name), width, height, max_pixels)
-    with quiet_pillow(), image_errors(str(name)):
+    with quiet_pillow(), strict_pillow(), image_errors(str(name)):
         return pillow_to_rgb(image, str(name))

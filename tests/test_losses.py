@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -76,7 +79,7 @@ def test_overshoot_is_let_through_and_another_scale_is_not(make, pair):
 def test_wrong_arguments(make, networks, pair):
     with pytest.raises(ValueError, match="`reduction` must be one of"):
         make(reduction="batchmean")
-    for data_range in (0, -1, float("inf"), "1"):
+    for data_range in (0, -1, float("inf"), "1", True):
         with pytest.raises(ValueError, match="`data_range` must be a positive number"):
             make(data_range=data_range)
     with pytest.raises(ValueError, match=r"Expected `x` to be a torch\.Tensor, got list"):
@@ -87,6 +90,11 @@ def test_wrong_arguments(make, networks, pair):
         make()(pair[0][..., :16], pair[1][..., :16])
     with pytest.raises(ValueError, match=r"`x` must be a tensor of shape \(N, 3, H, W\)"):
         make()(pair[0][0], pair[1][0])
+    for kind in (TOPIQLoss, LPIPSPlusLoss):
+        with pytest.raises(ValueError, match=r"Expected `y` to be a torch\.Tensor, got NoneType"):
+            kind(net=networks[kind])(pair[0], None)
+    with pytest.raises(ValueError, match="`size` must be"):
+        make(size="huge")
     with pytest.raises(ValueError, match="Arguments `x` and `y` must have the same shape"):
         TOPIQLoss(net=networks[TOPIQLoss])(pair[0], pair[1][:1])
 
@@ -132,6 +140,34 @@ def test_beside_a_loss_of_piq(make, pair):
     x = pair[0].clone().requires_grad_()
     (piq.SSIMLoss(data_range=1.0)(x, pair[1]) + 0.1 * make(data_range=1.0)(x, pair[1])).backward()
     assert x.grad.isfinite().all()
+
+
+def test_copies_and_pickles(make, pair):
+    loss = make()
+    for other in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert other(*pair) == loss(*pair)
+
+
+def test_autocast_changes_nothing(make, pair):
+    loss = make()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = loss(*pair)
+    assert inside == loss(*pair)
+
+
+def test_gradients_of_the_reference(networks):
+    for kind in (TOPIQLoss, LPIPSPlusLoss):
+        y = torch.rand(1, 3, 33, 100, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        kind(net=networks[kind])(y.detach().flip(-1), y).backward()
+        assert y.grad.isfinite().all()
+        assert y.grad.norm() > 0
+
+
+def test_semantic_layer(networks, pair):
+    net = networks[LPIPSPlusLoss]
+    values = {layer: LPIPSPlusLoss(net=net, semantic_layer=layer)(*pair).item() for layer in (0, 2, None)}
+    assert len(set(values.values())) == 3
+    assert LPIPSPlusLoss(net=net)(*pair).item() == values[2]
 
 
 def test_default_model_is_bundled(pair):

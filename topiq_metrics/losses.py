@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -46,23 +46,26 @@ class _NetworkLoss(_Loss):
     ) -> None:
         if reduction not in _REDUCTIONS:
             raise ValueError(f"Argument `reduction` must be one of {_REDUCTIONS}, but got {reduction!r}.")
-        if not (isinstance(data_range, (int, float)) and 0 < data_range < math.inf):
+        is_number = isinstance(data_range, (int, float)) and not isinstance(data_range, bool)
+        if not (is_number and 0 < data_range < math.inf):
             raise ValueError(f"Argument `data_range` must be a positive number, but got {data_range!r}.")
         super().__init__(reduction=reduction)
         card = select_card(task, model, net)
         self.model = card.name
         self.data_range = data_range
+        policy = SizePolicy.parse(card.size if size is None else size)
         network = find_network(card.name, weights) if net is None else net
         if any(parameter.requires_grad for parameter in network.parameters()):
             raise ValueError("Argument `net` must be frozen: call `net.requires_grad_(False)`.")
-        self.net = Scorer(prepare(network), SizePolicy.parse(card.size if size is None else size))
+        self.net = Scorer(prepare(network), policy)
 
-    def _loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        if y is None:
-            images = [validate_images(self._scaled(x, "x"), "x", check_range=False)]
+    def _loss(self, x: Tensor, *y: Tensor) -> Tensor:
+        images: Sequence[Tensor | Sequence[Tensor]]
+        if y:
+            pair = self._scaled(x, "x"), self._scaled(y[0], "y")
+            images = validate_pair(*pair, names=("x", "y"), check_range=False)
         else:
-            pair = self._scaled(x, "x"), self._scaled(y, "y")
-            images = list(validate_pair(*pair, names=("x", "y"), check_range=False))
+            images = [validate_images(self._scaled(x, "x"), "x", check_range=False)]
         scores: Tensor = self.net(*images)
         card = get_card(self.model)
         losses = card.score_range[1] - scores if card.higher_is_better else scores

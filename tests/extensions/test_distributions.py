@@ -63,6 +63,13 @@ class Darkening(Brightness):
 SHINY = 'brightness = "shiny:CARD"\ndarkening = "shiny:make_contrast"'
 
 
+def wrong(**changes: str) -> str:
+    """A module whose card is wrong in one field."""
+    fields = {"name": "'broken_metric'", "mode": "'NR'", "summary": "''", "score_range": "(0, 1)", "metric": "'a:B'"}
+    fields |= changes
+    return f"import topiq_metrics as t\nCARD = t.ModelCard({', '.join(f'{k}={v}' for k, v in fields.items())})"
+
+
 class Environment:
     """A folder with installed distributions that Python finds beside those of the tests."""
 
@@ -131,15 +138,15 @@ def test_it_is_listed_by_the_command(shiny):
 
 
 def test_the_command_scores_with_it(shiny, tmp_path, save_picture):
-    for number in range(3):
-        save_picture(tmp_path / "in" / f"{number}.png", seed=number)
-        save_picture(tmp_path / "reference" / f"{number}.png", seed=number)
+    for number, side in enumerate((64, 64, 64, 80)):
+        save_picture(tmp_path / "in" / f"{number}.png", side, side, seed=number)
+        save_picture(tmp_path / "reference" / f"{number}.png", side, side, seed=number)
     output = tmp_path / "scores.csv"
     arguments = ["-m", "brightness", "-m", "darkening", "-m", "topiq_nr-lite", "-r", tmp_path / "reference"]
     run = shiny.topiq("score", tmp_path / "in", *arguments, "-o", output)
     assert run.returncode == 0, run.stderr
     rows = list(csv.DictReader(output.read_text().splitlines()))
-    assert [row["status"] for row in rows] == ["ok"] * 3
+    assert [row["status"] for row in rows] == ["ok"] * 4
     assert all(0.2 < float(row["brightness"]) < 0.8 and float(row["darkening"]) == 0 for row in rows)
 
 
@@ -157,6 +164,13 @@ def test_there_are_no_weights_to_fetch(shiny):
         ("broken:CARD", "CARD = 'a card'", "must give a topiq_metrics.ModelCard, but gives str"),
         ("broken:nothing", "", "AttributeError"),
         ("broken:make", "def make():\n    raise SystemError('no licence')", "SystemError: no licence"),
+        ("broken:make", "def make():\n    raise SystemExit('no licence')", "SystemExit: no licence"),
+        ("broken:CARD", wrong(mode="'XX'"), "its card has a wrong mode."),
+        ("broken:CARD", wrong(score_range="(0,)"), "ValueError: not enough values"),
+        ("broken:CARD", wrong(score_range="(1, 0)"), "its card has a wrong score_range."),
+        ("broken:CARD", wrong(size="'huge'"), "its card has a wrong size."),
+        ("broken:CARD", wrong(weights="'x.pth'"), "its card has a wrong weights or also_needs."),
+        ("broken:CARD", wrong(architecture="'cfanet'"), "its card has a wrong architecture."),
         (
             "broken:CARD",
             BRIGHTNESS.replace('"brightness"', '"other"'),
@@ -216,3 +230,26 @@ def test_the_name_of_one_of_ours(environment):
     assert run.returncode == 2
     assert "topiq-metrics and greedy" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_trained_network_of_our_architecture(environment, lite_weights, tmp_path, save_picture):
+    card = """
+from topiq_metrics import ModelCard, get_card
+from topiq_metrics.catalog import WeightsFile
+CARD = ModelCard(
+    name="topiq_nr-mine", mode="NR", summary="mine", score_range=(0, 1), architecture="cfanet",
+    metric="topiq_metrics.metrics.topiq:TOPIQNoReference", weights=WeightsFile("mine.safetensors", "", "MIT", "a/b"),
+    network=get_card("topiq_nr-lite").network, size="max_side=512",
+)
+"""
+    environment.install("mine", '"topiq_nr-mine" = "mine:CARD"', card)
+    picture = save_picture(tmp_path / "picture.png")
+    run = environment.topiq("score", picture, "-m", "topiq_nr-mine", "--weights", lite_weights)
+    assert run.returncode == 0, run.stderr
+    score = float(run.stdout.splitlines()[1].split(",")[1])
+    run = environment.python(
+        "import topiq_metrics as t\n"
+        f"metric = t.create_metric('topiq_nr-mine', weights={str(lite_weights)!r})\n"
+        f"print(metric(t.load_image({str(picture)!r})[None]).item())"
+    )
+    assert float(run.stdout) == pytest.approx(score, abs=1e-5), run.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -108,13 +109,33 @@ def test_metric_and_function(network, pair):
     assert metric.higher_is_better is False
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(network, dtype):
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(1, 3, 256, 256, generator=generator)
+    preds = (target + 0.2 * torch.randn(target.shape, generator=generator)).clamp(0, 1)
+    metric = LPIPSPlus(network.name, net=network)
+    expected = metric(preds, target)
+    metric.set_dtype(dtype)
+    torch.testing.assert_close(metric(preds, target), expected, rtol=2e-2, atol=0)
+
+
+def test_layers_share_one_network(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_network(load_network("lpips+", None), path, card={})
+    metrics = [LPIPSPlus(weights=path, semantic_layer=layer) for layer in (1, 3, 1, "default")]
+    assert len({id(metric.net.network.features) for metric in metrics}) == 1
+    again = pickle.loads(pickle.dumps(metrics[0]))
+    assert again.net.network.config.semantic_layer == 1
+
+
 def test_metrics_of_two_layers_are_told_apart(network):
     first, second = (LPIPSPlus(network.name, net=network, semantic_layer=layer) for layer in (1, 2))
     assert set(first._defaults).isdisjoint(second._defaults)
     assert str(first.net) != str(second.net)
 
 
-@pytest.mark.parametrize("layer", [5, -1, "third"])
+@pytest.mark.parametrize("layer", [5, -1, 1.0, True, "third"])
 def test_a_layer_that_is_not_there(layer):
     with pytest.raises(ValueError, match=r"`semantic_layer` must be one of \(0, 1, 2, 3, 4\) or None, but got"):
         LPIPSPlus(weights=None, semantic_layer=layer)

@@ -132,7 +132,8 @@ def test_cache_dir(monkeypatch, tmp_path, platform, variable, expected):
     for name in ("TOPIQ_METRICS_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
     if variable:
         monkeypatch.setenv(variable, str(tmp_path / "set"))
     assert cache_dir() == tmp_path / expected

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Mode = Literal["NR", "FR"]
+Architecture = Literal["cfanet", "lpips+", ""]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class ModelCard:
     paper: str = ""
     weights: WeightsFile | None = None
     also_needs: tuple[WeightsFile, ...] = ()
-    architecture: Literal["cfanet", "lpips+", ""] = ""
+    architecture: Architecture = ""
     network: dict[str, str | int | float] = field(default_factory=dict, hash=False)
     size: str = "native"
     higher_is_better: bool = True

@@ -9,14 +9,17 @@ makes one::
 
 from __future__ import annotations
 
+import re
 import warnings
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import get_args
 
-from topiq_metrics.catalog.cards import ModelCard
+from topiq_metrics.catalog.cards import Architecture, Mode, ModelCard, WeightsFile
 
 GROUP = "topiq_metrics.metrics"
 _OURS = "topiq-metrics"
+_SIZE = re.compile(r"native|(max_side|short_side|square)=[1-9][0-9]*")
 
 
 def check_unclaimed(name: str) -> None:
@@ -66,7 +69,7 @@ def _load(point: EntryPoint) -> ModelCard | None:
         if callable(card):
             card = card()
         problem = _problem(card, point.name)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong there must not stop what is right here
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever is wrong there must not stop what is right here
         card, problem = None, f"{type(error).__name__}: {error}"
     if problem:
         warnings.warn(
@@ -86,11 +89,21 @@ def _problem(card: object, name: str) -> str:
     module, _, attribute = card.metric.partition(":")
     if not module or not attribute:
         return f"its card must name its class as 'module:Class', but has {card.metric!r}."
-    return ""
+    low, high = map(float, card.score_range)
+    wrong = {
+        "mode": card.mode not in get_args(Mode),
+        "score_range": not low < high,
+        "size": not _SIZE.fullmatch(card.size),
+        "weights or also_needs": not all(isinstance(file, WeightsFile) for file in card.files),
+        "architecture": card.architecture not in get_args(Architecture) or bool(card.architecture and not card.weights),
+    }
+    fields = [field for field, is_wrong in wrong.items() if is_wrong]
+    return f"its card has a wrong {', '.join(fields)}." if fields else ""
 
 
 def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.value
+    # A damaged installation has no name.
+    return (point.dist.name if point.dist is not None else None) or point.value
 
 
 def _duplicate(name: str, distributions: list[str]) -> ValueError:

@@ -57,7 +57,7 @@ def select_card(task: Task, model: str, net: QualityNetwork | None) -> ModelCard
             in training mode.
     """
     card = get_card(model)
-    if model not in task.models:
+    if card.metric != task.metric:
         raise ValueError(f"Argument `model` must be one of {task.models}, but got {model!r}.")
     if net is None:
         return card

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.errors import NoFaceError
-from topiq_metrics.faces import FaceDetector, find_faces, shared_detector
+from topiq_metrics.faces import FaceDetector, Faces, find_faces, shared_detector
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.weights import shared_network
 
@@ -54,10 +54,19 @@ class FacePredictor:
         """
         crops = []
         for index, image in enumerate(images):
-            found = find_faces(image, self.detector, "largest")
+            found = self._search(image)
             if not len(found.crops):
                 where = f" in image {index} of {len(images)}" if len(images) > 1 else ""
                 raise NoFaceError(f"no face was found{where}")
             crops.append(found.crops)
         scores: Tensor = self.net(self._face_size.apply(torch.cat(crops).to(self.device)))
         return scores.float().cpu()
+
+    def _search(self, image: Tensor) -> Faces:
+        try:
+            return find_faces(image, self.detector, "largest")
+        except (ImportError, MemoryError):
+            raise
+        except Exception as error:
+            # A detector may raise anything, and one photograph must not end a job.
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error

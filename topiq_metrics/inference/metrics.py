@@ -60,6 +60,9 @@ class MetricPredictor:
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
         finally:
             self.metric.reset()
+        if isinstance(scores, Tensor) and scores.numel() == len(images) == 1:
+            # torchmetrics squeezes whatever has one element.
+            scores = scores.reshape(1)
         if not isinstance(scores, Tensor) or scores.shape != (len(images),):
             raise RuntimeError(f"{self.card.name!r} must give a score for each of {len(images)} images, got {scores!r}")
         return scores.float().cpu()

@@ -93,6 +93,8 @@ class TOPIQFace(TOPIQMetric):
         **kwargs: Any,
     ) -> None:
         check_choices(faces, on_no_face)
+        if "size" in kwargs:
+            raise ValueError("TOPIQFace takes no argument `size`: an aligned face has 512 x 512 pixels.")
         if aligned and detector is not None:
             raise ValueError("Argument `detector` is for photographs: it goes with `aligned=False`.")
         if not aligned:

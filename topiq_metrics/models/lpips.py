@@ -37,7 +37,8 @@ class LPIPSPlusConfig:
     semantic_layer: int | None = 2
 
     def __post_init__(self) -> None:
-        if self.semantic_layer is not None and self.semantic_layer not in range(LEVELS):
+        layer = self.semantic_layer
+        if layer is not None and not (type(layer) is int and layer in range(LEVELS)):
             raise ValueError(
                 f"Argument `semantic_layer` must be one of {tuple(range(LEVELS))} or None, "
                 f"but got {self.semantic_layer!r}."
@@ -58,6 +59,7 @@ class LPIPSPlusNetwork(QualityNetwork):
         super().__init__()
         self.config = config = config or LPIPSPlusConfig()
         self.name = name
+        self.shares_with: tuple[LPIPSPlusNetwork, ...] = ()
         self.features, self._ends, channels = _alexnet() if config.backbone == "alexnet" else _vgg16()
         self.linear = nn.ParameterList(torch.full((c,), 1 / c) for c in channels)
         self.shift: Tensor
@@ -66,13 +68,15 @@ class LPIPSPlusNetwork(QualityNetwork):
         self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
-        pyramids = self.pyramid(image), self.pyramid(reference)
+        # The sums over a large map are beyond half precision's range.
+        dtype = torch.promote_types(image.dtype, torch.float32)
+        pyramids = [[level.to(dtype) for level in self.pyramid(x)] for x in (image, reference)]
         layer = self.config.semantic_layer
         semantics = None if layer is None else pyramids[1][layer].sum(dim=1, keepdim=True)
-        distance = image.new_zeros(len(image))
+        distance = torch.zeros(len(image), dtype=dtype, device=image.device)
         for linear, distorted, clean in zip(self.linear, *pyramids, strict=True):
             difference = (_unit(distorted) - _unit(clean)).square()
-            distance_map = (difference * linear.view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
+            distance_map = (difference * linear.to(dtype).view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
             distance = distance + _semantic_mean(distance_map, semantics)
         return distance
 
@@ -92,6 +96,8 @@ class LPIPSPlusNetwork(QualityNetwork):
             return self
         other = copy.copy(self)
         other.config = replace(self.config, semantic_layer=semantic_layer)
+        # As long as it lives, who asks for this network gets it. Inside a tuple, it is no child.
+        other.shares_with = (self,)
         return other
 
 

@@ -63,7 +63,7 @@ def places(file: WeightsFile) -> Iterator[Place]:
     """List the places on this machine where a weights file is looked for, in order."""
     yield Place("bundled with the package", BUNDLED / file.filename)
     if folder := os.environ.get(WEIGHTS_VARIABLE):
-        yield Place(WEIGHTS_VARIABLE, Path(folder).expanduser() / file.filename)
+        yield Place(WEIGHTS_VARIABLE, _expanded(folder) / file.filename)
     yield Place("cache", cache_dir() / file.filename)
     if (folder_of_other := _other_cache(file.cached_by)) is not None:
         yield Place(f"{file.cached_by}'s cache", folder_of_other / file.filename)
@@ -74,16 +74,21 @@ def places(file: WeightsFile) -> Iterator[Place]:
 def cache_dir() -> Path:
     """Name the folder for fetched weights: ``TOPIQ_METRICS_CACHE``, else this user's cache folder."""
     if folder := os.environ.get(CACHE_VARIABLE):
-        return Path(folder).expanduser()
+        return _expanded(folder)
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
-        base = Path(local) if local else Path.home() / "AppData" / "Local"
+        base = Path(local) if local else _expanded("~") / "AppData" / "Local"
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = _expanded("~") / "Library" / "Caches"
     else:
         xdg = os.environ.get("XDG_CACHE_HOME")
-        base = Path(xdg) if xdg else Path.home() / ".cache"
+        base = Path(xdg) if xdg else _expanded("~") / ".cache"
     return base / "topiq_metrics"
+
+
+def _expanded(folder: str) -> Path:
+    # Unlike Path's own, it leaves the ~ of a user without a home folder as it is.
+    return Path(os.path.expanduser(folder))  # noqa: PTH111
 
 
 def not_found(file: WeightsFile, metric: str, download: str) -> WeightsNotFoundError:

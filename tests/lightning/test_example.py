@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("pytorch_lightning", reason="needs pip install 'topiq-metrics[train]'")
+pl = pytest.importorskip("pytorch_lightning", reason="needs pip install 'topiq-metrics[train]'")
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "lightning_restoration.py"
 
@@ -84,6 +84,28 @@ def test_checkpoint_holds_nothing_of_ours(trained, example, tmp_path):
     folder, _, checkpoint = trained
     assert set(checkpoint["state_dict"]) == {f"noise.{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias")}
     assert (folder / "denoiser.ckpt").stat().st_size < 50_000
+
+
+def test_checkpoint_is_as_small_as_without_our_metrics(example, fr_weights, tmp_path):
+    sizes = []
+    for names in ((), ("topiq_nr", "topiq_fr")):
+        model = example.Denoiser(str(fr_weights))
+        for name in {"topiq_nr", "topiq_fr"} - set(names):
+            del model.scores[name]
+        trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+        trainer.strategy.connect(model)
+        path = tmp_path / f"{len(names)}.ckpt"
+        trainer.save_checkpoint(path)
+        sizes.append(path.stat().st_size)
+    # The names of modules are in a state dict's metadata.
+    assert sizes[1] - sizes[0] < 1000
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_networks_move_with_the_module(example, fr_weights):
+    model = example.Denoiser(str(fr_weights)).cuda()
+    networks = [model.scores[name].net.network for name in ("topiq_nr", "topiq_fr")]
+    assert {parameter.device.type for network in networks for parameter in network.parameters()} == {"cuda"}
 
 
 def test_resuming_is_strict_and_works(trained, run, tmp_path):

@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn.modules.loss import _Loss
 
-from topiq_metrics.catalog import get_card
 from topiq_metrics.functional.lpips import SemanticLayer, weigh_by
 from topiq_metrics.functional.scorer import Scorer
-from topiq_metrics.functional.tasks import FULL_REFERENCE, LPIPS_PLUS, NO_REFERENCE, Task, find_network, select_card
-from topiq_metrics.images import SizePolicy, validate_images, validate_pair
+from topiq_metrics.functional.tasks import (
+    FULL_REFERENCE,
+    LPIPS_PLUS,
+    NO_REFERENCE,
+    Task,
+    check_frozen,
+    find_network,
+    select_card,
+)
+from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update
+from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork
 
 __all__ = ["LPIPSPlusLoss", "TOPIQLoss", "TOPIQNoReferenceLoss"]
 
-Reduction = Literal["none", "mean", "sum"]
 _REDUCTIONS = ("none", "mean", "sum")
 
 
@@ -52,26 +59,20 @@ class _NetworkLoss(_Loss):
         super().__init__(reduction=reduction)
         card = select_card(task, model, net)
         self.model = card.name
+        # None for a distance, which is a loss already.
+        self._best = card.score_range[1] if card.higher_is_better else None
         self.data_range = data_range
         policy = SizePolicy.parse(card.size if size is None else size)
         network = find_network(card.name, weights) if net is None else net
-        if any(parameter.requires_grad for parameter in network.parameters()):
-            raise ValueError("Argument `net` must be frozen: call `net.requires_grad_(False)`.")
+        check_frozen(network)
         self.net = Scorer(prepare(network), policy)
 
     def _loss(self, x: Tensor, *y: Tensor) -> Tensor:
-        images: Sequence[Tensor | Sequence[Tensor]]
-        if y:
-            pair = self._scaled(x, "x"), self._scaled(y[0], "y")
-            images = validate_pair(*pair, names=("x", "y"), check_range=False)
-        else:
-            images = [validate_images(self._scaled(x, "x"), "x", check_range=False)]
-        scores: Tensor = self.net(*images)
-        card = get_card(self.model)
-        losses = card.score_range[1] - scores if card.higher_is_better else scores
-        if self.reduction == "none":
-            return losses
-        return losses.sum() if self.reduction == "sum" else losses.mean()
+        names = ("x", "y")
+        images = [self._scaled(image, name) for image, name in zip((x, *y), names, strict=False)]
+        scores = _topiq_update(self.net, *images, check_range=False, names=names)
+        losses = scores if self._best is None else self._best - scores
+        return _topiq_compute(losses, len(losses), cast("Reduction", self.reduction))
 
     def _scaled(self, images: Tensor, name: str) -> Tensor:
         if not isinstance(images, Tensor):

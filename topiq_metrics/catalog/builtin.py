@@ -31,6 +31,11 @@ FACE_DETECTOR = WeightsFile(
 _FACE = {"metric": _FACE_METRIC, "also_needs": (FACE_DETECTOR,)}
 
 
+def _digits(filename: str) -> str:
+    """The start of a file's SHA-256, as its name has it."""
+    return filename.rpartition("-")[2].removesuffix(".pth")
+
+
 def _released(
     name: str, mode: Mode, summary: str, filename: str, trained_on: str, *results: PublishedResult, **changes: object
 ) -> ModelCard:
@@ -42,8 +47,7 @@ def _released(
         "metric": _NR_METRIC if mode == "NR" else _FR_METRIC,
         **changes,
     }
-    digits = filename.rpartition("-")[2].removesuffix(".pth")
-    weights = WeightsFile(filename, digits, _NONCOMMERCIAL, _HUB_REPO)
+    weights = WeightsFile(filename, _digits(filename), _NONCOMMERCIAL, _HUB_REPO)
     return ModelCard(
         name=name,
         mode=mode,
@@ -56,7 +60,9 @@ def _released(
     )
 
 
-def _lpips_plus(name: str, backbone: str, weights: WeightsFile, *results: PublishedResult) -> ModelCard:
+def _lpips_plus(name: str, backbone: str, filename: str, *results: PublishedResult) -> ModelCard:
+    url = f"https://download.pytorch.org/models/{filename}"
+    weights = WeightsFile(filename, _digits(filename), _TORCHVISION, url=url, cached_by="torchvision")
     return ModelCard(
         name=name,
         mode="FR",
@@ -180,13 +186,7 @@ _CARDS = (
     _lpips_plus(
         "lpips+",
         "alexnet",
-        WeightsFile(
-            "alexnet-owt-7be5be79.pth",
-            "7be5be79",
-            _TORCHVISION,
-            url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-            cached_by="torchvision",
-        ),
+        "alexnet-owt-7be5be79.pth",
         PublishedResult("CSIQ", 0.9041, 0.9285),
         PublishedResult("LIVE", 0.8456, 0.9248),
         PublishedResult("TID2008", 0.7318, 0.7379),
@@ -195,13 +195,7 @@ _CARDS = (
     _lpips_plus(
         "lpips-vgg+",
         "vgg16",
-        WeightsFile(
-            "vgg16-397923af.pth",
-            "397923af",
-            _TORCHVISION,
-            url="https://download.pytorch.org/models/vgg16-397923af.pth",
-            cached_by="torchvision",
-        ),
+        "vgg16-397923af.pth",
         PublishedResult("CSIQ", 0.9169, 0.8940),
         PublishedResult("LIVE", 0.9499, 0.9503),
         PublishedResult("TID2008", 0.7406, 0.6869),

@@ -19,6 +19,7 @@ from topiq_metrics.errors import WeightsMismatchError
 from topiq_metrics.faces.alignment import load_facexlib, make_helper
 from topiq_metrics.weights.checkpoints import read_state
 from topiq_metrics.weights.resolve import resolve_file
+from topiq_metrics.weights.sharing import canonical_device
 
 _MIN_EYE_DISTANCE = 5
 
@@ -66,7 +67,7 @@ class FacexlibDetector:
 
     def __init__(self, weights: str | os.PathLike[str], *, device: torch.device | str = "cpu") -> None:
         self.weights = Path(weights)
-        self.device = _canonical(device)
+        self.device = canonical_device(device)
         self._network = _build(self.device)
         state = read_state(self.weights)
         try:
@@ -118,7 +119,7 @@ def shared_detector(metric: str, device: torch.device | str = "cpu") -> Facexlib
     load_facexlib()
     path = resolve_file(FACE_DETECTOR, metric)
     status = path.stat()
-    key = (path.resolve(), status.st_size, status.st_mtime_ns, _canonical(device))
+    key = (path.resolve(), status.st_size, status.st_mtime_ns, canonical_device(device))
     with _lock:
         detector = _detectors.get(key)
         if detector is None:
@@ -133,8 +134,3 @@ def _build(device: torch.device) -> Any:
         # It calls torchvision in an outdated way.
         warnings.simplefilter("ignore")
         return importlib.import_module("facexlib.detection").RetinaFace(device=device)
-
-
-def _canonical(device: torch.device | str) -> torch.device:
-    """With an index where the device has one: ``cuda`` is ``cuda:0``."""
-    return torch.empty(0, device=device).device

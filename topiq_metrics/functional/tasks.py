@@ -75,6 +75,14 @@ def select_card(task: Task, model: str, net: QualityNetwork | None) -> ModelCard
     return get_card(net.name)
 
 
+def check_frozen(net: QualityNetwork) -> None:
+    """Raise ValueError if the user's network may be in training."""
+    if any(parameter.requires_grad for parameter in net.parameters()):
+        raise ValueError(
+            "Argument `net` must be frozen: call `net.requires_grad_(False)`, on a copy if it is being trained."
+        )
+
+
 def find_network(model: str, weights: str | os.PathLike[str] | None) -> QualityNetwork:
     """Find the network of ``model`` on the CPU: one for all who ask for the same weights while somebody holds it."""
     # What the process shares must not depend on the default device and mode of whoever asks first.

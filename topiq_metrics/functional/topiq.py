@@ -187,13 +187,14 @@ def _topiq_update(
     preds: Tensor | Sequence[Tensor],
     *target: Tensor | Sequence[Tensor],
     check_range: bool,
+    names: tuple[str, str] = ("preds", "target"),
 ) -> Tensor:
-    """Validate and score: ``(N,)``. ``scorer`` is called as a `Scorer` is."""
+    """Validate and score: ``(N,)``. ``scorer`` is called as a `Scorer` is; ``names`` is for errors."""
     images: Sequence[Tensor | Sequence[Tensor]]
     if target:
-        images = validate_pair(preds, target[0], check_range=check_range)
+        images = validate_pair(preds, target[0], names, check_range=check_range)
     else:
-        images = [validate_images(preds, check_range=check_range)]
+        images = [validate_images(preds, names[0], check_range=check_range)]
     return scorer(*(batch if isinstance(batch, Tensor) else tuple(batch) for batch in images))
 
 

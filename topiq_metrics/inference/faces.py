@@ -11,6 +11,7 @@ from topiq_metrics.catalog import get_card
 from topiq_metrics.errors import NoFaceError
 from topiq_metrics.faces import FaceDetector, Faces, find_faces, shared_detector
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.weights import shared_network
 
 
@@ -39,7 +40,7 @@ class FacePredictor:
     ) -> None:
         self.card = get_card(name)
         self.size = SizePolicy.parse("native" if size is None else size)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = choose_device(device)
         self.net = shared_network(name, weights, device=self.device)
         self.detector = shared_detector(name, self.device) if detector is None else detector
         self._face_size = SizePolicy.parse(self.card.size)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.registry import create_metric
 
 
@@ -37,7 +38,7 @@ class MetricPredictor:
     ) -> None:
         self.card = get_card(name)
         self.size = SizePolicy.parse(self.card.size if size is None else size)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = choose_device(device)
         chosen = {} if weights == "default" else {"weights": weights}
         try:
             self.metric = create_metric(name, reduction="none", **chosen).to(self.device)

@@ -35,6 +35,11 @@ class Predictor(Protocol):
         ...
 
 
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device that was asked for; if none was, a GPU if there is one."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
 class TorchPredictor:
     """The network in eager PyTorch, float32.
 
@@ -57,7 +62,7 @@ class TorchPredictor:
     ) -> None:
         self.card = get_card(name)
         self.size = SizePolicy.parse(self.card.size if size is None else size)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = choose_device(device)
         self.net = shared_network(name, weights, device=self.device)
 
     @torch.inference_mode()

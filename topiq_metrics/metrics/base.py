@@ -16,7 +16,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.functional.scorer import Scorer
-from topiq_metrics.functional.tasks import Task, find_network, select_card
+from topiq_metrics.functional.tasks import Task, check_frozen, find_network, select_card
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update, parse_reduction
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.network import QualityNetwork
@@ -62,10 +62,8 @@ class TOPIQMetric(Metric):
         self.reduction = parse_reduction(reduction)
         self.check_range = check_range
         policy = SizePolicy.parse(card.size if size is None else size)
-        if net is not None and any(parameter.requires_grad for parameter in net.parameters()):
-            raise ValueError(
-                "Argument `net` must be frozen: call `net.requires_grad_(False)`, on a copy if it is being trained."
-            )
+        if net is not None:
+            check_frozen(net)
         network = prepare(find_network(card.name, weights) if net is None else net)
         identity = fingerprint(network) if net is not None else _shared_fingerprint(network)
         self.net = Scorer(network, policy, key=identity)

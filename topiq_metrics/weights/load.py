@@ -70,7 +70,7 @@ def fill(net: QualityNetwork, path: Path) -> None:
     _check_config(net, path)
     state = read_state(path)
     if isinstance(net, LPIPSPlusNetwork):
-        state = from_torchvision(state, net.config.backbone)
+        state = from_torchvision(state, net.linear.state_dict())
     elif is_pyiqa(state):
         state = from_pyiqa(state, net.config.mode)
     own = net.state_dict()

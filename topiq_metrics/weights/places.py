@@ -113,12 +113,18 @@ def not_found(file: WeightsFile, metric: str, download: str) -> WeightsNotFoundE
 def _other_cache(package: str) -> Path | None:
     if package == "facexlib":
         # It keeps its files inside itself.
-        spec = importlib.util.find_spec("facexlib")
-        roots = spec.submodule_search_locations if spec is not None else None
-        return Path(next(iter(roots))) / "weights" if roots else None
+        folder = package_folder("facexlib")
+        return None if folder is None else folder / "weights"
     import torch
 
     return Path(torch.hub.get_dir()) / ("pyiqa" if package == "pyiqa" else "checkpoints")
+
+
+def package_folder(name: str) -> Path | None:
+    """The folder of an installed package, which is not imported; None if it is not installed."""
+    spec = importlib.util.find_spec(name)
+    roots = spec.submodule_search_locations if spec is not None else None
+    return Path(next(iter(roots))) if roots else None
 
 
 def _hugging_face_path(repo: str, filename: str) -> Path:

@@ -33,7 +33,7 @@ def shared_network(
     if weights is None:
         return fold_batch_norm(load_network(name, None)).to(device)
     path = locate(name, weights)
-    where = _canonical(device)
+    where = canonical_device(device)
     with _lock:
         key = _key(name, path, where)
         net = _networks.get(key) if key is not None else None
@@ -53,7 +53,7 @@ def _key(name: str, path: Path, device: torch.device) -> _Key | None:
     return name, str(path.resolve()), status.st_size, status.st_mtime_ns, device
 
 
-def _canonical(device: torch.device | str | None) -> torch.device:
+def canonical_device(device: torch.device | str | None) -> torch.device:
     """With an index where the device has one, as tensors report it: ``cuda`` is ``cuda:0``."""
     return torch.empty(0, device=device).device
 

@@ -33,6 +33,12 @@ class ImageTooLargeError(ImageError):
     reason = "too-large"
 
 
+class ImageMemoryError(ImageTooLargeError):
+    """More pixels than memory suffices for."""
+
+    reason = "out-of-memory"
+
+
 class ImageTooSmallError(ImageError):
     """A side shorter than the network can take."""
 

@@ -1,8 +1,29 @@
-"""Images: decoding, validation and size policies."""
+"""Images: decoding, validation and size policies.
 
-from topiq_metrics.images.loader import MAX_PIXELS, ImageSource, load_image
-from topiq_metrics.images.size import MIN_SIDE, SizeKind, SizePolicy
-from topiq_metrics.images.validation import validate_images, validate_pair
+Loaded lazily: a process that only decodes files needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from topiq_metrics.images.decoding import MAX_PIXELS
+    from topiq_metrics.images.loader import ImageSource, load_image
+    from topiq_metrics.images.size import MIN_SIDE, SizeKind, SizePolicy
+    from topiq_metrics.images.validation import validate_images, validate_pair
+
+_HOMES = {
+    "MAX_PIXELS": "decoding",
+    "MIN_SIDE": "size",
+    "ImageSource": "loader",
+    "SizeKind": "size",
+    "SizePolicy": "size",
+    "load_image": "loader",
+    "validate_images": "validation",
+    "validate_pair": "validation",
+}
 
 __all__ = [
     "MAX_PIXELS",
@@ -14,3 +35,11 @@ __all__ = [
     "validate_images",
     "validate_pair",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,4 +1,4 @@
-"""Pixels that are in memory already: numpy arrays and tensors."""
+"""Values in memory to RGB: what a decoder gives, numpy arrays and tensors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,32 @@ import torch
 from torch import Tensor
 
 from topiq_metrics.errors import ImageError
-from topiq_metrics.images.color import check_unit_range, on_white
+from topiq_metrics.images.color import Pixels
 
 _FULL_SCALE = {torch.uint8: 255, torch.uint16: 65535}
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _KINDS = "uint8, uint16 or float in [0, 1]"
+_RANGE_TOLERANCE = 1e-3
+
+
+def pixels_to_rgb(pixels: Pixels, name: str) -> Tensor:
+    """Take what a decoder gives to a float32 ``(3, H, W)`` tensor in [0, 1], on white where it is transparent.
+
+    Raises:
+        ImageError: if floats are out of range.
+    """
+    values = pixels.values
+    if pixels.full_scale is None:
+        rgb = _check_unit_range(torch.from_numpy(values), name)[None]
+    else:
+        native = values if values.dtype == np.uint8 else values.astype(np.float32)
+        planes = torch.from_numpy(native if native.ndim == 3 else native[..., None]).permute(2, 0, 1)
+        rgb = planes.to(torch.float32, memory_format=torch.contiguous_format, copy=True).div_(pixels.full_scale)
+    if pixels.transparent is not None:
+        rgb[:, torch.from_numpy(pixels.transparent)] = 1
+    if pixels.alpha is not None:
+        rgb = _on_white(rgb, torch.from_numpy(pixels.alpha).float().div_(255))
+    return rgb.expand(3, -1, -1).contiguous()
 
 
 def array_to_rgb(array: npt.NDArray[Any]) -> Tensor:
@@ -52,9 +73,26 @@ def tensor_to_rgb(tensor: Tensor) -> Tensor:
     if tensor.dtype in _FULL_SCALE:
         values = tensor.to(torch.float32, memory_format=torch.contiguous_format).div_(_FULL_SCALE[tensor.dtype])
     elif tensor.dtype in _FLOATS:
-        values = check_unit_range(tensor.to(torch.float32), "Argument `source`")
+        values = _check_unit_range(tensor.to(torch.float32), "Argument `source`")
     else:
         raise ImageError(f"Argument `source` must be a tensor of {_KINDS}, but got dtype {tensor.dtype}.")
     if shape[0] == 4:
-        values = on_white(values[:3], values[3])
+        values = _on_white(values[:3], values[3])
     return values.expand(3, -1, -1).contiguous()
+
+
+def _on_white(rgb: Tensor, alpha: Tensor) -> Tensor:
+    """Compose ``rgb``, ``(C, H, W)``, on white with the weights ``alpha``, ``(H, W)``; all values are in [0, 1]."""
+    return rgb * alpha + (1 - alpha)
+
+
+def _check_unit_range(values: Tensor, name: str) -> Tensor:
+    """Clip floats that are in [0, 1] but for rounding.
+
+    Raises:
+        ImageError: if there are others, NaN included.
+    """
+    low, high = (float(v) for v in torch.aminmax(values.detach()))
+    if not (low >= -_RANGE_TOLERANCE and high <= 1 + _RANGE_TOLERANCE):
+        raise ImageError(f"{name}: floating-point pixels must be in [0, 1], but these are from {low:.6g} to {high:.6g}")
+    return values.clamp(0, 1) if low < 0 or high > 1 else values

@@ -1,15 +1,15 @@
-"""A Pillow image of any mode to RGB values: sixteen bits, palettes, ICC profiles, alpha and orientation."""
+"""A Pillow image of any mode to sRGB or grey values: sixteen bits, palettes, ICC profiles, alpha and orientation."""
 
 from __future__ import annotations
 
 import functools
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms
-from torch import Tensor
 
 from topiq_metrics.errors import ImageError
 
@@ -24,18 +24,31 @@ _TURNS = {
 }
 _PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}
 _BITS_PER_SAMPLE = 258
-_RANGE_TOLERANCE = 1e-3
 
 
-def pillow_to_rgb(image: Image.Image, name: str) -> Tensor:
+@dataclass(frozen=True)
+class Pixels:
+    """What a file holds, upright and in sRGB, in the type it was stored in.
+
+    Attributes:
+        values: ``(H, W)`` for grey or ``(H, W, 3)``.
+        full_scale: the value that stands for 1; None for floats.
+        alpha: opacity ``(H, W)``, 255 being opaque; None where all is.
+        transparent: where a colour key makes it transparent, ``(H, W)``; None where there is none.
+    """
+
+    values: npt.NDArray[Any]
+    full_scale: int | None
+    alpha: npt.NDArray[np.uint8] | None = None
+    transparent: npt.NDArray[np.bool_] | None = None
+
+
+def pillow_to_pixels(image: Image.Image, name: str) -> Pixels:
     """Decode a Pillow image.
 
     Args:
         image: of any mode; its current frame is taken.
         name: what to call the image in errors.
-
-    Returns:
-        ``(3, H, W)`` in [0, 1], float32, sRGB, upright, on white where it is transparent.
 
     Raises:
         ImageError: if the values have no known scale.
@@ -51,33 +64,13 @@ def pillow_to_rgb(image: Image.Image, name: str) -> Tensor:
     profile = image.info.get("icc_profile")
     if image.has_transparency_data:
         image = _with_alpha(image)
-        alpha = image.getchannel("A")
+        alpha = np.array(image.getchannel("A"))
         image = image.getchannel("R") if grey else image.convert("RGB")
     elif grey:
         image = image.convert("L")
     elif image.mode != "CMYK":
         image = image.convert("RGB")
-    values = np.array(_to_srgb(image, profile))
-    rgb = torch.from_numpy(values if values.ndim == 3 else values[..., None]).permute(2, 0, 1)
-    rgb = rgb.expand(3, -1, -1).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-    return rgb if alpha is None else on_white(rgb, torch.from_numpy(np.array(alpha)).float().div_(255))
-
-
-def on_white(rgb: Tensor, alpha: Tensor) -> Tensor:
-    """Compose ``rgb``, ``(3, H, W)``, on white with the weights ``alpha``, ``(H, W)``; all values are in [0, 1]."""
-    return rgb * alpha + (1 - alpha)
-
-
-def check_unit_range(values: Tensor, name: str) -> Tensor:
-    """Clip floats that are in [0, 1] but for rounding.
-
-    Raises:
-        ImageError: if there are others, NaN included.
-    """
-    low, high = (float(v) for v in torch.aminmax(values.detach()))
-    if not (low >= -_RANGE_TOLERANCE and high <= 1 + _RANGE_TOLERANCE):
-        raise ImageError(f"{name}: floating-point pixels must be in [0, 1], but these are from {low:.6g} to {high:.6g}")
-    return values.clamp(0, 1) if low < 0 or high > 1 else values
+    return Pixels(np.array(_to_srgb(image, profile)), 255, alpha)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -88,21 +81,17 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _deep_grey(image: Image.Image, name: str) -> Tensor:
+def _deep_grey(image: Image.Image, name: str) -> Pixels:
+    values = np.array(image)
     if image.mode == "F":
-        grey = check_unit_range(torch.from_numpy(np.array(image)), name)
-    else:
-        values = np.array(image)
-        if image.mode == "I" and not 0 <= values.min() <= values.max() <= 65535:
-            raise ImageError(
-                f"{name}: 32-bit pixels must be in 0...65535, but these are from {values.min()} to {values.max()}; "
-                "scale them to [0, 1] and pass the array."
-            )
-        grey = torch.from_numpy(values.astype(np.float32)).div_(_full_scale(image))
-        key = image.info.get("transparency")
-        if isinstance(key, int):
-            grey[torch.from_numpy(values == key)] = 1
-    return grey.expand(3, -1, -1).contiguous()
+        return Pixels(values, None)
+    if image.mode == "I" and not 0 <= values.min() <= values.max() <= 65535:
+        raise ImageError(
+            f"{name}: 32-bit pixels must be in 0...65535, but these are from {values.min()} to {values.max()}; "
+            "scale them to [0, 1] and pass the array."
+        )
+    key = image.info.get("transparency")
+    return Pixels(values, _full_scale(image), transparent=values == key if isinstance(key, int) else None)
 
 
 def _full_scale(image: Image.Image) -> int:

@@ -12,6 +12,7 @@ from PIL import Image, features
 
 from topiq_metrics.errors import (
     ImageError,
+    ImageMemoryError,
     ImageTooLargeError,
     NotAnImageError,
     TruncatedImageError,
@@ -50,6 +51,9 @@ _SIGNATURES = {
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _HEADER_BYTES = 256
+
+MAX_PIXELS = 300_000_000
+"""Pixels (width x height) beyond which an image is taken for a decompression bomb; 3.6 GB as a tensor."""
 
 
 def open_image(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Image:
@@ -150,7 +154,7 @@ def image_errors(name: str) -> Iterator[None]:
             f"the file can be trusted ({error})"
         ) from error
     except MemoryError as error:
-        raise ImageTooLargeError(f"{name}: there is not enough memory to decode it.") from error
+        raise ImageMemoryError(f"{name}: there is not enough memory to decode it.") from error
     except NotImplementedError as error:
         raise ImageError(f"{name}: uses a feature of its format that Pillow does not read ({error})") from error
     except Exception as error:

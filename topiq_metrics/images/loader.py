@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 import numpy as np
@@ -12,10 +11,11 @@ import numpy.typing as npt
 from PIL import Image
 from torch import Tensor
 
-from topiq_metrics.errors import ImageError, ImageNotFoundError
-from topiq_metrics.images.arrays import array_to_rgb, tensor_to_rgb
-from topiq_metrics.images.color import pillow_to_rgb
-from topiq_metrics.images.decoding import check_pixels, image_errors, open_image
+from topiq_metrics.errors import ImageError
+from topiq_metrics.images.arrays import array_to_rgb, pixels_to_rgb, tensor_to_rgb
+from topiq_metrics.images.color import pillow_to_pixels
+from topiq_metrics.images.decoding import MAX_PIXELS, check_pixels, image_errors
+from topiq_metrics.images.files import decode_path, decode_stream
 from topiq_metrics.images.quiet import quiet_pillow
 from topiq_metrics.images.strict import strict_pillow
 
@@ -23,9 +23,6 @@ ImageSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | npt.NDArray[Any] | Tensor"
 )
 """What `load_image` takes."""
-
-MAX_PIXELS = 300_000_000
-"""Pixels (width x height) beyond which an image is taken for a decompression bomb; 3.6 GB as a tensor."""
 
 
 def load_image(source: ImageSource, *, max_pixels: int | None = MAX_PIXELS) -> Tensor:
@@ -84,33 +81,17 @@ def _load(source: object, max_pixels: int | None) -> Tensor:
     if isinstance(source, Image.Image):
         return _load_pillow(source, max_pixels)
     if isinstance(source, (str, os.PathLike)):
-        return _load_path(source, max_pixels)
+        return pixels_to_rgb(decode_path(source, max_pixels), os.fspath(source))
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
-        return _load_stream(io.BytesIO(data), f"<{len(data)} bytes>", max_pixels)
+        name = f"<{len(data)} bytes>"
+        return pixels_to_rgb(decode_stream(io.BytesIO(data), name, max_pixels), name)
     if hasattr(source, "read"):
         return _load_file(source, max_pixels)
     raise ImageError(
         "Argument `source` must be a path, bytes, a binary file, a PIL image, a numpy array or a tensor, but got "
         f"{type(source).__name__}."
     )
-
-
-def _load_path(path: str | os.PathLike[str], max_pixels: int | None) -> Tensor:
-    name = os.fspath(path)
-    try:
-        with Path(path).open("rb") as stream:
-            return _load_stream(stream, name, max_pixels)
-    except ImageError:
-        raise
-    except FileNotFoundError as error:
-        raise ImageNotFoundError(f"{name}: there is no such file.") from error
-    except (OSError, ValueError) as error:
-        if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where a parent may not be read
-            raise ImageError(f"{name}: is a directory, not a file.") from error
-        if isinstance(error, PermissionError):
-            raise ImageError(f"{name}: there is no permission to read the file.") from error
-        raise ImageError(f"{name!r}: cannot be opened ({error})") from error
 
 
 def _load_file(file: Any, max_pixels: int | None) -> Tensor:
@@ -121,12 +102,7 @@ def _load_file(file: Any, max_pixels: int | None) -> Tensor:
             file.seek(0)
         except (AttributeError, OSError):
             file = io.BytesIO(file.read())
-        return _load_stream(file, name, max_pixels)
-
-
-def _load_stream(stream: IO[bytes], name: str, max_pixels: int | None) -> Tensor:
-    with quiet_pillow(), strict_pillow(), image_errors(name):
-        return pillow_to_rgb(open_image(stream, name, max_pixels), name)
+        return pixels_to_rgb(decode_stream(file, name, max_pixels), name)
 
 
 def _load_pillow(image: Image.Image, max_pixels: int | None) -> Tensor:
@@ -136,4 +112,4 @@ def _load_pillow(image: Image.Image, max_pixels: int | None) -> Tensor:
         raise ImageError(f"{name}: has no pixels.")
     check_pixels(str(name), width, height, max_pixels)
     with quiet_pillow(), strict_pillow(), image_errors(str(name)):
-        return pillow_to_rgb(image, str(name))
+        return pixels_to_rgb(pillow_to_pixels(image, str(name)), str(name))

@@ -36,8 +36,19 @@ class Predictor(Protocol):
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device that was asked for; if none was, a GPU if there is one."""
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """The device that was asked for; if none was, a GPU if there is one.
+
+    Raises:
+        ValueError: if there is no such device.
+    """
+    has_gpu = torch.cuda.is_available()
+    try:
+        chosen = torch.device(device or ("cuda" if has_gpu else "cpu"))
+    except RuntimeError as error:
+        raise ValueError(f"Argument `device` must be such as 'cpu' or 'cuda:1', but got {device!r}.") from error
+    if chosen.type == "cuda" and not (has_gpu and (chosen.index or 0) < torch.cuda.device_count()):
+        raise ValueError(f"There is no device {chosen} here: {torch.cuda.device_count()} CUDA devices are available.")
+    return chosen
 
 
 class TorchPredictor:

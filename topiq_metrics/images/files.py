@@ -1,0 +1,55 @@
+"""Encoded files to pixels; needs no torch, so that a process that only decodes stays small."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from topiq_metrics.errors import ImageError, ImageNotFoundError
+from topiq_metrics.images.color import Pixels, pillow_to_pixels
+from topiq_metrics.images.decoding import image_errors, open_image
+from topiq_metrics.images.quiet import quiet_pillow
+from topiq_metrics.images.strict import strict_pillow
+
+Admit: TypeAlias = Callable[[int, int], None]
+"""Is told width and height, as stored, before pixels are decoded; may wait, or raise an ImageError to prevent it."""
+
+
+def decode_path(path: str | os.PathLike[str], max_pixels: int | None, admit: Admit | None = None) -> Pixels:
+    """Decode the file at ``path``; raises as `topiq_metrics.load_image` does."""
+    name = os.fspath(path)
+    try:
+        if _may_block(name):
+            raise ImageError(f"{name}: is no regular file.")
+        with Path(path).open("rb") as stream:
+            return decode_stream(stream, name, max_pixels, admit)
+    except ImageError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageNotFoundError(f"{name}: there is no such file.") from error
+    except (OSError, ValueError) as error:
+        if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where a parent may not be read
+            raise ImageError(f"{name}: is a directory, not a file.") from error
+        if isinstance(error, PermissionError):
+            raise ImageError(f"{name}: there is no permission to read the file.") from error
+        raise ImageError(f"{name!r}: cannot be opened ({error})") from error
+
+
+def decode_stream(stream: IO[bytes], name: str, max_pixels: int | None, admit: Admit | None = None) -> Pixels:
+    """Decode a seekable stream, called ``name`` in errors; raises as `topiq_metrics.load_image` does."""
+    with quiet_pillow(), strict_pillow():
+        with image_errors(name):
+            image = open_image(stream, name, max_pixels)
+        if admit is not None:
+            admit(*image.size)
+        with image_errors(name):
+            return pillow_to_pixels(image, name)
+
+
+def _may_block(name: str) -> bool:
+    """Whether opening it may wait for ever: a pipe or a device."""
+    mode = Path(name).stat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

@@ -1,0 +1,60 @@
+"""What is known of an image after a job: its row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Status = Literal["ok", "partial", "error"]
+STATUSES: tuple[Status, ...] = ("ok", "partial", "error")
+Record: TypeAlias = "dict[str, str | int | float | None]"
+"""A row under its column names."""
+
+_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """The outcome for one image.
+
+    Attributes:
+        path: the image, as the caller named it.
+        scores: by metric; None where the metric could not score it.
+        width: of the image as stored, upright, in pixels; None where it cannot be read.
+        height: likewise.
+        size: the size policy under which it was scored; one for each metric where they differ.
+        status: ``"ok"``, ``"partial"`` where only some metrics have a score, ``"error"`` where none has.
+        error: the reason, or an empty string.
+    """
+
+    path: str
+    scores: dict[str, float | None]
+    width: int | None
+    height: int | None
+    size: str
+    status: Status
+    error: str
+
+    def as_dict(self) -> Record:
+        """The row under the names of its columns, as outputs have it: scores are rounded to 6 decimals."""
+        scores = {name: None if score is None else round(score, _DECIMALS) for name, score in self.scores.items()}
+        return {
+            "path": self.path,
+            **scores,
+            "width": self.width,
+            "height": self.height,
+            "size": self.size,
+            "status": self.status,
+            "error": self.error,
+        }
+
+
+def columns(metrics: Sequence[str]) -> tuple[str, ...]:
+    return ("path", *metrics, "width", "height", "size", "status", "error")
+
+
+def reason(error: str, metrics: Sequence[str]) -> str:
+    """The word to sort by of a row's ``error``: the first one, where metrics failed for different reasons."""
+    word, _, rest = error.partition(": ")
+    return rest.partition(": ")[0] if word in metrics else word

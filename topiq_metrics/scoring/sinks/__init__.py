@@ -1,0 +1,103 @@
+"""Where rows go: files that are whole when they appear, and of which a kill at any moment loses nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from topiq_metrics.scoring.rows import Record, ScoreRow
+from topiq_metrics.scoring.sinks.errors import OutputError
+from topiq_metrics.scoring.sinks.formats import FORMATS, CSVWriter, JSONLinesWriter
+from topiq_metrics.scoring.sinks.parquet import ParquetSink, check_folder
+from topiq_metrics.scoring.sinks.provenance import FileProvenance, MetricProvenance, Provenance, describe_metrics
+from topiq_metrics.scoring.sinks.text import TextSink, check_file
+
+__all__ = [
+    "CSVWriter",
+    "FileProvenance",
+    "JSONLinesWriter",
+    "MetricProvenance",
+    "OutputError",
+    "ParquetSink",
+    "Provenance",
+    "Sink",
+    "TextSink",
+    "check_output",
+    "describe_metrics",
+    "open_sink",
+]
+
+_PARQUET = ".parquet"
+
+
+class Sink(Protocol):
+    """Takes rows. Leaving its context normally makes the output whole; by an exception, what was written is kept.
+
+    Attributes:
+        place: where rows lie meanwhile, for messages.
+    """
+
+    place: Path
+
+    def earlier(self) -> Iterator[Record]:
+        """The rows that a resumed job finds, lazily; to be called before the first `write`."""
+        ...
+
+    def write(self, row: ScoreRow) -> None:
+        """Add a row; it survives whatever happens to this process when this returns."""
+        ...
+
+    def __enter__(self) -> Sink: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def check_output(path: str | os.PathLike[str], *, resume: bool = False, shard: str = "0/1") -> Path:
+    """``path``, if `open_sink` can be expected to write it; nothing is changed.
+
+    Args:
+        path: the output.
+        resume: whether rows that are there are gone on with.
+        shard: ``"i/n"``.
+
+    Raises:
+        OutputError: another suffix than ``.csv``, ``.jsonl`` or ``.parquet``, a folder that does not exist, a folder
+            where a file is to be or the reverse, another job at work, or rows of a stopped job without ``resume``.
+        ModuleNotFoundError: if pyarrow is needed and not installed.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (*FORMATS, _PARQUET):
+        raise OutputError(f"An output must end in one of {(*FORMATS, _PARQUET)}, but got {path}.")
+    if not path.parent.is_dir():
+        raise OutputError(f"There is no folder {path.parent} for the output {path.name}.")
+    if suffix == _PARQUET:
+        check_folder(path, resume, shard)
+    else:
+        check_file(path, resume)
+    return path
+
+
+def open_sink(path: str | os.PathLike[str], provenance: Provenance, *, resume: bool = False) -> Sink:
+    """Open an output for rows: a ``.csv`` or ``.jsonl`` file, or a ``.parquet`` folder.
+
+    A file appears when it is whole, and replaces an earlier one then. A folder is filled part by part, by all shards of
+    a job at the same time.
+
+    Args:
+        path: the output.
+        provenance: what the rows are the result of.
+        resume: go on with the rows of a job that was stopped, or has ended; begin where there are none.
+
+    Raises:
+        OutputError: as `check_output`, and if the rows that are there are of another provenance or damaged.
+        ModuleNotFoundError: if pyarrow is needed and not installed.
+        OSError: if it cannot be written.
+    """
+    path = check_output(path, resume=resume, shard=provenance.shard)
+    return (ParquetSink if path.suffix.lower() == _PARQUET else TextSink)(path, provenance, resume=resume)

@@ -1,0 +1,312 @@
+"""What rows are the result of: all that fixes a score, and what is worth citing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import json
+import os
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import topiq_metrics
+from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
+from topiq_metrics.catalog.builtin import FACE_DETECTOR
+from topiq_metrics.catalog.extensions import GROUP
+from topiq_metrics.scoring.sinks.errors import OutputError
+from topiq_metrics.scoring.sinks.files import write_whole
+
+if TYPE_CHECKING:
+    import torch
+
+SCHEMA = 1
+
+_SHARD = re.compile(r"([0-9]+)/([1-9][0-9]*)")
+_ALWAYS_USED = ("torch", "torchvision", "pillow", "pillow-heif", "numpy")
+
+
+@dataclass(frozen=True)
+class FileProvenance:
+    """A weights file.
+
+    Attributes:
+        name: of the file, without its folder.
+        sha256: of its bytes, 64 hexadecimal digits; of a file of another distribution's what its card says.
+        license: terms of use, in words; empty where they are not known.
+    """
+
+    name: str
+    sha256: str
+    license: str
+
+
+@dataclass(frozen=True)
+class MetricProvenance:
+    """A metric as a job uses it.
+
+    Attributes:
+        name: in the catalogue.
+        size: the size policy, such as ``"max_side=512"``.
+        weights: its file, or None for a metric without.
+        further: other files that it needs, such as that of a face detector.
+        distribution: the one that the metric comes with and its version, if it is another one than this.
+    """
+
+    name: str
+    size: str
+    weights: FileProvenance | None = None
+    further: tuple[FileProvenance, ...] = ()
+    distribution: str = ""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the rows of an output are the result of. Rows of which `conflicts` finds something never share an output.
+
+    Attributes:
+        metrics: in the order of their columns.
+        fallback: the size policy for images that memory does not suffice for, or None.
+        references: where the reference images are: a folder, a file or a column; or None.
+        shard: ``"i/n"``: which of n parts of the images the job has, from 0.
+        backend: what runs the networks.
+        precision: of their arithmetic.
+        versions: of distributions that fix a score, by name.
+        device: where the networks run.
+        python: version.
+        system: operating system and processor.
+        created: when the job began, UTC, ISO 8601.
+        complete: whether the job has come to its end.
+
+    Raises:
+        ValueError: if ``shard`` is no ``"i/n"`` with i < n.
+    """
+
+    metrics: tuple[MetricProvenance, ...]
+    fallback: str | None = None
+    references: str | None = None
+    shard: str = "0/1"
+    backend: str = "torch"
+    precision: str = "float32"
+    versions: dict[str, str] = field(default_factory=dict, hash=False)
+    device: str = ""
+    python: str = field(default_factory=platform.python_version)
+    system: str = field(default_factory=platform.platform)
+    created: str = field(default_factory=lambda: dt.datetime.now(dt.timezone.utc).isoformat("T", "seconds"))
+    complete: bool = False
+
+    def __post_init__(self) -> None:
+        match = _SHARD.fullmatch(self.shard)
+        if not match or int(match[1]) >= int(match[2]):
+            raise ValueError(f"Argument `shard` must be 'i/n' with i from 0 to n - 1, but got {self.shard!r}.")
+
+    @classmethod
+    def of_this_machine(
+        cls,
+        metrics: Sequence[MetricProvenance],
+        *,
+        fallback: object = None,
+        references: str | os.PathLike[str] | None = None,
+        shard: str = "0/1",
+        device: str | torch.device | None = None,
+    ) -> Provenance:
+        """What rows of these metrics are the result of, if they are made here and now.
+
+        Args:
+            metrics: of `describe_metrics`.
+            fallback: the size policy, or its name, for images that memory does not suffice for.
+            references: a folder, a file or a column.
+            shard: ``"i/n"``.
+            device: where the networks run; a GPU if there is one.
+        """
+        return cls(
+            metrics=tuple(metrics),
+            fallback=None if fallback is None else str(fallback),
+            references=None if references is None else _as_text(os.fspath(references)),
+            shard=shard,
+            versions=_versions([get_card(metric.name) for metric in metrics]),
+            device=_device(device),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(metric.name for metric in self.metrics)
+
+    def conflicts(self, other: Provenance) -> list[str]:
+        """Say in a sentence each what keeps rows of ``other``, which are there, from standing beside rows of this job.
+
+        Where and when a job runs and which shard it has is no conflict; into how many shards images are split is one.
+        """
+        pairs = [("Metrics", ", ".join(other.names), ", ".join(self.names))]
+        there = {metric.name: metric for metric in other.metrics}
+        for metric in self.metrics:
+            if found := there.get(metric.name):
+                pairs += [
+                    (f"Weights of {metric.name}", _digits(found.weights), _digits(metric.weights)),
+                    (f"Other files of {metric.name}", _digits(*found.further), _digits(*metric.further)),
+                    (f"Size policy of {metric.name}", found.size, metric.size),
+                    (f"Distribution of {metric.name}", found.distribution or "none", metric.distribution or "none"),
+                ]
+        pairs += [
+            ("Size policy where memory does not suffice", other.fallback or "none", self.fallback or "none"),
+            ("References", other.references or "none", self.references or "none"),
+            ("Backend", other.backend, self.backend),
+            ("Precision", other.precision, self.precision),
+            ("Number of shards", other.shard.partition("/")[2], self.shard.partition("/")[2]),
+        ]
+        for name in dict.fromkeys((*other.versions, *self.versions)):
+            pairs.append((f"Version of {name}", other.versions.get(name, "none"), self.versions.get(name, "none")))
+        return [f"{what}: {theirs} there, {ours} here." for what, theirs, ours in pairs if theirs != ours]
+
+    def to_json(self) -> str:
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Provenance:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: if it is something else, or of another version of the schema.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict) or "schema" not in values:
+            raise ValueError("it is not of topiq-metrics")
+        schema = values.pop("schema")
+        if schema != SCHEMA:
+            raise ValueError(f"it has schema {schema!r}, and this version of topiq-metrics reads {SCHEMA}")
+        try:
+            metrics = tuple(_metric(metric) for metric in values.pop("metrics"))
+            return cls(metrics=metrics, **values)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"it lacks something: {error}") from None
+
+    def save(self, path: Path) -> None:
+        """Write it at once: no half of it is ever seen."""
+        write_whole(path, self.to_json().encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Provenance:
+        """Read a file of `save`.
+
+        Raises:
+            OutputError: if it is not there, or is no such file.
+        """
+        try:
+            return cls.from_json(path.read_bytes())
+        except FileNotFoundError:
+            raise OutputError(
+                f"There is no {path}, so nobody knows what the rows beside are the result of. Bring it along if "
+                "they were moved, or name another output."
+            ) from None
+        except ValueError as error:
+            raise OutputError(
+                f"{path} does not say what the rows beside are the result of: {error}. Name another output."
+            ) from None
+
+
+def describe_metrics(
+    names: Sequence[str], *, weights: str | os.PathLike[str] | None = "default", size: object = None
+) -> tuple[MetricProvenance, ...]:
+    """Describe metrics as a job uses them; their files are hashed.
+
+    Args:
+        names: of the catalogue.
+        weights: what `topiq_metrics.inference.open_predictor` takes.
+        size: a size policy or its name, instead of each metric's own.
+
+    Raises:
+        ValueError: if there is no such metric.
+        WeightsError: if weights cannot be had.
+    """
+    return tuple(_describe(get_card(name), weights, size) for name in names)
+
+
+def _describe(card: ModelCard, weights: str | os.PathLike[str] | None, size: object) -> MetricProvenance:
+    if weights is None or (weights == "default" and card.weights is None):
+        main = None
+    elif weights == "default" and card.weights is not None:
+        main = _published(card.weights, card)
+    else:
+        main = _own(Path(os.fspath(weights)).expanduser(), card)
+    # Photographs are searched for faces as they are.
+    own_size = "native" if FACE_DETECTOR in card.also_needs else card.size
+    return MetricProvenance(
+        name=card.name,
+        size=own_size if size is None else str(size),
+        weights=main,
+        further=tuple(_published(file, card) for file in card.also_needs),
+        distribution="" if card.architecture else _distribution(card.name),
+    )
+
+
+def _as_text(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _versions(cards: Sequence[ModelCard]) -> dict[str, str]:
+    names = list(_ALWAYS_USED)
+    if any(card.architecture != "cfanet" for card in cards):
+        # It holds weights of LPIPS+, and is what metrics of other distributions are made of.
+        names.append("torchmetrics")
+    if any(FACE_DETECTOR in card.also_needs for card in cards):
+        names += ["facexlib", "opencv-python"]
+    versions = {"topiq-metrics": topiq_metrics.__version__}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _device(device: str | torch.device | None) -> str:
+    import torch
+
+    from topiq_metrics.inference.predictor import choose_device
+
+    chosen = choose_device(device)
+    return f"{chosen} ({torch.cuda.get_device_name(chosen)})" if chosen.type == "cuda" else str(chosen)
+
+
+def _published(file: WeightsFile, card: ModelCard) -> FileProvenance:
+    from topiq_metrics.weights.places import find_checked
+    from topiq_metrics.weights.resolve import resolve_file
+
+    # A metric of another distribution may keep its files where only its own code finds them.
+    path = resolve_file(file, card.name) if card.architecture else find_checked(file, card.name)
+    return FileProvenance(file.filename, file.sha256 if path is None else _sha256(path), file.license)
+
+
+def _own(path: Path, card: ModelCard) -> FileProvenance:
+    digits = _sha256(path)
+    is_published = card.weights is not None and card.weights.sha256 and digits.startswith(card.weights.sha256)
+    return FileProvenance(path.name, digits, card.weights.license if card.weights is not None and is_published else "")
+
+
+def _sha256(path: Path) -> str:
+    from topiq_metrics.weights.hashes import sha256_of
+
+    return sha256_of(path)
+
+
+def _distribution(name: str) -> str:
+    for point in importlib.metadata.entry_points(group=GROUP, name=name):
+        if point.dist is not None:
+            return f"{point.dist.name} {point.dist.version}"
+    return ""
+
+
+def _digits(*files: FileProvenance | None) -> str:
+    return ", ".join(file.sha256 for file in files if file is not None) or "none"
+
+
+def _metric(values: dict[str, Any]) -> MetricProvenance:
+    weights, further = values.pop("weights"), values.pop("further")
+    return MetricProvenance(
+        weights=None if weights is None else FileProvenance(**weights),
+        further=tuple(FileProvenance(**file) for file in further),
+        **values,
+    )

@@ -21,8 +21,9 @@ types: $(VENV)/.development
 docs: $(VENV)/.development
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
+# A test file at a time on each processor, with one thread each.
 unit: $(VENV)/.development
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 clean:
 	rm -rf $(VENV) docs/_build

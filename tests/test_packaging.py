@@ -67,6 +67,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert "topiq_metrics/py.typed" in names
     assert "topiq_metrics/weights/files/topiq_nr-lite.safetensors" in names
     assert "topiq_metrics/training/recipes/topiq_nr-lite.toml" in names
+    assert "topiq_metrics/scoring/report/page.js" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert "topiq = topiq_metrics.cli:main" in entry_points
     assert wheel.stat().st_size < 30e6

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from topiq_metrics.images import SizePolicy, load_image
     from topiq_metrics.metrics import LPIPSPlus, TOPIQAesthetic, TOPIQFace, TOPIQFullReference, TOPIQNoReference
     from topiq_metrics.registry import create_metric, list_metrics
+    from topiq_metrics.scoring import ScoreRow, score_images
 
 __version__ = "0.1.0.dev0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "FaceScores",
     "LPIPSPlus",
     "ModelCard",
+    "ScoreRow",
     "SizePolicy",
     "TOPIQAesthetic",
     "TOPIQFace",
@@ -41,6 +43,7 @@ __all__ = [
     "list_metrics",
     "load_image",
     "lpips_plus",
+    "score_images",
     "topiq_aesthetic",
     "topiq_face",
     "topiq_faces",
@@ -52,6 +55,7 @@ _HOMES = {
     "FaceScores": "functional",
     "LPIPSPlus": "metrics",
     "ModelCard": "catalog",
+    "ScoreRow": "scoring",
     "SizePolicy": "images",
     "TOPIQAesthetic": "metrics",
     "TOPIQFace": "metrics",
@@ -62,6 +66,7 @@ _HOMES = {
     "list_metrics": "registry",
     "load_image": "images",
     "lpips_plus": "functional",
+    "score_images": "scoring",
     "topiq_aesthetic": "functional",
     "topiq_face": "functional",
     "topiq_faces": "functional",

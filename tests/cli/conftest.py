@@ -48,6 +48,11 @@ def no_weights_of_this_machine(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hf" / "hub"))
 
 
+@pytest.fixture(autouse=True)
+def no_limit_on_the_memory_of_the_tests(monkeypatch):
+    monkeypatch.setattr("topiq_metrics.cli.score.limit_memory", lambda: None)
+
+
 @pytest.fixture
 def topiq() -> Callable[..., Result]:
     """Runs a command in this process; stdout is no terminal."""

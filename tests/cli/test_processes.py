@@ -54,7 +54,7 @@ def test_interrupt_keeps_what_was_scored(start, many, tmp_path):
         kept = list(csv.DictReader(stream))
     assert 0 < len(kept) < 70
     assert process.stderr.read() == (
-        f"Error: Interrupted after {len(kept)} of 70 images. What was scored is in {part}.\n"
+        f"Error: Interrupted after {len(kept)} images. They are in {part}; --resume goes on.\n"
     )
     assert not output.exists()
 
@@ -84,7 +84,7 @@ def test_table_on_a_terminal(start, folder):
     assert sum("64x48" in line for line in lines) == 3
     assert any("error: not-an-image" in line for line in lines)
     assert not any(line.startswith("path,") for line in lines)
-    assert process.stderr.read() == "4 images: 3 ok, 1 with errors\n"
+    assert process.stderr.read() == "4 images: 3 ok, 1 with errors (1 not-an-image)\n"
 
 
 def test_weights_that_are_nowhere_offline(start, folder):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from topiq_metrics.cli.console import printable
-from topiq_metrics.scoring import FileSink
+from topiq_metrics.scoring.sinks import TextSink
 
 HEADER = ["path", "topiq_nr-lite", "width", "height", "size", "status", "error"]
 
@@ -75,7 +75,7 @@ class TestRows:
         assert [row["status"] for row in rows] == ["ok", "ok", "partial"]
         assert [row["topiq_fr"] for row in rows] == ["0.0", "0.0", ""]
         assert rows[2]["error"].startswith("topiq_fr: no-reference: ")
-        assert result.stderr == "3 images: 2 ok, 1 with errors\n"
+        assert result.stderr == "3 images: 2 ok, 1 with errors (1 no-reference)\n"
 
     @pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="file names are Unicode there")
     def test_names_that_are_not_unicode(self, topiq, folder, fake_network, tmp_path):
@@ -96,7 +96,7 @@ class TestExitCodes:
         assert result.exit_code == 1
         assert [row["status"] for row in rows_of(result.stdout)] == ["ok"] * 3 + ["error"] * 2
         assert [row["error"].partition(":")[0] for row in rows_of(result.stdout)][3:] == ["not-an-image", "missing"]
-        assert result.stderr == "5 images: 3 ok, 2 with errors\n"
+        assert result.stderr == "5 images: 3 ok, 2 with errors (1 not-an-image, 1 missing)\n"
 
     def test_1_and_the_whole_file_with_output(self, topiq, folder, fake_network, tmp_path):
         (folder / "text.jpg").write_text("no image")
@@ -108,14 +108,14 @@ class TestExitCodes:
         [
             (["-m", "topiq_nr-light"], "There is no metric named 'topiq_nr-light'. Did you mean 'topiq_nr-lite'"),
             (["-m", "zzz"], "There is no metric named 'zzz'. Known are: lpips+, "),
-            (["-m", "topiq_fr"], "topiq_fr is a full-reference metric: give the references with -r."),
+            (["-m", "topiq_fr"], "topiq_fr is a full-reference metric: give the references with -r, or the column"),
             (["-r", "."], "None of topiq_nr-lite uses a reference: leave out -r, or add a metric such as -m topiq_fr."),
             (["-m", "topiq_fr", "-r", "nowhere"], "There is no reference file or folder nowhere."),
             (["--size", "512"], "Argument `size` must be 'native', 'max_side=N', 'short_side=N' or 'square=N'"),
             (["--size", "square=8"], "N >= 32, but got 'square=8'"),
             (["-m", "topiq_nr", "-m", "topiq_nr-lite", "--weights", "x.pth"], "--weights goes with one metric."),
             (["--weights", "nowhere.pth"], "The weights file nowhere.pth does not exist."),
-            (["-o", "out.txt"], "An output file must end in one of ('.csv', '.jsonl'), but got out.txt."),
+            (["-o", "out.txt"], "An output must end in one of ('.csv', '.jsonl', '.parquet'), but got out.txt."),
             (["-o", "nowhere/out.csv"], "There is no folder nowhere for the output out.csv."),
             (["-o", "folder.csv"], "The output folder.csv is a folder."),
         ],
@@ -152,7 +152,7 @@ class TestExitCodes:
 
     @pytest.mark.parametrize(("written", "code"), [(0, 2), (2, 1)])
     def test_a_disk_that_fails(self, written, code, topiq, folder, fake_network, tmp_path, monkeypatch):
-        write, calls = FileSink.write, []
+        write, calls = TextSink.write, []
 
         def fail(self, row):
             if len(calls) == written:
@@ -160,13 +160,14 @@ class TestExitCodes:
             calls.append(row)
             write(self, row)
 
-        monkeypatch.setattr(FileSink, "write", fail)
+        monkeypatch.setattr(TextSink, "write", fail)
         output = tmp_path / "out.csv"
         result = topiq("score", folder, "-o", output)
         assert result.exit_code == code
-        message = f"Error: Writing failed after {written} of 3 images: [Errno 28] No space left on device."
-        kept = f" What was scored is in {output}.part." if written else ""
-        assert result.stderr == f"{message}{kept}\n"
+        message = f"[Errno 28] rows cannot be written (No space left on device): '{output}.part'"
+        if written:
+            message = f"The job ended after 2 images: {message}. They are in {output}.part; --resume goes on."
+        assert result.stderr == f"Error: {message}\n"
         assert not output.exists()
 
 

@@ -19,7 +19,7 @@ from topiq_metrics.cli.app import app
 from topiq_metrics.errors import NoFaceError
 from topiq_metrics.faces import find_faces
 from topiq_metrics.inference import FacePredictor, TorchPredictor, open_predictor
-from topiq_metrics.scoring import find_images, score_items
+from topiq_metrics.scoring import open_source, score_items
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def scores_of(name="topiq_nr-face"):
 
 def test_one_photograph_without_a_face_is_a_row(folder, stand_in):
     predictor = open_predictor("topiq_nr-face", device="cpu")
-    rows = list(score_items(find_images([folder]), [predictor]))
+    rows = list(score_items(open_source([folder]).items(), [predictor]))
     assert [row.status for row in rows] == ["ok", "error", "ok", "ok", "error"]
     assert rows[1].error == "no-face: no face was found"
     assert (rows[1].width, rows[1].height) == (128, 104)
@@ -68,7 +68,7 @@ def test_one_photograph_without_a_face_is_a_row(folder, stand_in):
 def test_beside_another_metric(folder):
     predictors = [open_predictor(name, device="cpu") for name in ("topiq_nr-face", "topiq_nr-lite")]
     assert [type(predictor) for predictor in predictors] == [FacePredictor, TorchPredictor]
-    rows = list(score_items(find_images([folder]), predictors))
+    rows = list(score_items(open_source([folder]).items(), predictors))
     assert [row.status for row in rows] == ["ok", "partial", "ok", "ok", "error"]
     assert rows[1].error == "topiq_nr-face: no-face: no face was found"
     assert rows[1].scores["topiq_nr-lite"] is not None
@@ -78,7 +78,7 @@ def test_the_cards_size_is_that_of_the_face(folder, stand_in):
     predictor = open_predictor("topiq_nr_swin-face", device="cpu")
     shapes = []
     predictor.net.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
-    rows = list(score_items(find_images([folder / "0.png"]), [predictor]))
+    rows = list(score_items(open_source([folder / "0.png"]).items(), [predictor]))
     assert rows[0].scores["topiq_nr_swin-face"] == pytest.approx(scores_of("topiq_nr_swin-face")[0], abs=0.02)
     assert shapes == [(1, 3, 384, 384)]
     assert stand_in.seen[0].shape == (96, 128, 3)
@@ -87,7 +87,7 @@ def test_the_cards_size_is_that_of_the_face(folder, stand_in):
 def test_a_size_rule_of_the_user_is_for_the_photograph(folder, stand_in):
     predictor = open_predictor("topiq_nr-face", size="square=64", device="cpu")
     stand_in.faces = [FACES[0]] * 256
-    (row,) = score_items(find_images([folder / "1.png"]), [predictor])
+    (row,) = score_items(open_source([folder / "1.png"]).items(), [predictor])
     assert row.size == "square=64"
     assert stand_in.seen[0].shape == (64, 64, 3)
 
@@ -103,7 +103,7 @@ def test_a_batch():
 def test_an_image_error_costs_no_other_image_its_score(folder):
     predictor = open_predictor("topiq_nr-face", device="cpu")
     predictor.max_batch = 8
-    rows = list(score_items(find_images([folder / "0.png", folder / "2.png", folder / "1.png"]), [predictor]))
+    rows = list(score_items(open_source([folder / "0.png", folder / "2.png", folder / "1.png"]).items(), [predictor]))
     assert [row.status for row in rows] == ["ok", "ok", "error"]
 
 

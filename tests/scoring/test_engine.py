@@ -7,13 +7,19 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from topiq_metrics.images import load_image
+from topiq_metrics.images import SizePolicy, load_image
+from topiq_metrics.images.color import Pixels
 from topiq_metrics.inference import TorchPredictor
-from topiq_metrics.scoring import Item, engine, find_images, score_items
+from topiq_metrics.scoring import Item, decoding, engine, score_items
+from topiq_metrics.scoring.budget import PixelBudget
+from topiq_metrics.scoring.engine import Engine
+from topiq_metrics.scoring.preparation import is_memory_error
+from topiq_metrics.scoring.sources import open_source
 from topiq_metrics.weights import load_network
 
 
@@ -90,7 +96,7 @@ class TestBatches:
     def test_score_is_that_of_the_image_alone(self, size, tmp_path, lite_weights, save_picture):
         paths = [save_picture(tmp_path / f"{i}.png", 64 + 16 * (i % 2), 64, seed=i) for i in range(11)]
         predictor = TorchPredictor("topiq_nr-lite", lite_weights, size=size, device="cpu")
-        rows = list(score_items(find_images([tmp_path]), [predictor]))
+        rows = list(score_items(open_source(tmp_path).items(), [predictor]))
         scores = {row.path: row.scores["topiq_nr-lite"] for row in rows}
         net = load_network("topiq_nr-lite", lite_weights)
         with torch.inference_mode():
@@ -104,7 +110,7 @@ class TestBatches:
             save_picture(tmp_path / "images" / f"{i}.png", 64, 64, seed=i)
             save_picture(tmp_path / "references" / f"{i}.png", 64, 64, seed=i + 10)
         predictor = TorchPredictor("topiq_fr", fr_weights, device="cpu")
-        items = find_images([tmp_path / "images"], tmp_path / "references")
+        items = list(open_source(tmp_path / "images", references=tmp_path / "references").items())
         rows = list(score_items(items, [predictor]))
         net = load_network("topiq_fr", fr_weights)
         for item, row in zip(items, rows, strict=True):
@@ -120,8 +126,9 @@ def _empty(path: Path) -> None:
 
 
 def _truncated(path: Path) -> None:
-    Image.effect_noise((200, 200), 50).save(path, "JPEG")
-    path.write_bytes(path.read_bytes()[:2000])
+    Image.effect_noise((40, 40), 50).save(path, "JPEG", quality=95)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - 300])
 
 
 def _text(path: Path) -> None:
@@ -185,20 +192,76 @@ class TestBadFiles:
         _sized(300, 20)(tmp_path / "a.png")
         assert score_one(tmp_path / "a.png", fake(size="square=384")).error.startswith("too-small: ")
 
-    def test_memory_that_does_not_suffice_for_one_image(self, tmp_path, fake, monkeypatch):
-        items = [grey(tmp_path / f"{i}.png", 51, 40, 40 + 8 * i) for i in range(3)]
-        apply = engine.SizePolicy.apply
 
-        def fail(self, image):
-            if image.shape[-2] == 48:
-                raise RuntimeError("can't allocate memory: you tried to allocate 99 bytes\nC++ stack")
+class TestMemoryThatDoesNotSuffice:
+    """Images are 40 px high and 40, 48 or 56 px wide; there is no memory for those of 48."""
+
+    @pytest.fixture
+    def items(self, tmp_path) -> list[Item]:
+        return [grey(tmp_path / f"{i}.png", 51, 40 + 8 * i) for i in range(3)]
+
+    @staticmethod
+    def network(images, references):
+        if images.shape[-1] == 48:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes\nC++ stack")
+        return images.mean(dim=(1, 2, 3))
+
+    def test_is_an_error(self, items, fake):
+        rows = list(score_items(items, [fake(function=self.network)]))
+        assert [row.status for row in rows] == ["ok", "error", "ok"]
+        assert rows[1].error.startswith("out-of-memory: RuntimeError: DefaultCPUAllocator: can't allocate memory")
+        assert (rows[1].width, rows[1].height, rows[1].size) == (48, 40, "native")
+
+    def test_is_scored_at_the_size_that_was_allowed(self, items, fake):
+        predictor = fake(function=self.network)
+        rows = list(score_items(items, [predictor], fallback="square=32"))
+        assert [(row.status, row.size, row.error) for row in rows] == [
+            ("ok", "native", ""),
+            ("ok", "square=32", ""),
+            ("ok", "native", ""),
+        ]
+        assert predictor.batches == [(1, 3, 40, 40), (1, 3, 40, 48), (1, 3, 40, 56), (1, 3, 40, 48), (1, 3, 32, 32)]
+
+    def test_only_for_the_metric_that_needs_it(self, items, fake):
+        (row,) = score_items(items[1:2], [fake(function=self.network), fake("topiq_nr")], fallback="square=32")
+        assert (row.status, row.size) == ("ok", "topiq_nr-lite:square=32;topiq_nr:native")
+
+    def test_neither_size(self, items, fake):
+        def network(images, references):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+        (row,) = score_items(items[:1], [fake(function=network)], fallback="square=32")
+        assert (row.status, row.size) == ("error", "native")
+        assert row.error.startswith("out-of-memory: OutOfMemoryError: CUDA out of memory.")
+
+    def test_in_decoding(self, items, fake, monkeypatch):
+        apply, calls = SizePolicy.apply, []
+
+        def fail_once(self, image):
+            if image.shape[-1] == 48 and not calls:
+                calls.append(1)
+                raise RuntimeError("can't allocate memory: you tried to allocate 99 bytes")
             return apply(self, image)
 
-        monkeypatch.setattr(engine.SizePolicy, "apply", fail)
+        monkeypatch.setattr(SizePolicy, "apply", fail_once)
         rows = list(score_items(items, [fake()]))
-        assert [row.status for row in rows] == ["ok", "error", "ok"]
-        assert rows[1].error == "decoding-failed: RuntimeError: can't allocate memory: you tried to allocate 99 bytes"
-        assert (rows[1].width, rows[1].height) == (40, 48)
+        assert calls
+        assert {row.status for row in rows} == {"ok"}
+        assert [row.width for row in rows] == [40, 48, 56]
+
+    @pytest.mark.parametrize(
+        ("message", "memory"),
+        [
+            ("CUDA error: an illegal memory access was encountered", False),
+            ("mat1 and mat2 shapes cannot be multiplied", False),
+            ("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: not enough memory: you tried", True),
+            ("DefaultCPUAllocator: can't allocate memory", True),
+            ("could not create a memory object", True),
+            ("MPS backend out of memory", True),
+        ],
+    )
+    def test_torchs_words_for_it(self, message, memory):
+        assert is_memory_error(RuntimeError(message)) is memory
 
 
 class TestOddFiles:
@@ -216,6 +279,64 @@ class TestOddFiles:
         image = Image.new("L", (40, 40), 51).convert("P") if mode == "P" else Image.new(mode, (40, 40), color)
         image.save(tmp_path / "a.png")
         assert score_one(tmp_path / "a.png", fake()).scores["topiq_nr-lite"] == pytest.approx(0.2)
+
+
+class TestEngine:
+    def test_serves_one_call_after_the_other(self, tmp_path, fake):
+        item = grey(tmp_path / "a.png", 51)
+        with Engine([fake()]) as served:
+            assert [len(list(served.rows([item] * count))) for count in (3, 0, 50)] == [3, 0, 50]
+
+    def test_refuses_a_second_call_meanwhile(self, tmp_path, fake):
+        item = grey(tmp_path / "a.png", 51)
+        with Engine([fake()]) as served:
+            first = served.rows([item] * 3)
+            next(first)
+            with pytest.raises(RuntimeError, match="go through their rows first"):
+                next(served.rows([item]))
+            assert len(list(first)) == 2
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_closing_in_the_middle_invents_no_errors(self, workers, tmp_path, fake):
+        items = [grey(tmp_path / f"{i}.png", 51, 300, 300) for i in range(60)]
+        served, rows = Engine([fake()], workers=workers), []
+        with pytest.raises(RuntimeError, match="The job has ended"):  # noqa: PT012
+            for row in served.rows(items):
+                rows.append(row)
+                served.close()
+        assert {row.status for row in rows} == {"ok"}
+        with pytest.raises(RuntimeError, match="The job has ended"):
+            next(served.rows(items))
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_a_script_that_leaves_it_open_ends(self, workers, tmp_path):
+        Image.new("RGB", (300, 300)).save(tmp_path / "a.png")
+        script = f"""
+import torch
+from topiq_metrics.catalog import get_card
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.scoring import Item, engine, score_items
+
+class Predictor:
+    card, size, max_batch = get_card("topiq_nr-lite"), SizePolicy(), 1
+    def __call__(self, images, references=None):
+        return images.mean(dim=(1, 2, 3))
+
+engine._BUDGET_PIXELS = 100_000
+rows = score_items([Item({str(tmp_path / "a.png")!r})] * 50, [Predictor()], workers={workers})
+print(next(rows).status, flush=True)
+raise SystemExit("a mistake of the user")
+"""
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (1, "ok\n")
+        assert "a mistake of the user" in done.stderr
+
+    def test_a_device_that_is_lost_ends_the_job(self, tmp_path, fake):
+        def function(images, references):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        with pytest.raises(RuntimeError, match="illegal memory access"):
+            list(score_items([grey(tmp_path / "a.png", 51)], [fake(function=function)]))
 
 
 class TestReferences:
@@ -332,45 +453,100 @@ class TestNetworkFailures:
 
 
 class TestMemory:
-    """How many images are decoded, but not yet handed out as rows."""
+    """How many images are decoded, but not yet given to the network."""
 
     def most_in_flight(self, predictor, monkeypatch, rows: int, side: int = 40) -> int:
-        lock, loaded, handed_out, most = threading.Lock(), 0, 0, 0
+        lock, loaded, most = threading.Lock(), 0, 0
 
-        def load(path):
+        def decode(encoded, name, max_pixels, admit):
             nonlocal loaded, most
+            admit(side, side)
             with lock:
                 loaded += 1
-                most = max(most, loaded - handed_out)
-            return torch.zeros(3, side, side)
+                most = max(most, loaded - sum(shape[0] for shape in predictor.batches))
+            return Pixels(np.zeros((side, side), np.uint8), 255)
 
         def items():
             for number in itertools.count():
-                # What was asked for is decoded before more is given.
-                deadline = time.monotonic() + 10
+                # What was asked for is decoded before more is given, unless there is no room for it.
+                deadline = time.monotonic() + 0.05
                 while loaded < number and time.monotonic() < deadline:
                     time.sleep(0.001)
-                time.sleep(0.003)
-                yield Item(Path(f"{number}.png"))
+                yield Item(f"{number}.png")
 
-        monkeypatch.setattr(engine, "load_image", load)
+        monkeypatch.setattr(decoding, "decode_encoded", decode)
         for _ in itertools.islice(score_items(items(), [predictor]), rows):
-            handed_out += 1
+            pass
         return most
 
     def test_does_not_grow_with_the_job(self, fake, monkeypatch):
-        most = self.most_in_flight(fake(), monkeypatch, rows=150)
-        assert engine._WINDOW_IMAGES <= most <= engine._WINDOW_IMAGES + engine._AHEAD_IMAGES + 1
+        predictor = fake()
+        predictor.max_batch = 1000
+        most = self.most_in_flight(predictor, monkeypatch, rows=200)
+        assert engine._HELD_IMAGES <= most <= engine._HELD_IMAGES + engine._AHEAD_IMAGES + 1
 
     def test_is_bounded_by_pixels(self, fake, monkeypatch):
-        monkeypatch.setattr(engine, "_WINDOW_PIXELS", 4 * 40 * 40)
-        most = self.most_in_flight(fake(), monkeypatch, rows=40)
-        assert most <= 4 + 4 + 2
+        monkeypatch.setattr(engine, "_BUDGET_PIXELS", 4 * 40 * 40)
+        predictor = fake()
+        predictor.max_batch = 1000
+        assert self.most_in_flight(predictor, monkeypatch, rows=40) <= 4
+        assert sum(shape[0] for shape in predictor.batches) >= 40
 
-    def test_metrics_of_one_policy_share_an_image(self, fake, monkeypatch):
-        monkeypatch.setattr(engine, "_WINDOW_PIXELS", 4 * 40 * 40)
-        item = Item(Path("a.png"))
-        monkeypatch.setattr(engine, "load_image", lambda path: torch.zeros(3, 40, 40))
+    def test_an_image_beyond_all_bounds_is_scored_alone(self, fake, monkeypatch):
+        monkeypatch.setattr(engine, "_BUDGET_PIXELS", 100)
+        predictor = fake()
+        assert self.most_in_flight(predictor, monkeypatch, rows=20) == 1
+        assert {shape[0] for shape in predictor.batches} == {1}
+
+    def test_is_bounded_where_a_policy_enlarges(self, tmp_path, fake, monkeypatch):
+        monkeypatch.setattr(engine, "_BUDGET_PIXELS", 100_000)
+        held, enter = [], PixelBudget.enter
+
+        def entered(self, number, pixels):
+            enter(self, number, pixels)
+            held.append(self._held)
+
+        monkeypatch.setattr(PixelBudget, "enter", entered)
+        items = [grey(tmp_path / f"{i}.png", i, 320, 40) for i in range(20)]
+        predictor = fake(size="short_side=80")
+        rows = list(score_items(items, [predictor]))
+        assert {row.status for row in rows} == {"ok"}
+        assert 80 * 640 <= max(held) <= 100_000
+        assert {shape[0] for shape in predictor.batches} == {1}
+
+    def test_is_bounded_by_the_bytes_of_items(self, fake, monkeypatch, save_picture, tmp_path):
+        data = save_picture(tmp_path / "a.png", 48, 48).read_bytes()
+        monkeypatch.setattr(engine, "_ENCODED_BYTES", 10 * len(data))
+        taken, rows = 0, 0
+
+        def items():
+            nonlocal taken
+            for number in range(100):
+                taken += 1
+                assert taken - rows <= 12
+                yield Item(f"{number}.png", data=data)
+
+        predictor = fake()
+        predictor.max_batch = 1000
+        for row in score_items(items(), [predictor]):
+            assert row.status == "ok"
+            rows += 1
+        assert rows == 100
+
+    def test_sizes_that_differ_widely(self, tmp_path, fake, monkeypatch):
+        monkeypatch.setattr(engine, "_BUDGET_PIXELS", 20_000)
+        random = np.random.default_rng(0)
+        sides = random.choice([33, 40, 64, 90, 150, 300], size=(150, 2))
+        items = [grey(tmp_path / f"{i:03}.png", i, *map(int, size)) for i, size in enumerate(sides)]
+        items[60:60] = [Item(tmp_path / "missing.png"), Item("x", problem="missing: the cell is empty")]
+        rows = list(score_items(items, [fake(), fake("topiq_nr", "max_side=64")]))
+        assert [row.path for row in rows] == [item.name for item in items]
+        assert [i for i, row in enumerate(rows) if row.status == "error"] == [60, 61]
+        assert rows[61].error == "missing: the cell is empty"
+
+    def test_metrics_of_one_policy_share_an_image(self, tmp_path, fake, monkeypatch):
+        monkeypatch.setattr(engine, "_BUDGET_PIXELS", 4 * 40 * 40)
+        item = grey(tmp_path / "a.png", 51)
         one, two = fake(), fake("topiq_nr")
         list(score_items([item] * 8, [one, two]))
         assert one.batches == two.batches == [(4, 3, 40, 40)] * 2

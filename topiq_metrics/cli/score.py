@@ -1,44 +1,99 @@
-"""``topiq score``: files and folders to one row per image."""
+"""``topiq score``: images from anywhere to one row per image."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from topiq_metrics.catalog import DEFAULT_NR, get_card
-from topiq_metrics.cli.console import fail, printable
+from topiq_metrics.cli.console import fail
+from topiq_metrics.cli.memory import limit_memory
+from topiq_metrics.cli.progress import log_event, shown_progress
+from topiq_metrics.cli.rows import printed_rows
 
 if TYPE_CHECKING:
-    from topiq_metrics.inference import Predictor
-    from topiq_metrics.scoring import Item, ScoreRow
+    from topiq_metrics.scoring import ScoreRow
+    from topiq_metrics.scoring.job import ScoreJob
+    from topiq_metrics.scoring.selection import Shard
+
+_SOURCES, _RUN, _CLUSTER = "Sources", "Running", "More than one machine"
 
 
 def score(
-    paths: Annotated[list[Path], typer.Argument(help="Images and folders (searched recursively).")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Images, folders, globs; lists (.txt, - for stdin), tables (.csv, .parquet), shards (.tar); URLs of "
+            "any of these; hf:NAME:SPLIT."
+        ),
+    ],
     metric: Annotated[
         list[str] | None, typer.Option("-m", "--metric", help=f"A metric; may be repeated. Default: {DEFAULT_NR}.")
     ] = None,
     reference: Annotated[
-        Path | None,
+        str | None,
         typer.Option("-r", "--reference", help="Folder (or one file) of reference images, for full-reference metrics."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write rows to this .csv or .jsonl file.")
+        Path | None,
+        typer.Option("-o", "--output", help="Write rows to this .csv or .jsonl file, or .parquet folder."),
     ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the job of this output has stopped.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page to look at, .html.")] = None,
     size: Annotated[
         str | None,
         typer.Option(help="native, max_side=N, short_side=N or square=N, instead of each metric's own size rule."),
     ] = None,
+    fallback_size: Annotated[
+        str | None, typer.Option(help="Size rule for an image for which memory does not suffice.")
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="A weights file for the metric, instead of the catalogue's.")
+    ] = None,
+    path_column: Annotated[
+        str | None, typer.Option(help="Column of paths or URLs in a table.", rich_help_panel=_SOURCES)
+    ] = None,
+    image_column: Annotated[
+        str | None,
+        typer.Option(help="Column of encoded images; in a shard, their extension.", rich_help_panel=_SOURCES),
+    ] = None,
+    reference_column: Annotated[
+        str | None, typer.Option(help="Likewise, for reference images.", rich_help_panel=_SOURCES)
+    ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            help="Where relative paths in lists and tables start, instead of beside them.", rich_help_panel=_SOURCES
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that decode; 0: threads. Default: one a processor.", rich_help_panel=_RUN),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds to fetch an image, and to decode it.", rich_help_panel=_RUN)
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …", rich_help_panel=_RUN)] = None,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Progress and summary as lines of JSON on stderr.", rich_help_panel=_RUN)
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="i/n: score only part i of n, 0/n to n-1/n. Default: torchrun's rank.", rich_help_panel=_CLUSTER
+        ),
+    ] = None,
+    runner: Annotated[str, typer.Option(help="local or ray.", rich_help_panel=_CLUSTER)] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster, instead of one of its own.", rich_help_panel=_CLUSTER)
+    ] = None,
+    ray_actors: Annotated[
+        int | None, typer.Option(min=1, help="Processes that hold the networks.", rich_help_panel=_CLUSTER)
     ] = None,
 ) -> None:
     """Score images: one row per image, with a status and the reason where one cannot be scored.
@@ -46,131 +101,152 @@ def score(
     Exit code 0: every image has every score. 1: some do not. 2: the command cannot start.
     """
     names = list(dict.fromkeys(metric or [DEFAULT_NR]))
-    predictors, items = _prepare(names, paths, reference, output, size, weights)
-    from topiq_metrics.scoring import score_items
+    _check_references(names, reference, reference_column)
+    if runner not in {"local", "ray"}:
+        fail(f"--runner must be local or ray, but got {runner!r}.")
+    if runner == "local" and (ray_address or ray_actors):
+        fail("--ray-address and --ray-actors go with --runner ray.")
+    if weights is not None and len(names) > 1:
+        fail("--weights goes with one metric.")
+    if resume and output is None:
+        fail("--resume goes with -o: the output of the job to go on with.")
+    from topiq_metrics.errors import WeightsError
+    from topiq_metrics.scoring.engine import DECODE_SECONDS
+    from topiq_metrics.scoring.job import RayOptions, ScoreJob
 
-    counts: Counter[str] = Counter()
     try:
-        with _output(output, names) as write, _progress(len(items)) as advance:
-            for row in score_items(items, predictors):
+        part, output, html = _part(shard, output, html)
+        job = ScoreJob(
+            sources,
+            names,
+            references=reference,
+            path_column=path_column,
+            image_column=image_column,
+            reference_column=reference_column,
+            root=root,
+            weights=weights or "default",
+            size=size,
+            fallback_size=fallback_size,
+            device=device or _local_device(),
+            workers=_local_workers() if workers is None else workers,
+            timeout=timeout or DECODE_SECONDS,
+            shard=part,
+            output=output,
+            resume=resume,
+            report=html,
+            ray=RayOptions(ray_address, ray_actors) if runner == "ray" else None,
+        )
+    except (ValueError, WeightsError, ImportError) as error:
+        fail(error)
+    _limit_memory(runner)
+    _run(job, output, log_json=log_json)
+
+
+def _check_references(names: list[str], reference: str | None, reference_column: str | None) -> None:
+    try:
+        full_reference = [name for name in names if get_card(name).mode == "FR"]
+    except ValueError as error:
+        fail(error)
+    if full_reference and reference is None and reference_column is None:
+        fail(
+            f"{full_reference[0]} is a full-reference metric: give the references with -r, or the column that has them "
+            "with --reference-column."
+        )
+    if (reference is not None or reference_column is not None) and not full_reference:
+        option = "-r" if reference is not None else "--reference-column"
+        fail(f"None of {', '.join(names)} uses a reference: leave out {option}, or add a metric such as -m topiq_fr.")
+
+
+def _part(shard: str | None, output: Path | None, html: Path | None) -> tuple[Shard, Path | None, Path | None]:
+    """The shard of this process, and its own files: those of `torchrun` are given the same arguments."""
+    from topiq_metrics.scoring.selection import Shard
+
+    launched = Shard.of_this_process()
+    if shard is not None or launched is None or launched.count == 1:
+        return Shard.parse(shard or "0/1"), output, html
+    if output is None:
+        raise ValueError("Under torchrun, several processes would print their rows at once: name an output with -o.")
+    if output.suffix.lower() != ".parquet":
+        output = _with_part(output, launched)
+    return launched, output, None if html is None else _with_part(html, launched)
+
+
+def _with_part(path: Path, shard: Shard) -> Path:
+    return path.with_name(f"{path.stem}.{shard.index}-of-{shard.count}{path.suffix}")
+
+
+def _local_device() -> str | None:
+    rank = os.environ.get("LOCAL_RANK")
+    if rank is None:
+        return None
+    import torch
+
+    return f"cuda:{int(rank) % torch.cuda.device_count()}" if torch.cuda.is_available() else None
+
+
+def _local_workers() -> int | None:
+    """A share of the machine's processors, where `torchrun` has started several processes."""
+    from topiq_metrics.scoring.engine import usable_processors
+
+    neighbours = os.environ.get("LOCAL_WORLD_SIZE")
+    return None if neighbours is None else max(1, usable_processors() // int(neighbours))
+
+
+def _limit_memory(runner: str) -> None:
+    import torch
+
+    # CUDA reserves addresses far beyond what it uses.
+    if runner == "local" and not torch.cuda.is_available():
+        limit_memory()
+
+
+def _run(job: ScoreJob, output: Path | None, *, log_json: bool) -> None:
+    from topiq_metrics.errors import WeightsError
+    from topiq_metrics.scoring.sinks import OutputError
+    from topiq_metrics.scoring.sources import SourceError
+
+    try:
+        # Rows on a terminal are printed when the bar has gone.
+        printing = printed_rows(job.metrics) if output is None else contextlib.nullcontext(_drop)
+        with printing as write, shown_progress(job, log_json=log_json):
+            for row in job.rows():
                 write(row)
-                counts[row.status] += 1
-                advance()
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
-    except (OSError, KeyboardInterrupt) as error:
-        done = f"after {counts.total()} of {len(items)} images"
-        kept = f" What was scored is in {output}.part." if output and counts else ""
-        if isinstance(error, KeyboardInterrupt):
-            fail(f"Interrupted {done}.{kept}", code=130)
-        fail(f"Writing failed {done}: {error}.{kept}", code=1 if counts else 2)
-    failed = counts["error"] + counts["partial"]
-    if failed or output:
-        place = f" -> {output}" if output else ""
-        typer.echo(f"{counts.total()} images: {counts['ok']} ok, {failed} with errors{place}", err=True)
-    if failed:
+    except KeyboardInterrupt:
+        _stopped(job, "Interrupted", "", 130)
+    except OutputError as error:
+        fail(error)
+    except (OSError, SourceError, WeightsError, ImportError, RuntimeError, ValueError) as error:
+        if not job.progress.images:
+            fail(error)
+        _stopped(job, "The job ended", f": {error}", 1)
+    _summarize(job, output, log_json=log_json)
+
+
+def _drop(row: ScoreRow) -> None:
+    """The row is in the output."""
+
+
+def _stopped(job: ScoreJob, what: str, why: str, code: int) -> NoReturn:
+    images = job.progress.images
+    is_kept = images and job.place is not None and job.place.exists()
+    kept = f" They are in {job.place}; --resume goes on." if is_kept else ""
+    fail(f"{what} after {images} images{why.rstrip('.')}.{kept}", code=code)
+
+
+def _summarize(job: ScoreJob, output: Path | None, *, log_json: bool) -> None:
+    progress = job.progress
+    if log_json:
+        fields: dict[str, Any] = progress.as_dict(progress.images)
+        log_event("finished", **fields, output=None if output is None else str(output))
+    elif progress.failed or output is not None:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in progress.reasons.most_common())
+        earlier = f" ({progress.earlier} of them before)" if progress.earlier else ""
+        place = f" -> {output}" if output is not None else ""
+        errors = f"{progress.failed} with errors" + (f" ({reasons})" if reasons else "")
+        typer.echo(f"{progress.images} images{earlier}: {progress.statuses['ok']} ok, {errors}{place}", err=True)
+    if progress.failed:
         raise typer.Exit(1)
-
-
-def _prepare(
-    names: Sequence[str],
-    paths: Sequence[Path],
-    reference: Path | None,
-    output: Path | None,
-    size: str | None,
-    weights: Path | None,
-) -> tuple[list[Predictor], list[Item]]:
-    """Check everything that can be wrong before the first image is read."""
-    try:
-        cards = [get_card(name) for name in names]
-    except ValueError as error:
-        fail(error)
-    full_reference = [card.name for card in cards if card.mode == "FR"]
-    if full_reference and reference is None:
-        fail(f"{full_reference[0]} is a full-reference metric: give the references with -r.")
-    if reference is not None and not full_reference:
-        fail(f"None of {', '.join(names)} uses a reference: leave out -r, or add a metric such as -m topiq_fr.")
-    if weights is not None and len(names) > 1:
-        fail("--weights goes with one metric.")
-    from topiq_metrics.errors import WeightsError
-    from topiq_metrics.inference import open_predictor
-    from topiq_metrics.scoring import check_output, find_images
-
-    try:
-        if output is not None:
-            check_output(output)
-        items = find_images(paths, reference)
-        predictors = [open_predictor(name, weights or "default", size=size) for name in names]
-    except (ValueError, WeightsError, ImportError) as error:
-        fail(error)
-    return predictors, items
-
-
-@contextlib.contextmanager
-def _output(path: Path | None, names: Sequence[str]) -> Iterator[Callable[[ScoreRow], None]]:
-    """A function that takes a row to its place: a file, a table at the end on a terminal, else a line on stdout."""
-    from topiq_metrics.scoring import CSVWriter, FileSink
-
-    if path is not None:
-        with FileSink(path, names) as sink:
-            yield sink.write
-    elif sys.stdout.isatty():
-        rows: list[ScoreRow] = []
-        try:
-            yield rows.append
-        finally:
-            # Also what there is of an interrupted job.
-            if rows:
-                _print_table(rows, names)
-    else:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # A file name need not be valid Unicode; it goes out as it came in, where the encoding can say it.
-            unicode = sys.stdout.encoding.lower().startswith("utf")
-            errors = sys.getfilesystemencodeerrors() if unicode else "backslashreplace"
-            sys.stdout.reconfigure(errors=errors, newline="", line_buffering=True)
-        yield CSVWriter(sys.stdout, names).write
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr while it is a terminal; yields a function that moves it by one image."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda: None
-        return
-    bar = Progress(
-        TextColumn("scoring"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
-
-
-def _print_table(rows: Sequence[ScoreRow], names: Sequence[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table()
-    table.add_column("path", overflow="fold")
-    for name in names:
-        table.add_column(name, justify="right")
-    table.add_column("pixels", justify="right")
-    if any(row.status != "ok" for row in rows):
-        table.add_column("status")
-    for row in rows:
-        scores = ["" if (s := row.scores[name]) is None else f"{s:.4f}" for name in names]
-        pixels = f"{row.width}x{row.height}" if row.width else ""
-        state = [] if row.status == "ok" else [Text(printable(f"{row.status}: {row.error}"))]
-        table.add_row(Text(printable(row.path)), *scores, pixels, *state)
-    Console().print(table)

@@ -1,20 +1,47 @@
-"""Scores for many images, one row each."""
+"""Scores for many images, one row each.
+
+Loaded lazily: the processes that decode need no torch.
+"""
 
 from __future__ import annotations
 
-from topiq_metrics.scoring.engine import ScoreRow, score_items
-from topiq_metrics.scoring.sinks import CSVWriter, FileSink, JSONLinesWriter, check_output
-from topiq_metrics.scoring.sources import IMAGE_SUFFIXES, Item, SourceError, find_images
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from topiq_metrics.scoring.engine import score_items
+    from topiq_metrics.scoring.items import Item
+    from topiq_metrics.scoring.job import ScoreJob, score_images
+    from topiq_metrics.scoring.rows import ScoreRow
+    from topiq_metrics.scoring.sinks import OutputError
+    from topiq_metrics.scoring.sources import SourceError, open_source
+
+_HOMES = {
+    "Item": "items",
+    "OutputError": "sinks",
+    "ScoreJob": "job",
+    "ScoreRow": "rows",
+    "SourceError": "sources",
+    "open_source": "sources",
+    "score_images": "job",
+    "score_items": "engine",
+}
 
 __all__ = [
-    "IMAGE_SUFFIXES",
-    "CSVWriter",
-    "FileSink",
     "Item",
-    "JSONLinesWriter",
+    "OutputError",
+    "ScoreJob",
     "ScoreRow",
     "SourceError",
-    "check_output",
-    "find_images",
+    "open_source",
+    "score_images",
     "score_items",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

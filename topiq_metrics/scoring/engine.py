@@ -1,247 +1,357 @@
-"""Score many images: decode ahead in threads, batch images of one size, yield one row per image in order."""
+"""Score many images: decode ahead, batch images of one size, yield one row per image in order."""
 
 from __future__ import annotations
 
+import functools
 import math
+import os
+import threading
+import time
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from topiq_metrics.errors import ImageError, ImageTooLargeError, ImageTooSmallError
-from topiq_metrics.images import MAX_PIXELS, SizePolicy, load_image
-from topiq_metrics.scoring.sources import Item
+from topiq_metrics.errors import ImageError
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.scoring.budget import PixelBudget
+from topiq_metrics.scoring.decoding import Decoder, LocalDecoder, ProcessDecoder
+from topiq_metrics.scoring.items import Item
+from topiq_metrics.scoring.preparation import (
+    Need,
+    Prepared,
+    explain,
+    is_lost_device,
+    is_memory_error,
+    most_pixels,
+    prepare,
+)
+from topiq_metrics.scoring.progress import Progress
+from topiq_metrics.scoring.rows import ScoreRow, Status
+from topiq_metrics.scoring.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from topiq_metrics.inference import Predictor
 
-Status = Literal["ok", "partial", "error"]
+DECODE_SECONDS = 60.0
+"""Time for a decoding process to fetch an image, and again to decode it."""
 
-_WINDOW_IMAGES = 32
-_WINDOW_PIXELS = 16_000_000
 _BATCH_PIXELS = 2_000_000
-_DECODE_THREADS = 4
-_AHEAD_IMAGES = 8
+_BUDGET_PIXELS = 48_000_000
+_ENCODED_BYTES = 256 << 20
+_HELD_IMAGES = 64
+_AHEAD_IMAGES = 16
+_MOST_PROCESSES = 8
+_THREADS = 4
 
 
-@dataclass(frozen=True)
-class ScoreRow:
-    """The outcome for one image.
+class Engine:
+    """Scores items with predictors; a context manager, whose end ends the decoding processes.
 
-    Attributes:
-        path: the image, as the caller named it.
-        scores: by metric; None where the metric could not score it.
-        width: of the image as stored, upright, in pixels; None where it cannot be read.
-        height: likewise.
-        size: the size policy under which it was scored; one for each metric where they differ.
-        status: ``"ok"``, ``"partial"`` where only some metrics have a score, ``"error"`` where none has.
-        error: the reason, or an empty string.
-    """
+    Memory is bounded by the pixels in flight, and the bytes of items that have their image with them, not by the number
+    of items, which are taken as they are needed. Of those that are decoded, at most 64 are without a row.
 
-    path: str
-    scores: dict[str, float | None]
-    width: int | None
-    height: int | None
-    size: str
-    status: Status
-    error: str
-
-
-@dataclass
-class _Job:
-    item: Item
-    width: int | None = None
-    height: int | None = None
-    inputs: dict[str, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
-    scores: dict[str, float] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def pixels(self) -> int:
-        """Pixels in memory; metrics of one size policy share theirs."""
-        tensors = {id(tensor): tensor for pair in self.inputs.values() for tensor in pair if tensor is not None}
-        return sum(tensor.shape[-1] * tensor.shape[-2] for tensor in tensors.values())
-
-
-def score_items(items: Iterable[Item], predictors: Sequence[Predictor]) -> Iterator[ScoreRow]:
-    """Score each item with each predictor; yields one row per item, in order.
-
-    An item that cannot be scored gets a row with its reason, and the rest goes on. Memory is bounded by the pixels in
-    flight, not by the number of items, which are taken as they are needed.
+    Args:
+        predictors: one for each metric.
+        workers: processes that decode; 0 decodes in threads of this process, which a hostile file can crash or hang;
+            None takes one for each processor, at most 8.
+        fallback: size policy under which an image is scored for which memory does not suffice; None makes it an error.
+        timeout: seconds for a decoding process to fetch an image, and again to decode it.
+        progress: is kept up to date.
 
     Raises:
-        ValueError: no predictor, or two of one metric.
+        ValueError: no predictor, two of one metric, or a number of workers below 0.
     """
-    sizes = {predictor.card.name: str(predictor.size) for predictor in predictors}
-    if not sizes or len(sizes) < len(predictors):
+
+    def __init__(
+        self,
+        predictors: Sequence[Predictor],
+        *,
+        workers: int | None = 0,
+        fallback: str | SizePolicy | None = None,
+        timeout: float = DECODE_SECONDS,
+        progress: Progress | None = None,
+    ) -> None:
         names = [predictor.card.name for predictor in predictors]
-        raise ValueError(f"Argument `predictors` must hold one for each metric, at least one, but got {names}.")
-    distinct = set(sizes.values())
-    size = distinct.pop() if len(distinct) == 1 else ";".join(f"{name}:{policy}" for name, policy in sizes.items())
-    return _scored(items, predictors, size)
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"Argument `predictors` must hold one for each metric, at least one, but got {names}.")
+        if workers is not None and workers < 0:
+            raise ValueError(f"Argument `workers` must be 0 or more, but got {workers}.")
+        self.progress = Progress() if progress is None else progress
+        self._predictors = {predictor.card.name: predictor for predictor in predictors}
+        self._needs = [Need.of(predictor) for predictor in predictors]
+        self._fallback = None if fallback is None else SizePolicy.parse(fallback)
+        self._processes = usable_processors() if workers is None else workers
+        self._timeout = timeout
+        self._decoders: list[Decoder] = []
+        self._local = threading.local()
+        self._threads = DaemonThreads(self._processes or _THREADS)
+        self._budget = PixelBudget(_BUDGET_PIXELS)
+        self._number = 0
+        self._encoded_bytes = 0
+        self._failure: BaseException | None = None
+        self._source_failure: Exception | None = None
+        self._busy = False
+        # While threads still run: what is left open would be closed when they cannot end any more.
+        self._at_exit = weakref.finalize(self, _close, self._threads, self._budget, self._decoders)
 
+    def __enter__(self) -> Engine:
+        return self
 
-def _scored(items: Iterable[Item], predictors: Sequence[Predictor], size: str) -> Iterator[ScoreRow]:
-    for window in _windows(_decoded(items, predictors)):
-        for predictor in predictors:
-            _score(window, predictor)
-        for job in window:
-            yield _row(job, predictors, size)
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
+    def close(self) -> None:
+        """End the decoding, also what is under way; nothing can be scored any more."""
+        if self._failure is None:
+            self._failure = RuntimeError("The job has ended.")
+        self._at_exit()
 
-def _decoded(items: Iterable[Item], predictors: Sequence[Predictor]) -> Iterator[_Job]:
-    with ThreadPoolExecutor(_DECODE_THREADS) as pool:
-        pending: deque[Future[_Job]] = deque()
+    def rows(self, items: Iterable[Item]) -> Iterator[ScoreRow]:
+        """Score each item with each predictor; yields one row per item, in order.
+
+        An item that cannot be scored gets a row with its reason, and the rest goes on. One call after the other: an
+        iterator that is left before its end closes the engine.
+
+        Raises:
+            RuntimeError: if another iterator is not at its end, or the engine is closed; or if a device fails for good.
+        """
+        if self._busy:
+            raise RuntimeError("The engine scores other items: go through their rows first.")
+        self._busy = True
         try:
-            for item in items:
-                while len(pending) >= _AHEAD_IMAGES or _finished_pixels(pending) >= _WINDOW_PIXELS:
-                    yield pending.popleft().result()
-                pending.append(pool.submit(_decode, item, predictors))
-            while pending:
-                yield pending.popleft().result()
+            yield from self._rows(items)
+        except BaseException:
+            # What is under way has numbers that the budget would wait for.
+            self.close()
+            raise
         finally:
-            for future in pending:
-                future.cancel()
+            self._busy = False
 
+    def _rows(self, items: Iterable[Item]) -> Iterator[ScoreRow]:
+        held: deque[Prepared] = deque()
+        for image in self._prepared(items, held):
+            held.append(image)
+            self._score_full_batches(held, image)
+            if len(held) > _HELD_IMAGES or self._encoded_bytes > _ENCODED_BYTES:
+                self._score_oldest(held)
+            yield from self._finished(held)
+        while held:
+            self._score_oldest(held)
+            yield from self._finished(held)
+        if self._source_failure is not None:
+            raise self._source_failure
 
-def _finished_pixels(pending: Iterable[Future[_Job]]) -> int:
-    return sum(future.result().pixels for future in pending if future.done())
+    def _prepared(self, items: Iterable[Item], held: deque[Prepared]) -> Iterator[Prepared]:
+        waiting: deque[tuple[int, Future[Prepared]]] = deque()
+        ahead = max(_AHEAD_IMAGES, 2 * (self._processes or _THREADS))
+        rest = iter(items)
+        while (item := self._next(rest)) is not None:
+            self._encoded_bytes += _encoded_bytes(item)
+            future = self._threads.submit(functools.partial(self._prepare, item, self._number))
+            waiting.append((self._number, future))
+            self._number += 1
+            while waiting and (len(waiting) >= ahead or self._encoded_bytes > _ENCODED_BYTES):
+                yield self._await(*waiting.popleft(), held)
+        while waiting:
+            yield self._await(*waiting.popleft(), held)
 
+    def _next(self, items: Iterator[Item]) -> Item | None:
+        if self._failure is not None:
+            raise self._failure
+        start = time.perf_counter()
+        try:
+            return next(items, None)
+        except Exception as error:  # noqa: BLE001 - raised once the items before it have their rows
+            self._source_failure = error
+            return None
+        finally:
+            self.progress.waiting += time.perf_counter() - start
 
-def _decode(item: Item, predictors: Sequence[Predictor]) -> _Job:
-    job = _Job(item)
-    try:
-        _load(job, predictors)
-    except ImageError as error:
-        problem = _reason(error)
-    except (RuntimeError, MemoryError) as error:
-        # What torch raises where memory does not suffice.
-        problem = f"decoding-failed: {_first_line(error)}"
-    else:
-        return job
-    return _Job(item, job.width, job.height, errors={predictor.card.name: problem for predictor in predictors})
+    def _await(self, number: int, future: Future[Prepared], held: deque[Prepared]) -> Prepared:
+        start = time.perf_counter()
+        while not self._budget.wait(number, future):
+            self.progress.waiting += time.perf_counter() - start
+            self._score_oldest(held)
+            start = time.perf_counter()
+        self.progress.waiting += time.perf_counter() - start
+        if self._failure is not None:
+            raise self._failure
+        return future.result()
 
+    def _prepare(self, item: Item, number: int) -> Prepared:
+        entered: int | None = None
 
-def _load(job: _Job, predictors: Sequence[Predictor]) -> None:
-    item, image = job.item, load_image(job.item.path)
-    job.height, job.width = image.shape[-2:]
-    reference, problem = None, ""
-    if any(predictor.card.mode == "FR" for predictor in predictors):
-        reference, problem = _load_reference(item, image)
-    resized: dict[str, tuple[Tensor, Tensor | None]] = {}
-    for predictor in predictors:
-        name, policy = predictor.card.name, predictor.size
-        unfit = (problem if predictor.card.mode == "FR" else "") or _unfit(policy, job.height, job.width)
-        if unfit:
-            job.errors[name] = unfit
+        def admit(width: int, height: int) -> None:
+            nonlocal entered
+            entered = most_pixels(self._needs, width, height, paired=item.reference is not None)
+            self._budget.enter(number, entered)
+
+        try:
+            image = prepare(item, self._needs, self._own_decoder(), admit)
+        except BaseException as error:
+            if self._failure is None:
+                self._failure = error
+            self._budget.abort()
+            raise
+        if entered is None:
+            self._budget.enter(number, 0)
+        image.held = image.pixels
+        self._budget.hold(image.held - (entered or 0))
+        return image
+
+    def _own_decoder(self) -> Decoder:
+        if not hasattr(self._local, "decoder"):
+            self._local.decoder = ProcessDecoder(self._timeout) if self._processes else LocalDecoder()
+            self._decoders.append(self._local.decoder)
+        decoder: Decoder = self._local.decoder
+        return decoder
+
+    def _score_full_batches(self, held: Iterable[Prepared], newest: Prepared) -> None:
+        for metric, (image, _) in list(newest.inputs.items()):
+            batch = _alike(held, metric, image.shape)
+            if len(batch) >= self._most(metric, image):
+                self._score(batch, metric)
+
+    def _score_oldest(self, held: Iterable[Prepared]) -> None:
+        """Score the oldest image that has no row yet, and those that fit into its batches."""
+        for image in held:
+            if image.inputs:
+                for metric, (pixels, _) in list(image.inputs.items()):
+                    self._score(_alike(held, metric, pixels.shape)[: self._most(metric, pixels)], metric)
+                return
+
+    def _most(self, metric: str, image: Tensor) -> int:
+        """The most images of one size for a batch."""
+        pixels = image.shape[-1] * image.shape[-2]
+        return max(1, min(self._predictors[metric].max_batch, _BATCH_PIXELS // pixels))
+
+    def _score(self, batch: Sequence[Prepared], metric: str) -> None:
+        start = time.perf_counter()
+        scores, problem, memory = _attempt([image.inputs[metric] for image in batch], self._predictors[metric])
+        self.progress.network += time.perf_counter() - start
+        if problem and len(batch) > 1:
+            # Memory, of which one image needs less than a batch, or one image that is none for this metric.
+            for image in batch:
+                self._score([image], metric)
+            return
+        for image, score in zip(batch, scores, strict=True):
+            del image.inputs[metric]
+            if math.isfinite(score):
+                image.scores[metric] = score
+            else:
+                image.fail(metric, problem or f"not-finite: the network's output is {score}", memory=memory)
+            left = image.pixels
+            self._budget.hold(left - image.held)
+            image.held = left
+
+    def _finished(self, held: deque[Prepared]) -> Iterator[ScoreRow]:
+        while held and not held[0].inputs:
+            if held[0].without_memory:
+                while any(image.inputs for image in held):
+                    self._score_oldest(held)
+                self._retry(held[0])
+            self._encoded_bytes -= _encoded_bytes(held[0].item)
+            yield self._row(held.popleft())
+
+    def _retry(self, image: Prepared) -> None:
+        """Score an image by itself, for which memory did not suffice; then at the size that the user allowed."""
+        for policy in (None, self._fallback)[: 1 if self._fallback is None else 2]:
+            needs = [
+                need if policy is None else replace(need, size=policy)
+                for need in self._needs
+                if need.metric in image.without_memory
+            ]
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            again = prepare(image.item, needs, self._own_decoder(), lambda *_: None)
+            for metric in list(again.inputs):
+                self._score([again], metric)
+            for need in needs:
+                if need.metric in again.scores:
+                    del image.errors[need.metric]
+                    image.without_memory.remove(need.metric)
+                    image.scores[need.metric] = again.scores[need.metric]
+                    image.sizes[need.metric] = need.size
+            image.width, image.height = image.width or again.width, image.height or again.height
+            if not image.without_memory:
+                return
+
+    def _row(self, image: Prepared) -> ScoreRow:
+        names = list(self._predictors)
+        status: Status = "ok" if not image.errors else "partial" if image.scores else "error"
+        reasons = dict.fromkeys(image.errors.values())
+        if len(reasons) == 1 and len(image.errors) == len(names):
+            error = next(iter(reasons))
         else:
-            key = str(policy)
-            if key not in resized:
-                resized[key] = policy.apply(image), None if reference is None else policy.apply(reference)
-            pair = resized[key]
-            job.inputs[name] = pair if predictor.card.mode == "FR" else (pair[0], None)
+            error = "; ".join(f"{name}: {image.errors[name]}" for name in names if name in image.errors)
+        scores = {name: image.scores.get(name) for name in names}
+        return ScoreRow(image.item.name, scores, image.width, image.height, _size(image.sizes), status, error)
 
 
-def _unfit(policy: SizePolicy, height: int, width: int) -> str:
-    if too_small := policy.too_small(height, width):
-        return f"{ImageTooSmallError.reason}: {too_small}"
-    out_height, out_width = policy.output_size(height, width)
-    if out_height * out_width > MAX_PIXELS:
-        return (
-            f"{ImageTooLargeError.reason}: {width}x{height} is {out_width}x{out_height} under the size policy "
-            f"{policy}, more than {MAX_PIXELS} pixels"
-        )
-    return ""
+def score_items(
+    items: Iterable[Item],
+    predictors: Sequence[Predictor],
+    *,
+    workers: int | None = 0,
+    fallback: str | SizePolicy | None = None,
+    timeout: float = DECODE_SECONDS,
+) -> Iterator[ScoreRow]:
+    """Score each item with each predictor; yields one row per item, in order.
+
+    Arguments and errors are those of `Engine`, which serves one call after the other.
+    """
+    engine = Engine(predictors, workers=workers, fallback=fallback, timeout=timeout)
+
+    def rows() -> Iterator[ScoreRow]:
+        with engine:
+            yield from engine.rows(items)
+
+    return rows()
 
 
-def _load_reference(item: Item, image: Tensor) -> tuple[Tensor | None, str]:
-    if item.reference is None:
-        return None, "no-reference: there is no reference of this name, or more than one"
-    try:
-        reference = load_image(item.reference)
-    except ImageError as error:
-        return None, f"reference-{_reason(error)}"
-    if reference.shape != image.shape:
-        sizes = [f"{x.shape[-1]}x{x.shape[-2]}" for x in (image, reference)]
-        return None, f"size-mismatch: the image has {sizes[0]}, its reference {item.reference} {sizes[1]}"
-    return reference, ""
+def usable_processors() -> int:
+    """Processors that this process may use, at most 8: what a job starts decoding processes for."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(count, _MOST_PROCESSES)
 
 
-def _reason(error: ImageError) -> str:
-    return f"{error.reason}: {error}"
+def _close(threads: DaemonThreads, budget: PixelBudget, decoders: Sequence[Decoder]) -> None:
+    budget.abort()
+    for decoder in list(decoders):
+        decoder.abort()
+    threads.close()
+    for decoder in decoders:
+        decoder.close()
 
 
-def _first_line(error: BaseException) -> str:
-    # Torch adds advice, and sometimes a C++ stack, below the first line.
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _encoded_bytes(item: Item) -> int:
+    return sum(len(data) for data in (item.data, item.reference) if isinstance(data, bytes))
 
 
-def _windows(jobs: Iterator[_Job]) -> Iterator[list[_Job]]:
-    window: list[_Job] = []
-    pixels = 0
-    for job in jobs:
-        window.append(job)
-        pixels += job.pixels
-        if len(window) >= _WINDOW_IMAGES or pixels >= _WINDOW_PIXELS:
-            yield window
-            window, pixels = [], 0
-    if window:
-        yield window
+def _size(policies: dict[str, SizePolicy]) -> str:
+    if len(set(policies.values())) == 1:
+        return str(next(iter(policies.values())))
+    return ";".join(f"{name}:{policy}" for name, policy in policies.items())
 
 
-def _score(window: list[_Job], predictor: Predictor) -> None:
-    name = predictor.card.name
-    groups: dict[torch.Size, list[_Job]] = {}
-    for job in window:
-        if name in job.inputs:
-            groups.setdefault(job.inputs[name][0].shape, []).append(job)
-    for shape, group in groups.items():
-        count = max(1, min(predictor.max_batch, _BATCH_PIXELS // (shape[-1] * shape[-2])))
-        for start in range(0, len(group), count):
-            _score_batch(group[start : start + count], predictor)
+def _alike(held: Iterable[Prepared], metric: str, shape: torch.Size) -> list[Prepared]:
+    return [image for image in held if metric in image.inputs and image.inputs[metric][0].shape == shape]
 
 
-def _score_batch(batch: list[_Job], predictor: Predictor) -> None:
-    name = predictor.card.name
-    scores, problem = _attempt([job.inputs[name] for job in batch], predictor)
-    if problem and len(batch) > 1:
-        # Memory, of which one image needs less than a batch, or one image that is none for this metric.
-        for job in batch:
-            _score_batch([job], predictor)
-        return
-    for job, score in zip(batch, scores, strict=True):
-        del job.inputs[name]
-        if math.isfinite(score):
-            job.scores[name] = score
-        else:
-            job.errors[name] = problem or f"not-finite: the network's output is {score}"
-
-
-def _attempt(pairs: Sequence[tuple[Tensor, Tensor | None]], predictor: Predictor) -> tuple[list[float], str]:
-    """The scores, or NaN and the reason."""
+def _attempt(pairs: Sequence[tuple[Tensor, Tensor | None]], predictor: Predictor) -> tuple[list[float], str, bool]:
+    """The scores; or NaN, the reason, and whether it was memory."""
     try:
         images = torch.stack([image for image, _ in pairs])
         references = [reference for _, reference in pairs if reference is not None]
         scores: list[float] = predictor(images, torch.stack(references) if references else None).tolist()
-    except ImageError as error:
-        return [math.nan] * len(pairs), _reason(error)
-    except (RuntimeError, MemoryError) as error:
-        return [math.nan] * len(pairs), f"network-failed: {_first_line(error)}"
-    return scores, ""
-
-
-def _row(job: _Job, predictors: Sequence[Predictor], size: str) -> ScoreRow:
-    names = [predictor.card.name for predictor in predictors]
-    status: Status = "ok" if not job.errors else "partial" if job.scores else "error"
-    reasons = dict.fromkeys(job.errors.values())
-    if len(reasons) == 1 and len(job.errors) == len(names):
-        error = next(iter(reasons))
-    else:
-        error = "; ".join(f"{name}: {job.errors[name]}" for name in names if name in job.errors)
-    scores = {name: job.scores.get(name) for name in names}
-    return ScoreRow(str(job.item.path), scores, job.width, job.height, size, status, error)
+    except (ImageError, RuntimeError, MemoryError) as error:
+        if is_lost_device(error):
+            raise
+        return [math.nan] * len(pairs), explain(error), is_memory_error(error)
+    return scores, "", False

@@ -1,0 +1,216 @@
+"""Encoded images to pixels, in this process or in one that they may crash."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any, Protocol, cast
+
+from topiq_metrics.errors import ImageError, ImageMemoryError
+from topiq_metrics.images.color import Pixels
+from topiq_metrics.images.files import Admit, decode_path, decode_stream
+from topiq_metrics.scoring.items import Encoded
+
+NO_MEMORY = 77
+"""Exit code of a decoding process that memory did not suffice for."""
+
+_START_SECONDS = 120
+_LOST = (EOFError, BrokenPipeError, pickle.UnpicklingError)
+
+
+class DecoderCrashedError(ImageError):
+    """The decoder died of the image."""
+
+    reason = "crashed"
+
+
+class DecoderTimeoutError(ImageError):
+    """The image could not be fetched or decoded in the time allowed."""
+
+    reason = "timeout"
+
+
+def decode_encoded(encoded: Encoded, name: str, max_pixels: int | None, admit: Admit) -> Pixels:
+    """Decode a file, a URL or bytes, called ``name`` in errors; raises as `topiq_metrics.load_image` does.
+
+    Args:
+        admit: is told width and height, as stored, before pixels are decoded; may wait, or raise an ImageError.
+    """
+    if isinstance(encoded, bytes):
+        return decode_stream(io.BytesIO(encoded), name, max_pixels, admit)
+    if "://" in os.fspath(encoded):
+        from topiq_metrics.scoring.sources.remote import read_url
+
+        return decode_stream(io.BytesIO(read_url(os.fspath(encoded))), name, max_pixels, admit)
+    return decode_path(encoded, max_pixels, admit)
+
+
+class Decoder(Protocol):
+    """Decodes one image at a time, for one thread; raises as `decode_encoded` does."""
+
+    def decode(self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit) -> Pixels: ...
+
+    def abort(self) -> None:
+        """End a decoding that another thread waits for."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class LocalDecoder:
+    """Decodes in this process."""
+
+    def decode(self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit) -> Pixels:
+        return decode_encoded(encoded, name, max_pixels, admit)
+
+    def abort(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class _Child:
+    process: subprocess.Popen[bytes]
+    requests: IO[bytes]
+    answers: IO[bytes]
+    late: bool = False
+
+    def ask(self, request: object, seconds: float) -> Any:
+        with self.deadline(seconds):
+            self.tell(request)
+            return pickle.load(self.answers)  # noqa: S301 - our own process
+
+    def tell(self, request: object) -> None:
+        pickle.dump(request, self.requests, protocol=5)
+        self.requests.flush()
+
+    @contextlib.contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _end(self) -> None:
+        self.late = True
+        self.process.kill()
+
+    def dispose(self) -> int:
+        self.process.kill()
+        for pipe in (self.requests, self.answers):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        return self.process.wait()
+
+
+class ProcessDecoder:
+    """Decodes in a process of its own, started when first needed and again after it has died.
+
+    Args:
+        timeout: seconds for the header of an image, fetching it included, and again for its pixels.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._child: _Child | None = None
+        self._aborted = False
+        self._lock = threading.Lock()
+
+    def decode(self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit) -> Pixels:
+        """Decode, as `decode_encoded` does.
+
+        Raises:
+            DecoderCrashedError: if the process died of it.
+            DecoderTimeoutError: if it took too long.
+            RuntimeError: if no process can be started.
+        """
+        child = self._living() or self._start()
+        try:
+            answer = self._asked(child, (encoded, name, max_pixels), admit)
+        except _LOST:
+            raise self._obituary(child, name) from None
+        except BaseException:
+            # An answer that is still under way would be taken for that to the next question.
+            self.close()
+            raise
+        if isinstance(answer, ImageError):
+            raise answer
+        return answer
+
+    def _asked(self, child: _Child, request: object, admit: Admit) -> Pixels | ImageError:
+        answer = child.ask(request, self._timeout)
+        if isinstance(answer, tuple):
+            try:
+                admit(*answer)
+            except ImageError as error:
+                child.tell(False)
+                return error
+            answer = child.ask(True, self._timeout)
+        outcome: Pixels | ImageError = answer
+        return outcome
+
+    def _living(self) -> _Child | None:
+        """The process, unless it died since its last image, or was killed too late for it."""
+        if self._child is not None and (self._child.late or self._child.process.poll() is not None):
+            self.close()
+        return self._child
+
+    def abort(self) -> None:
+        with self._lock:
+            self._aborted = True
+            if self._child is not None:
+                self._child.process.kill()
+
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.dispose()
+            self._child = None
+
+    def _start(self) -> _Child:
+        # Not multiprocessing, whose children import the caller's script once more.
+        code = "import sys; sys.path[:] = sys.argv[1:]; from topiq_metrics.scoring.worker import main; main()"
+        with self._lock:
+            if self._aborted:
+                raise RuntimeError("The job has ended.")
+            try:
+                process = subprocess.Popen(  # noqa: S603 - our own code
+                    [sys.executable, "-c", code, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                )
+            except OSError as error:
+                raise RuntimeError(f"A process that decodes images cannot be started: {error}.") from error
+            self._child = child = _Child(process, cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout))
+        try:
+            with child.deadline(_START_SECONDS):
+                pickle.load(child.answers)  # noqa: S301 - our own process
+        except BaseException as error:
+            self._child = None
+            status = child.dispose()
+            if not isinstance(error, _LOST):
+                raise
+            raise RuntimeError(f"A process that decodes images ended at once, with code {status}.") from None
+        return child
+
+    def _obituary(self, child: _Child, name: str) -> ImageError:
+        self._child = None
+        # Before it is killed for good, its own end is to be known.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.process.wait(timeout=5)
+        code = child.dispose()
+        if child.late:
+            return DecoderTimeoutError(f"{name}: was not decoded within {self._timeout:g} s.")
+        if code in {-9, NO_MEMORY}:
+            return ImageMemoryError(f"{name}: its decoder was ended as the system does when memory runs out.")
+        cause = f"signal {-code}" if code < 0 else f"code {code}"
+        return DecoderCrashedError(f"{name}: its decoder died of {cause}.")

@@ -1,0 +1,202 @@
+"""From an item to the tensors that the predictors take, or the reasons why there are none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+from torch import Tensor
+
+from topiq_metrics.errors import ImageError, ImageMemoryError, ImageTooLargeError, ImageTooSmallError
+from topiq_metrics.images import MAX_PIXELS, SizePolicy
+from topiq_metrics.images.arrays import pixels_to_rgb
+from topiq_metrics.images.files import Admit
+from topiq_metrics.scoring.decoding import Decoder
+from topiq_metrics.scoring.items import Encoded, Item
+
+if TYPE_CHECKING:
+    from topiq_metrics.catalog import Mode
+    from topiq_metrics.inference import Predictor
+
+Pair: TypeAlias = "tuple[Tensor, Tensor | None]"
+
+_LOST_DEVICE = re.compile(r"(CUDA|HIP) error|device-side assert|device lost", re.IGNORECASE)
+_NO_MEMORY = re.compile(
+    r"out of memory|(can't|cannot|could not|failed to|unable to|not enough)[\w ]{0,20}(allocate|memory)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one metric wants of an image."""
+
+    metric: str
+    mode: Mode
+    size: SizePolicy
+
+    @classmethod
+    def of(cls, predictor: Predictor) -> Need:
+        return cls(predictor.card.name, predictor.card.mode, predictor.size)
+
+
+@dataclass
+class Prepared:
+    """One image on its way to a row.
+
+    Attributes:
+        inputs: by metric, what is yet to be scored: the image and the reference that the metric needs, ``(3, H, W)``.
+        sizes: by metric, the size policy under which it is scored.
+        scores: by metric.
+        errors: by metric, the reason why there is no score.
+        without_memory: metrics for which memory did not suffice.
+        held: pixels that count against the budget.
+    """
+
+    item: Item
+    width: int | None = None
+    height: int | None = None
+    inputs: dict[str, Pair] = field(default_factory=dict)
+    sizes: dict[str, SizePolicy] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    without_memory: set[str] = field(default_factory=set)
+    held: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Pixels in memory; metrics of one size policy share theirs."""
+        tensors = {id(tensor): tensor for pair in self.inputs.values() for tensor in pair if tensor is not None}
+        return sum(tensor.shape[-1] * tensor.shape[-2] for tensor in tensors.values())
+
+    def fail(self, metric: str, problem: str, *, memory: bool = False) -> None:
+        self.errors[metric] = problem
+        if memory:
+            self.without_memory.add(metric)
+
+
+def prepare(item: Item, needs: Sequence[Need], decoder: Decoder, admit: Admit) -> Prepared:
+    """Decode an item and bring it to the sizes that are needed.
+
+    Args:
+        admit: is told the width and height of the image, as stored, before its pixels are decoded.
+    """
+    prepared = Prepared(item, sizes={need.metric: need.size for need in needs})
+    try:
+        _load(prepared, needs, decoder, admit)
+    except ImageError as error:
+        problem, memory = explain(error), isinstance(error, ImageMemoryError)
+    except (RuntimeError, MemoryError) as error:
+        if not is_memory_error(error):
+            raise
+        problem, memory = explain(error), True
+    else:
+        return prepared
+    prepared.inputs.clear()
+    for need in needs:
+        prepared.fail(need.metric, problem, memory=memory)
+    return prepared
+
+
+def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Admit) -> None:
+    if prepared.item.problem:
+        for need in needs:
+            prepared.fail(need.metric, prepared.item.problem)
+        return
+    name = prepared.item.name
+    image = pixels_to_rgb(decoder.decode(prepared.item.encoded, name, MAX_PIXELS, admit), name)
+    prepared.height, prepared.width = image.shape[-2:]
+    reference, problem = None, ""
+    if any(need.mode == "FR" for need in needs):
+        reference, problem = _load_reference(prepared.item, image, decoder)
+    resized: dict[SizePolicy, Pair] = {}
+    for need in needs:
+        unfit = (problem if need.mode == "FR" else "") or _unfit(need.size, prepared.height, prepared.width)
+        if unfit:
+            prepared.fail(need.metric, unfit)
+            continue
+        if need.size not in resized:
+            resized[need.size] = need.size.apply(image), None if reference is None else need.size.apply(reference)
+        pair = resized[need.size]
+        prepared.inputs[need.metric] = pair if need.mode == "FR" else (pair[0], None)
+
+
+def _load_reference(item: Item, image: Tensor, decoder: Decoder) -> tuple[Tensor | None, str]:
+    if item.reference is None:
+        return None, "no-reference: there is no reference of this name, or more than one"
+    name = reference_name(item.reference)
+    height, width = image.shape[-2:]
+
+    def admit(*size: int) -> None:
+        # As stored, it may lie on its side; a larger one would not be in the budget.
+        if size[0] * size[1] != width * height:
+            raise _SizeMismatchError(_mismatch(width, height, name, *size))
+
+    try:
+        reference = pixels_to_rgb(decoder.decode(item.reference, name, MAX_PIXELS, admit), name)
+    except _SizeMismatchError as error:
+        return None, str(error)
+    except ImageMemoryError:
+        raise
+    except ImageError as error:
+        return None, f"reference-{explain(error)}"
+    if reference.shape != image.shape:
+        return None, _mismatch(width, height, name, reference.shape[-1], reference.shape[-2])
+    return reference, ""
+
+
+class _SizeMismatchError(ImageError):
+    pass
+
+
+def _mismatch(width: int, height: int, name: str, other_width: int, other_height: int) -> str:
+    return f"size-mismatch: the image has {width}x{height}, its reference {name} {other_width}x{other_height}"
+
+
+def reference_name(reference: Encoded) -> str:
+    return "in the source" if isinstance(reference, bytes) else str(reference)
+
+
+def _unfit(policy: SizePolicy, height: int, width: int) -> str:
+    if too_small := policy.too_small(height, width):
+        return f"{ImageTooSmallError.reason}: {too_small}"
+    out_height, out_width = policy.output_size(height, width)
+    if out_height * out_width > MAX_PIXELS:
+        return (
+            f"{ImageTooLargeError.reason}: {width}x{height} is {out_width}x{out_height} under the size policy "
+            f"{policy}, more than {MAX_PIXELS} pixels"
+        )
+    return ""
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Tell whether memory did not suffice: torch says so in words, on the CPU."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError, ImageMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
+
+
+def is_lost_device(error: BaseException) -> bool:
+    """Tell whether nothing can be scored on the device any more, whatever the image."""
+    accelerator_error = getattr(torch, "AcceleratorError", None)
+    if accelerator_error is not None and isinstance(error, accelerator_error):
+        return not is_memory_error(error)
+    return isinstance(error, RuntimeError) and not is_memory_error(error) and bool(_LOST_DEVICE.search(str(error)))
+
+
+def most_pixels(needs: Sequence[Need], width: int, height: int, *, paired: bool) -> int:
+    """Pixels that an image of this size may hold in memory, as it is stored or under all policies together."""
+    sizes = [policy.output_size(height, width) for policy in {need.size for need in needs}]
+    return max(width * height, sum(h * w for h, w in sizes if h * w <= MAX_PIXELS)) * (2 if paired else 1)
+
+
+def explain(error: BaseException) -> str:
+    """An error in one line, beginning with a word to sort by."""
+    if isinstance(error, ImageError):
+        return f"{error.reason}: {error}"
+    # Torch adds advice, and sometimes a C++ stack, below the first line.
+    text = str(error).strip().partition("\n")[0]
+    word = ImageMemoryError.reason if is_memory_error(error) else "network-failed"
+    return f"{word}: {type(error).__name__}: {text}" if text else f"{word}: {type(error).__name__}"

@@ -1,0 +1,75 @@
+"""What a job has done so far."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from topiq_metrics.scoring.rows import Record, reason
+
+
+@dataclass
+class Progress:
+    """Counts and seconds of a running job.
+
+    Attributes:
+        statuses: rows by status, those of earlier runs included.
+        reasons: rows that are not ``ok``, by the word that their reason begins with.
+        earlier: rows that were there before.
+        waiting: seconds in which the network had nothing decoded to score.
+        network: seconds in which it scored.
+        started: when the job began, by `time.perf_counter`.
+    """
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    earlier: int = 0
+    waiting: float = 0.0
+    network: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def images(self) -> int:
+        """Rows so far, those of earlier runs included."""
+        return self.statuses.total()
+
+    @property
+    def failed(self) -> int:
+        """Rows without all of their scores."""
+        return self.images - self.statuses["ok"]
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    @property
+    def images_per_second(self) -> float:
+        return (self.images - self.earlier) / max(self.seconds, 1e-9)
+
+    def seconds_left(self, total: int) -> float | None:
+        """Seconds until ``total`` rows, at the rate so far; None while there is no rate."""
+        rate = self.images_per_second
+        return max(0, total - self.images) / rate if rate else None
+
+    def count(self, record: Record, metrics: Sequence[str]) -> None:
+        self.statuses[str(record["status"])] += 1
+        if record["status"] != "ok":
+            self.reasons[reason(str(record["error"]), metrics)] += 1
+
+    def as_dict(self, total: int | None = None) -> dict[str, object]:
+        """For a log: counts, images/s, the shares of time spent decoding only and in the network, seconds left."""
+        left = None if total is None else self.seconds_left(total)
+        return {
+            "images": self.images,
+            "total": total,
+            "earlier": self.earlier,
+            **{status: self.statuses[status] for status in ("ok", "partial", "error")},
+            "reasons": dict(self.reasons),
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.images_per_second, 3),
+            "decode_share": round(self.waiting / max(self.seconds, 1e-9), 4),
+            "network_share": round(self.network / max(self.seconds, 1e-9), 4),
+            "seconds_left": None if left is None else round(left, 1),
+        }

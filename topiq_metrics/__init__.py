@@ -6,8 +6,9 @@ anything else that is heavy.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from topiq_metrics._lazy import lazy_names
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import ModelCard, get_card
@@ -74,13 +75,7 @@ _HOMES = {
     "topiq_no_reference": "functional",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -103,6 +103,26 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 
 
 @pytest.fixture
+def read_terminal() -> Callable[[int], bytes]:
+    """Reads a terminal until its other end closes, and closes it."""
+
+    def read_all(terminal: int) -> bytes:
+        text = b""
+        while True:
+            try:
+                read = os.read(terminal, 4096)
+            except OSError:  # what Linux says at the end
+                break
+            if not read:
+                break
+            text += read
+        os.close(terminal)
+        return text
+
+    return read_all
+
+
+@pytest.fixture
 def folder(tmp_path, save_picture) -> Path:
     """Three pictures and what is none."""
     root = tmp_path / "photos"

@@ -142,7 +142,7 @@ class TestTorchrun:
 
 
 @POSIX
-def test_bar_on_a_terminal(start, folder, tmp_path):
+def test_bar_on_a_terminal(start, folder, tmp_path, read_terminal):
     import pty
 
     for i in range(3, 40):
@@ -151,16 +151,7 @@ def test_bar_on_a_terminal(start, folder, tmp_path):
     env = {"TERM": "xterm", "COLUMNS": "140", "PAUSE": "0.2"}
     process = start("score", folder, "-o", tmp_path / "out.csv", fake=True, env=env, stderr=theirs)
     os.close(theirs)
-    text = b""
-    while True:
-        try:
-            read = os.read(ours, 4096)
-        except OSError:  # what Linux says at the end
-            break
-        if not read:
-            break
-        text += read
-    os.close(ours)
+    text = read_terminal(ours)
     assert process.wait(timeout=300) == 0
     for part in ("scoring", "/40", "images/s", "network", "waiting for decoding", "left"):
         assert part in text.decode()

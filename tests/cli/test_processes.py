@@ -60,7 +60,7 @@ def test_interrupt_keeps_what_was_scored(start, many, tmp_path):
 
 
 @POSIX
-def test_table_on_a_terminal(start, folder):
+def test_table_on_a_terminal(start, folder, read_terminal):
     import pty
 
     (folder / "text.jpg").write_text("no image")
@@ -68,16 +68,7 @@ def test_table_on_a_terminal(start, folder):
     env = {"TERM": "xterm", "COLUMNS": "110", "NO_COLOR": "1"}
     process = start("score", folder, fake=True, env=env, stdout=theirs, stderr=subprocess.PIPE, cwd=folder)
     os.close(theirs)
-    text = b""
-    while True:
-        try:
-            read = os.read(ours, 4096)
-        except OSError:  # what Linux says at the end
-            break
-        if not read:
-            break
-        text += read
-    os.close(ours)
+    text = read_terminal(ours)
     assert process.wait(timeout=300) == 1
     lines = text.decode().splitlines()
     assert any("path" in line and "topiq_nr-lite" in line and "pixels" in line and "status" in line for line in lines)

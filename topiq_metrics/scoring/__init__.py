@@ -5,8 +5,9 @@ Loaded lazily: the processes that decode need no torch.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from topiq_metrics._lazy import lazy_names
 
 if TYPE_CHECKING:
     from topiq_metrics.scoring.engine import score_items
@@ -38,10 +39,4 @@ __all__ = [
     "score_items",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOMES)

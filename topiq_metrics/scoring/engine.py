@@ -152,7 +152,7 @@ class Engine:
         ahead = max(_AHEAD_IMAGES, 2 * (self._processes or _THREADS))
         rest = iter(items)
         while (item := self._next(rest)) is not None:
-            self._encoded_bytes += _encoded_bytes(item)
+            self._encoded_bytes += item.held_bytes
             future = self._threads.submit(functools.partial(self._prepare, item, self._number))
             waiting.append((self._number, future))
             self._number += 1
@@ -256,7 +256,7 @@ class Engine:
                 while any(image.inputs for image in held):
                     self._score_oldest(held)
                 self._retry(held[0])
-            self._encoded_bytes -= _encoded_bytes(held[0].item)
+            self._encoded_bytes -= held[0].item.held_bytes
             yield self._row(held.popleft())
 
     def _retry(self, image: Prepared) -> None:
@@ -328,10 +328,6 @@ def _close(threads: DaemonThreads, budget: PixelBudget, decoders: Sequence[Decod
     threads.close()
     for decoder in decoders:
         decoder.close()
-
-
-def _encoded_bytes(item: Item) -> int:
-    return sum(len(data) for data in (item.data, item.reference) if isinstance(data, bytes))
 
 
 def _size(policies: dict[str, SizePolicy]) -> str:

@@ -36,7 +36,21 @@ class Item:
     def encoded(self) -> Encoded:
         return self.path if self.data is None else self.data
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of files that it has with it."""
+        return sum(len(data) for data in (self.data, self.reference) if isinstance(data, bytes))
+
 
 def fingerprint(name: str) -> bytes:
     """16 bytes that stand for an image's name, the same on every machine; names need not be valid Unicode."""
-    return hashlib.blake2b(name.encode("utf-8", "backslashreplace"), digest_size=16).digest()
+    return hashlib.blake2b(_as_utf8(name), digest_size=16).digest()
+
+
+def as_unicode(name: str) -> str:
+    """A name with backslash escapes for what is not valid Unicode; its fingerprint is that of the name."""
+    return _as_utf8(name).decode()
+
+
+def _as_utf8(name: str) -> bytes:
+    return name.encode("utf-8", "backslashreplace")

@@ -126,7 +126,7 @@ def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Ad
 def _load_reference(item: Item, image: Tensor, decoder: Decoder) -> tuple[Tensor | None, str]:
     if item.reference is None:
         return None, "no-reference: there is no reference of this name, or more than one"
-    name = reference_name(item.reference)
+    name = _reference_name(item.reference)
     height, width = image.shape[-2:]
 
     def admit(*size: int) -> None:
@@ -155,7 +155,7 @@ def _mismatch(width: int, height: int, name: str, other_width: int, other_height
     return f"size-mismatch: the image has {width}x{height}, its reference {name} {other_width}x{other_height}"
 
 
-def reference_name(reference: Encoded) -> str:
+def _reference_name(reference: Encoded) -> str:
     return "in the source" if isinstance(reference, bytes) else str(reference)
 
 

@@ -211,7 +211,7 @@ def _chunks(items: Iterable[Item], keep: Callable[[str], bool]) -> Iterator[_Mar
         if not keep(item.name):
             continue
         chunk.append((item, Mark.of(item)))
-        size += sum(len(data) for data in (item.data, item.reference) if isinstance(data, bytes))
+        size += item.held_bytes
         if len(chunk) >= _CHUNK_IMAGES or size >= _CHUNK_BYTES:
             yield chunk
             chunk, size, count = [], 0, count + 1

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from topiq_metrics.scoring.items import as_unicode
 from topiq_metrics.scoring.rows import Record, ScoreRow, columns
 from topiq_metrics.scoring.sinks.errors import OutputError
 from topiq_metrics.scoring.sinks.files import OutputLock, check_unlocked
@@ -63,7 +64,6 @@ class ParquetSink:
     """
 
     def __init__(self, path: Path, provenance: Provenance, *, resume: bool = False) -> None:
-        check_folder(path, resume, provenance.shard)
         self.place = path
         self._provenance = provenance
         self._files = _ShardFiles(path, provenance.shard)
@@ -148,7 +148,7 @@ class ParquetSink:
             return
         first = next(self._journal.read(), None)
         if first is not None:
-            name = _as_unicode(first["path"])
+            name = as_unicode(str(first["path"]))
             if any(record["path"] == name for record in self._read(parts[-1])):
                 self._journal.clear()
 
@@ -181,7 +181,10 @@ class ParquetSink:
         pa, _ = _pyarrow()
         records = self._journal.read()
         while group := list(itertools.islice(records, _GROUP_ROWS)):
-            texts = [{name: _as_unicode(value) for name, value in record.items()} for record in group]
+            texts = [
+                {name: as_unicode(value) if isinstance(value, str) else value for name, value in record.items()}
+                for record in group
+            ]
             yield pa.Table.from_pylist(texts, schema=self._schema)
 
     def _read(self, part: Path) -> Iterator[Record]:
@@ -234,10 +237,6 @@ def _schema(metrics: Iterable[str]) -> Any:
     pa, _ = _pyarrow()
     kinds = {**dict.fromkeys(metrics, pa.float64()), "width": pa.int32(), "height": pa.int32()}
     return pa.schema([(name, kinds.get(name, pa.string())) for name in columns(list(metrics))])
-
-
-def _as_unicode(value: Any) -> Any:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,8 @@ import topiq_metrics
 from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.catalog.extensions import GROUP
+from topiq_metrics.scoring.items import as_unicode
+from topiq_metrics.scoring.selection import Shard
 from topiq_metrics.scoring.sinks.errors import OutputError
 from topiq_metrics.scoring.sinks.files import write_whole
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-_SHARD = re.compile(r"([0-9]+)/([1-9][0-9]*)")
 _ALWAYS_USED = ("torch", "torchvision", "pillow", "pillow-heif", "numpy")
 
 
@@ -99,9 +99,12 @@ class Provenance:
     complete: bool = False
 
     def __post_init__(self) -> None:
-        match = _SHARD.fullmatch(self.shard)
-        if not match or int(match[1]) >= int(match[2]):
-            raise ValueError(f"Argument `shard` must be 'i/n' with i from 0 to n - 1, but got {self.shard!r}.")
+        try:
+            Shard.parse(self.shard)
+        except ValueError:
+            raise ValueError(
+                f"Argument `shard` must be 'i/n' with i from 0 to n - 1, but got {self.shard!r}."
+            ) from None
 
     @classmethod
     def of_this_machine(
@@ -125,7 +128,7 @@ class Provenance:
         return cls(
             metrics=tuple(metrics),
             fallback=None if fallback is None else str(fallback),
-            references=None if references is None else _as_text(os.fspath(references)),
+            references=None if references is None else as_unicode(os.fspath(references)),
             shard=shard,
             versions=_versions([get_card(metric.name) for metric in metrics]),
             device=_device(device),
@@ -240,10 +243,6 @@ def _describe(card: ModelCard, weights: str | os.PathLike[str] | None, size: obj
         further=tuple(_published(file, card) for file in card.also_needs),
         distribution="" if card.architecture else _distribution(card.name),
     )
-
-
-def _as_text(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _versions(cards: Sequence[ModelCard]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 import topiq_metrics
 from topiq_metrics.catalog import ModelCard
 from topiq_metrics.models import cfanet
+from topiq_metrics.models.backbones.base import Step, all_levels
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.lpips import LPIPSPlusConfig, LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork
@@ -38,6 +39,8 @@ class TinyBackbone(nn.Module):
     strides = (4, 8)
     mean = (0.5, 0.5, 0.5)
     std = (0.25, 0.25, 0.25)
+    halos = ()
+    floats = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,9 +48,17 @@ class TinyBackbone(nn.Module):
         self.norm = nn.BatchNorm2d(6)
         self.deep = nn.Conv2d(6, 8, 2, stride=2)
 
+    def steps(self) -> list[Step]:
+        return [lambda x: self.norm(_cover(self.shallow, x)).tanh(), lambda x: _cover(self.deep, x).tanh()]
+
     def forward(self, image: Tensor) -> list[Tensor]:
-        shallow = self.norm(self.shallow(image)).tanh()
-        return [shallow, self.deep(shallow).tanh()]
+        return all_levels(self.steps(), image)
+
+
+def _cover(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Convolve what the last, incomplete windows hold, too."""
+    rest = conv.stride[0] - 1
+    return conv(nn.functional.pad(x, (0, rest, 0, rest)))
 
 
 def tiny_network(mode: str = "NR", *, bins: int = 1, seed: int = 0, name: str = "") -> CFANet:

@@ -441,7 +441,7 @@ class TestCatalogueNetwork:
     def test_it_trains_without_the_size_rule(self, pyiqa):
         net = pyiqa.create_metric("topiq_nr-lite", device="cpu").net
         seen = []
-        net.net.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-2:]))
+        net.net.backbone.stem.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-2:]))
         images = torch.rand(1, 3, 64, 640)
         net(images)
         net.train()

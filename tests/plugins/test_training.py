@@ -65,7 +65,7 @@ def test_training(pyiqa, model, loader, tmp_path):
     assert type(net).__name__ == "CFANetAdapter"
     before = {key: value.clone() for key, value in net.state_dict().items()}
     sizes = []
-    net.net.backbone.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[-2:]))
+    net.net.backbone.conv1.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[-2:]))
 
     for step in range(1, STEPS + 1):
         model.feed_data(next(iter(loader)))

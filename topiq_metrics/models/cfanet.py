@@ -6,7 +6,7 @@ Quality Assessment". IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -96,8 +96,7 @@ class CFANet(QualityNetwork):
         self.train()
 
     def forward(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
-        out = self.head_output(image, reference)
-        return out[:, 0] if self.config.bins == 1 else expected_rating(out.softmax(dim=1))
+        return self.score(self.head_output(image, reference))
 
     def distribution(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
         """The predicted share of each rating 1…K, ``(N, K)``."""
@@ -105,38 +104,53 @@ class CFANet(QualityNetwork):
             raise ValueError("This network predicts a score, not a distribution of ratings.")
         return self.head_output(image, reference).softmax(dim=1)
 
+    def score(self, output: Tensor) -> Tensor:
+        """What the head's output ``(N, K)`` says: ``(N,)``."""
+        return output[:, 0] if self.config.bins == 1 else expected_rating(output.softmax(dim=1))
+
     def head_output(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
         """The head's raw output ``(N, K)``."""
+        self.check_inputs(reference)
+        return self.regress(list(self.levels(image, reference)))
+
+    def check_inputs(self, reference: Tensor | None) -> None:
+        """Raise ValueError unless there is a reference just where the network needs one."""
         if (reference is None) == (self.config.mode == "FR"):
             expected = "needs a reference" if reference is None else "takes no reference"
             raise ValueError(f"A network in {self.config.mode} mode {expected}.")
+
+    def levels(self, image: Tensor, reference: Tensor | None = None) -> Iterator[Tensor]:
+        """Each level pooled to the deepest grid and reduced to D channels, shallow to deep: ``(N, D, h, w)``.
+
+        One after the other, so that the backbone's map of a level need not outlive the next.
+        """
+        maps = [self.normalize(x) for x in (image, reference) if x is not None]
+        grid = self.grid(image.shape[-2], image.shape[-1])
+        for step, glp, reduce in zip(cast(Backbone, self.backbone).steps(), self.gated_pools, self.reduce, strict=True):
+            maps = [step(x) for x in maps]
+            yield reduce(glp(maps, grid))
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """Bring an image in [0, 1] to the mean and deviation that the backbone expects."""
+        return (image - self.mean) / self.std
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """The deepest level's grid for an image of this size."""
+        stride = cast(Backbone, self.backbone).strides[-1]
+        return (height + stride - 1) // stride, (width + stride - 1) // stride
+
+    def regress(self, levels: Sequence[Tensor]) -> Tensor:
+        """From coarse to fine: the head's raw output ``(N, K)`` for the pooled and reduced levels."""
+        position = position_embedding(self.h_emb, self.w_emb, (levels[-1].shape[-2], levels[-1].shape[-1]))
         tokens = [
-            block(level.flatten(2).transpose(1, 2))
-            for block, level in zip(self.self_attention, self.levels(image, reference), strict=True)
+            block((level + position).flatten(2).transpose(1, 2))
+            for block, level in zip(self.self_attention, levels, strict=True)
         ]
         query = tokens[-1]
         for block, memory in zip(self.cross_attention, reversed(tokens[:-1]), strict=True):
             query = block(query, memory)
-        pooled: Tensor = self.head(self.pool_attention(query).mean(dim=1))
-        return pooled
-
-    def levels(self, image: Tensor, reference: Tensor | None = None) -> list[Tensor]:
-        """Each level pooled to the deepest grid, reduced to D channels, with positions: ``(N, D, h, w)``."""
-        pyramids = [self.pyramid(image)]
-        if reference is not None:
-            pyramids.append(self.pyramid(reference))
-        deepest = pyramids[0][-1]
-        grid = (deepest.shape[-2], deepest.shape[-1])
-        position = position_embedding(self.h_emb, self.w_emb, grid)
-        return [
-            reduce(glp(*maps, grid)) + position
-            for glp, reduce, *maps in zip(self.gated_pools, self.reduce, *pyramids, strict=True)
-        ]
-
-    def pyramid(self, image: Tensor) -> Sequence[Tensor]:
-        """The backbone's maps of an image in [0, 1], shallow to deep."""
-        maps: list[Tensor] = self.backbone((image - self.mean) / self.std)
-        return maps
+        output: Tensor = self.head(self.pool_attention(query).mean(dim=1))
+        return output
 
     def train(self, mode: bool = True) -> CFANet:
         super().train(mode)

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from topiq_metrics.models.pooling import GatedPool, GatedPoolFR, GatedPoolNR
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
+def fold(net: Network) -> Network:
+    """Apply every rewrite, in place; for inference with frozen weights. The memory layout becomes channels-last."""
+    fold_batch_norm(net)
+    merge_gates(net)
+    return net.to(memory_format=torch.channels_last)
+
+
 def fold_batch_norm(net: Network) -> Network:
-    """Fold each BatchNorm into the convolution that feeds it, in place; for inference with frozen weights.
+    """Fold each BatchNorm into the convolution that feeds it, in place.
 
     A pair is a convolution and the BatchNorm registered right after it, which holds for every backbone here. The
-    products are taken in float64, so that folding rounds once. The memory layout becomes channels-last.
+    products are taken in float64, so that folding rounds once.
     """
     for parent in list(net.modules()):
         previous: tuple[str, nn.Module] | None = None
@@ -27,4 +38,83 @@ def fold_batch_norm(net: Network) -> Network:
                 setattr(parent, previous[0], fused.to(dtype).requires_grad_(requires_grad=False))
                 setattr(parent, name, nn.Identity())
             previous = name, child
-    return net.to(memory_format=torch.channels_last)
+    return net
+
+
+def merge_gates(net: Network) -> Network:
+    """Take the products of convolutions that nothing stands between, and pool each part by itself; in place."""
+    _replace(net, GatedPoolNR, FoldedGatedPoolNR)
+    _replace(net, GatedPoolFR, FoldedGatedPoolFR)
+    return net
+
+
+class FoldedGatedPoolNR(GatedPool):
+    """`GatedPoolNR` whose gate takes the features themselves.
+
+    The gate's first convolution follows the second half of the split with nothing between them: together they are one
+    convolution to the gate's few channels, and half of the split is not needed.
+    """
+
+    def __init__(self, plain: GatedPoolNR) -> None:
+        super().__init__()
+        self.out_channels = plain.out_channels
+        split, (first, *rest) = plain.split, cast("list[nn.Conv2d]", list(plain.gate))
+        weights, biases = split.weight.double().chunk(2), cast(Tensor, split.bias).double().chunk(2)
+        inner = first.weight.double().flatten(1)
+        self.features = _pointwise(weights[0], biases[0], like=split)
+        merged = inner @ weights[1].flatten(1)
+        bias = inner @ biases[1] + cast(Tensor, first.bias).double()
+        self.gate = nn.Sequential(_pointwise(merged, bias, like=first), *_in_place(rest))
+
+    def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
+        mask = self.gate(*features)
+        out = gelu_(self.features(*features))
+        return (out * mask if out.requires_grad else out.mul_(mask),)
+
+
+class FoldedGatedPoolFR(GatedPool):
+    """`GatedPoolFR` that never builds the map of 3C channels."""
+
+    def __init__(self, plain: GatedPoolFR) -> None:
+        super().__init__()
+        self.out_channels = plain.out_channels
+        self.gate = nn.Sequential(*_in_place(plain.gate))
+
+    def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
+        distorted, reference = features
+        difference = distorted - reference
+        if difference.requires_grad:
+            difference = (difference.square() + 1e-12).sqrt()
+        else:
+            difference = difference.square_().add_(1e-12).sqrt_()
+        mask = self.gate(difference)
+        return mask * distorted, mask * reference, mask * difference
+
+
+class _InPlaceGELU(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return gelu_(x)
+
+
+def gelu_(x: Tensor) -> Tensor:
+    """GELU, in place where no gradient needs the input: a large map costs more to get than to compute."""
+    return F.gelu(x) if x.requires_grad else torch.ops.aten.gelu_(x)
+
+
+def _in_place(layers: Iterable[nn.Module]) -> list[nn.Module]:
+    return [_InPlaceGELU() if isinstance(layer, nn.GELU) else layer for layer in layers]
+
+
+def _pointwise(weight: Tensor, bias: Tensor, *, like: nn.Conv2d) -> nn.Conv2d:
+    """A 1x1 convolution, frozen, of the dtype and on the device of another."""
+    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 1, device="meta")
+    for name, value in (("weight", weight.reshape(*weight.shape[:2], 1, 1)), ("bias", bias)):
+        setattr(conv, name, nn.Parameter(value.detach().to(like.weight.dtype), requires_grad=False))
+    return conv
+
+
+def _replace(net: nn.Module, kind: type[nn.Module], make: Callable[..., nn.Module]) -> None:
+    for parent in list(net.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is kind:
+                setattr(parent, name, make(child).train(child.training))

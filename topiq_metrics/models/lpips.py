@@ -73,7 +73,7 @@ class LPIPSPlusNetwork(QualityNetwork):
         pyramids = [[level.to(dtype) for level in self.pyramid(x)] for x in (image, reference)]
         layer = self.config.semantic_layer
         semantics = None if layer is None else pyramids[1][layer].sum(dim=1, keepdim=True)
-        distance = torch.zeros(len(image), dtype=dtype, device=image.device)
+        distance = torch.zeros(image.shape[0], dtype=dtype, device=image.device)
         for linear, distorted, clean in zip(self.linear, *pyramids, strict=True):
             difference = (_unit(distorted) - _unit(clean)).square()
             distance_map = (difference * linear.to(dtype).view(1, -1, 1, 1)).sum(dim=1, keepdim=True)

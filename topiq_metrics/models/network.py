@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal, Protocol
 
+import torch
 from torch import nn
 
 
@@ -36,3 +38,12 @@ class QualityNetwork(nn.Module):
 
     def extra_repr(self) -> str:
         return f"name={self.name!r}, config={self.config}"
+
+
+def fingerprint(net: QualityNetwork) -> str:
+    """Digest architecture and weights: equal networks have equal digests, in every process."""
+    digest = hashlib.sha256(net.extra_repr().encode())
+    for key, value in net.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,8 +23,34 @@ class Gate(nn.Sequential):
         )
 
 
-class GatedPoolNR(nn.Module):
-    """No-reference GLP: ``(N, C, H, W) -> (N, C, h, w)`` for a grid ``(h, w)``."""
+def pool_to(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Average-pool to ``grid`` where the map is larger than it on both sides, else leave it."""
+    if x.shape[-2] > grid[0] and x.shape[-1] > grid[1]:
+        return F.adaptive_avg_pool2d(x, grid)
+    return x
+
+
+class GatedPool(nn.Module):
+    """GLP: gate a level's map, or the maps of two images, then pool to the grid of the deepest level.
+
+    Attributes:
+        out_channels: of all gated maps together.
+    """
+
+    out_channels: int
+    pool = staticmethod(pool_to)
+
+    def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
+        """The maps ``(N, C, H, W)`` that are to be pooled; a row depends on its two neighbours on each side."""
+        raise NotImplementedError
+
+    def forward(self, features: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
+        """Gate and pool: ``(N, out_channels, h, w)`` for a grid ``(h, w)``."""
+        return torch.cat([self.pool(x, grid) for x in self.gated(*features)], dim=1)
+
+
+class GatedPoolNR(GatedPool):
+    """No-reference GLP of one map ``(N, C, H, W)``."""
 
     def __init__(self, channels: int, gate_width: int) -> None:
         super().__init__()
@@ -30,27 +58,20 @@ class GatedPoolNR(nn.Module):
         self.gate = Gate(channels, gate_width)
         self.out_channels = channels
 
-    def forward(self, features: Tensor, grid: tuple[int, int]) -> Tensor:
-        x1, x2 = self.split(features).chunk(2, dim=1)
-        return pool_to(F.gelu(x1) * self.gate(x2), grid)
+    def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
+        x1, x2 = self.split(*features).chunk(2, dim=1)
+        return (F.gelu(x1) * self.gate(x2),)
 
 
-class GatedPoolFR(nn.Module):
-    """Full-reference GLP (Eq. 2): two maps ``(N, C, H, W) -> (N, 3C, h, w)``, gated by their difference."""
+class GatedPoolFR(GatedPool):
+    """Full-reference GLP (Eq. 2) of two maps ``(N, C, H, W)``, gated by their difference."""
 
     def __init__(self, channels: int, gate_width: int) -> None:
         super().__init__()
         self.gate = Gate(channels, gate_width)
         self.out_channels = 3 * channels
 
-    def forward(self, distorted: Tensor, reference: Tensor, grid: tuple[int, int]) -> Tensor:
+    def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
+        distorted, reference = features
         difference = ((distorted - reference).square() + 1e-12).sqrt()
-        mask = self.gate(difference)
-        return torch.cat([pool_to(mask * part, grid) for part in (distorted, reference, difference)], dim=1)
-
-
-def pool_to(x: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Average-pool to ``grid`` where the map is larger than it on both sides, else leave it."""
-    if x.shape[-2] > grid[0] and x.shape[-1] > grid[1]:
-        return F.adaptive_avg_pool2d(x, grid)
-    return x
+        return (self.gate(difference) * torch.cat([distorted, reference, difference], dim=1),)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from topiq_metrics.catalog import ModelCard, get_card
 from topiq_metrics.errors import WeightsMismatchError
@@ -50,10 +51,19 @@ def load_network(
     else:
         path = locate(name, weights)
         # An initialisation that is thrown away must not advance the user's random numbers.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), _NotInitialised():
             net = build(card)
         fill(net, path)
     return net.requires_grad_(False).eval().to(device)
+
+
+class _NotInitialised(TorchFunctionMode):
+    """Leaves most new parameters as they lie in memory, since they are about to be filled."""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def locate(name: str, weights: str | os.PathLike[str]) -> Path:

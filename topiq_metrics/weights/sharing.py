@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 import torch
 
-from topiq_metrics.models.folding import fold_batch_norm
+from topiq_metrics.models.folding import fold
 from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.weights.load import load_network, locate
 
@@ -27,18 +27,18 @@ def shared_network(
     ask for each device by name (the metrics do). A network that was moved or cast is not handed out any more for the
     device it has left; the next call loads another. ``weights=None`` is never shared.
 
-    It is for inference: BatchNorm is folded into the convolutions, which changes scores by float rounding only. For the
-    keys of a checkpoint, or to train, take `load_network`.
+    It is for inference: it is folded, which changes scores by float rounding only. For the keys of a checkpoint, or to
+    train, take `load_network`.
     """
     if weights is None:
-        return fold_batch_norm(load_network(name, None)).to(device)
+        return fold(load_network(name, None)).to(device)
     path = locate(name, weights)
     where = canonical_device(device)
     with _lock:
         key = _key(name, path, where)
         net = _networks.get(key) if key is not None else None
         if net is None or not _is_pristine(net, where):
-            net = fold_batch_norm(load_network(name, path)).to(where)
+            net = fold(load_network(name, path)).to(where)
             if key is not None:
                 _networks[key] = net
         return net

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from topiq_metrics.models.backbones.base import Step, all_levels, chain
+
 # kernel, stride, expansion, output channels, repeats
 _STAGES = (
     (3, 1, 1, 16, 1),
@@ -30,7 +32,7 @@ class SameConv2d(nn.Conv2d):
         if stride > 1:
             pads = []
             for side in (x.shape[-1], x.shape[-2]):
-                total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+                total = kernel - stride + side % stride
                 pads += [total // 2, total - total // 2]
             x = F.pad(x, pads)
         return super().forward(x)
@@ -66,6 +68,8 @@ class EfficientNetLite0(nn.Module):
     strides = (2, 4, 8, 16, 32)
     mean = (0.5, 0.5, 0.5)
     std = (0.5, 0.5, 0.5)
+    halos = (3, 3, 6, 17, 16)
+    floats = (40, 240, 360, 600, 1600)
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,11 +84,13 @@ class EfficientNetLite0(nn.Module):
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
 
+    def steps(self) -> list[Step]:
+        steps, start = [], 0
+        for end in _LEVEL_ENDS:
+            stages = list(self.stages)[start : end + 1]
+            steps.append(chain(*stages) if start else chain(self.stem, *stages))
+            start = end + 1
+        return steps
+
     def forward(self, image: Tensor) -> list[Tensor]:
-        x = self.stem(image)
-        levels = []
-        for index, stage in enumerate(self.stages):
-            x = stage(x)
-            if index in _LEVEL_ENDS:
-                levels.append(x)
-        return levels
+        return all_levels(self.steps(), image)

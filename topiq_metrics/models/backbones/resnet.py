@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torchvision.models.resnet import Bottleneck, ResNet
 
+from topiq_metrics.models.backbones.base import Step, all_levels
+
 
 class ResNet50(ResNet):  # type: ignore[misc]
     """Level 0 is the stem after its activation, before the max-pool; then the four stages."""
@@ -13,16 +15,23 @@ class ResNet50(ResNet):  # type: ignore[misc]
     strides = (2, 4, 8, 16, 32)
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
+    halos = (3, 7, 7, 11, 5)
+    floats = (22, 240, 640, 1280, 2560)
 
     def __init__(self) -> None:
         super().__init__(Bottleneck, [3, 4, 6, 3])
         del self.avgpool, self.fc
 
+    def steps(self) -> list[Step]:
+        return [self._stem, self._first_stage, self.layer2, self.layer3, self.layer4]
+
     def forward(self, image: Tensor) -> list[Tensor]:
-        x = self.relu(self.bn1(self.conv1(image)))
-        levels = [x]
-        x = self.maxpool(x)
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-            levels.append(x)
-        return levels
+        return all_levels(self.steps(), image)
+
+    def _stem(self, image: Tensor) -> Tensor:
+        x: Tensor = self.relu(self.bn1(self.conv1(image)))
+        return x
+
+    def _first_stage(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer1(self.maxpool(x))
+        return out

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torchvision.models.swin_transformer import ShiftedWindowAttention, SwinTransformer
 
+from topiq_metrics.models.backbones.base import Step, all_levels, chain
+
 IMAGE_SIDE = 384
 WINDOW = 12
 GRIDS = (96, 48, 24)
@@ -25,6 +27,8 @@ class SwinB(SwinTransformer):  # type: ignore[misc]
     strides = (8, 16, 32, 32)
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
+    halos = ()
+    floats = ()
 
     def __init__(self) -> None:
         super().__init__(
@@ -42,21 +46,31 @@ class SwinB(SwinTransformer):  # type: ignore[misc]
                 index = module.relative_position_index
                 module.register_buffer("relative_position_index", index, persistent=False)
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        if image.shape[-2:] != (IMAGE_SIDE, IMAGE_SIDE):
-            raise ValueError(
-                f"Argument `image` must have shape (N, 3, {IMAGE_SIDE}, {IMAGE_SIDE}) for a Swin-B network, but got "
-                f"{tuple(image.shape)}: resize it first, by the size rule 'square={IMAGE_SIDE}'."
-            )
+    def steps(self) -> list[Step]:
+        # Stages and mergings take turns; a level is one of each, the last one without a merging.
         embed, *layers = self.features
-        x = embed(image)
-        levels = []
-        # Stages and mergings take turns.
-        for index, layer in enumerate(layers):
-            x = layer(x)
-            if index % 2 or index == len(layers) - 1:
-                levels.append(x.permute(0, 3, 1, 2))
-        return levels
+        levels = [chain(*layers[index : index + 2], _channels_second) for index in range(0, len(layers), 2)]
+        return [chain(_checked, embed, levels[0]), *(chain(_channels_last, level) for level in levels[1:])]
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return all_levels(self.steps(), image)
+
+
+def _channels_second(x: Tensor) -> Tensor:
+    return x.permute(0, 3, 1, 2)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.permute(0, 2, 3, 1)
+
+
+def _checked(image: Tensor) -> Tensor:
+    if image.shape[-2:] != (IMAGE_SIDE, IMAGE_SIDE):
+        raise ValueError(
+            f"Argument `image` must have shape (N, 3, {IMAGE_SIDE}, {IMAGE_SIDE}) for a Swin-B network, but got "
+            f"{tuple(image.shape)}: resize it first, by the size rule 'square={IMAGE_SIDE}'."
+        )
+    return image
 
 
 def relative_position_index() -> Tensor:

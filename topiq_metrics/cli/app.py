@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import topiq_metrics
-from topiq_metrics.cli import catalog, score, train, weights
+from topiq_metrics.cli import catalog, export, score, train, weights
 
 app = typer.Typer(
     name="topiq",
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("score")(score.score)
 app.command("list")(catalog.list_models)
 app.command("train")(train.train)
+app.command("export")(export.export)
 app.add_typer(weights.app, name="weights")
 
 

@@ -1,0 +1,164 @@
+"""A metric to a file that is there only if it gives the metric's scores."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import topiq_metrics
+from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
+from topiq_metrics.catalog.builtin import FACE_DETECTOR
+from topiq_metrics.images import MIN_SIDE, SizePolicy
+from topiq_metrics.inference.backends.base import undisturbed
+from topiq_metrics.inference.export.check import TOLERANCES, ExportError, deviation
+from topiq_metrics.inference.export.formats import FORMATS, Format
+from topiq_metrics.inference.export.graph import DTYPES
+from topiq_metrics.weights import shared_network
+from topiq_metrics.weights.hashes import has_expected_sha256, sha256_of
+from topiq_metrics.weights.load import locate
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        bytes: its size, with what is written beside it.
+        opset: version of ONNX's operators, or None for the other formats.
+        deviation: the largest difference from PyTorch's float32 scores that was measured, in parts of max(1, |score|).
+        metadata: what the file says about itself.
+    """
+
+    path: Path
+    bytes: int
+    opset: int | None
+    deviation: float
+    metadata: dict[str, str]
+
+
+def export_metric(
+    name: str,
+    path: str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str] = "default",
+    size: str | SizePolicy | None = None,
+    precision: str = "float32",
+    overwrite: bool = False,
+) -> Export:
+    """Write a metric's network and size rule to one file, and compare the file with PyTorch.
+
+    The file takes RGB images ``(batch, 3, height, width)`` in [0, 1], float32, of any batch and size, as ``image``, and
+    as ``reference`` for a full-reference metric; it gives ``score``, ``(batch,)``. It appears when it has passed the
+    check, all at once.
+
+    Args:
+        name: a metric of the catalogue. Of a face metric, it is the network of aligned faces that is written.
+        path: the file: ``.onnx``, ``.pt2`` (`torch.export`) or ``.xml`` (OpenVINO IR, with a ``.bin`` beside it).
+        weights: ``"default"``, or the path of a weights file.
+        size: a size policy instead of the metric's own.
+        precision: ``"float32"``, or ``"float16"``, which halves the file.
+        overwrite: whether to replace a file that is there.
+
+    Raises:
+        ValueError: if there is no such metric, format, size policy or precision, or the metric is not ours.
+        OSError: if the file is there already, or cannot be written.
+        ModuleNotFoundError: if the format needs an extra.
+        WeightsError: if weights cannot be had.
+        ExportError: if the scores deviate; nothing is left of the file.
+    """
+    path, policy, form, card = _checked(name, path, weights, size, precision, overwrite=overwrite)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+        file = locate(name, weights)
+        net = shared_network(name, file, device="cpu")
+        about = _metadata(card, file, policy, precision, form)
+        draft = Path(folder) / path.with_suffix(form.suffix).name
+        with undisturbed():
+            form.write(net, policy, precision, about, draft)
+        measured = deviation(form.open(draft), net, policy)
+        if not measured <= TOLERANCES[precision]:
+            raise ExportError(
+                f"{path} was not written: its scores of {name} deviate by {measured:.1g}, and "
+                f"{TOLERANCES[precision]:g} is allowed in {precision}."
+                + (" Export it in float32." if precision == "float16" else "")
+            )
+        # What the file is read with comes first.
+        parts = [draft.with_suffix(suffix) for suffix in (*form.also, form.suffix)]
+        total = sum(part.stat().st_size for part in parts)
+        for part in parts:
+            part.replace(path if part == draft else path.parent / part.name)
+    return Export(path, total, form.opset, measured, about)
+
+
+def _checked(
+    name: str,
+    path: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None,
+    size: str | SizePolicy | None,
+    precision: str,
+    *,
+    overwrite: bool,
+) -> tuple[Path, SizePolicy, Format, ModelCard]:
+    """What is asked for, if it can be done: found out before anything slow begins."""
+    card = get_card(name)
+    if not card.architecture:
+        raise ValueError(f"{name!r} is the metric of another distribution, whose network cannot be exported here.")
+    if weights is None:
+        raise ValueError("An untrained network is not exported: argument `weights` must be 'default' or a path.")
+    policy = SizePolicy.parse(card.size if size is None else size)
+    if card.network.get("backbone") == "swin_base" and policy != SizePolicy.parse(card.size):
+        raise ValueError(f"The network of {name!r} takes no other size than {card.size}, but got size {str(policy)!r}.")
+    if precision not in DTYPES:
+        raise ValueError(f"Argument `precision` must be one of {tuple(DTYPES)}, but got {precision!r}.")
+    path = Path(path).expanduser()
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise ValueError(f"Argument `path` must end in one of {tuple(FORMATS)}, but got {path.name!r}.")
+    form = FORMATS[suffix]
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent}: make it first.")
+    for target in (path, *(path.with_suffix(suffix) for suffix in form.also)):
+        if target.is_dir():
+            raise IsADirectoryError(f"{target} is a folder: give the path of a file.")
+        if target.exists() and not overwrite:
+            raise FileExistsError(f"{target} is there already: give another path, or overwrite it (--force).")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"The folder {path.parent} cannot be written to.")
+    form.require()
+    return path, policy, form, card
+
+
+def _metadata(card: ModelCard, file: Path, size: SizePolicy, precision: str, form: Format) -> dict[str, str]:
+    """All that a file says about itself; numbers and flags as JSON."""
+    published = card.weights is not None and _is_published(file, card.weights)
+    what = f"RGB in [0, 1], float32 (batch, 3, height, width), sides from {MIN_SIDE} px"
+    if FACE_DETECTOR in card.also_needs:
+        what += ", of faces that were found and aligned to 512 x 512 before"
+    if card.mode == "FR":
+        what += "; the reference is of the same shape"
+    about = {
+        "metric": card.name,
+        "mode": card.mode,
+        "score_range": json.dumps(card.score_range),
+        "higher_is_better": json.dumps(card.higher_is_better),
+        "input": what,
+        "size": str(size),
+        "size_rule": "inside: give images as they are",
+        "precision": precision,
+        "weights": file.name,
+        "weights_sha256": sha256_of(file),
+        "license": card.weights.license
+        if published and card.weights
+        else "that of the weights, which are not the published ones",
+        "paper": card.paper,
+        "trained_on": card.trained_on if published else "",
+        "version": topiq_metrics.__version__,
+    }
+    return about if form.opset is None else {**about, "opset": str(form.opset)}
+
+
+def _is_published(file: Path, weights: WeightsFile) -> bool:
+    return bool(weights.sha256) and has_expected_sha256(file, weights)

@@ -1,0 +1,213 @@
+"""Networks as ONNX graphs and exported programs, with the size rule inside and every dimension dynamic."""
+
+from __future__ import annotations
+
+import copy
+import io
+import warnings
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from topiq_metrics.images import MIN_SIDE, SizePolicy
+from topiq_metrics.models.backbones.swin import IMAGE_SIDE
+from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.folding import fold
+from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.pooling import GatedPool
+from topiq_metrics.models.strips import has_strips
+
+if TYPE_CHECKING:
+    import onnx
+    from torch.export import ExportedProgram
+
+NATIVE = SizePolicy()
+
+OPSET = 18
+"""The first version of ONNX whose `Resize` has antialiasing."""
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16}
+"""What a network can be exported in."""
+
+
+def onnx_model(net: QualityNetwork, size: SizePolicy = NATIVE, precision: str = "float32") -> onnx.ModelProto:
+    """Make an ONNX graph of a network.
+
+    Its inputs are ``image`` and, in full-reference mode, ``reference``: float32 ``(batch, 3, height, width)``, RGB in
+    [0, 1], sides from 32 px. Its output is ``score``: float32 ``(batch,)``.
+
+    Args:
+        net: the network, folded or not; it stays as it is.
+        size: the size rule that the graph begins with.
+        precision: of weights and computation, one of `DTYPES`; the size rule is computed in float32.
+
+    Raises:
+        ModuleNotFoundError: if there is no ``onnx``.
+    """
+    import onnx
+
+    module, inputs = _prepared(net, size, precision, batch=1)
+    names = input_names(net)
+    axes = {name: {0: "batch", 2: "height", 3: "width"} for name in names}
+    buffer = io.BytesIO()
+    with torch.no_grad(), warnings.catch_warnings():
+        # The exporter that succeeds this one reasons about every dimension in symbols: minutes instead of seconds. Both
+        # warn of sizes that become constants, which the models have only where they are.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
+        torch.onnx.export(
+            module,
+            inputs,
+            buffer,  # type: ignore[arg-type]
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=names,
+            output_names=["score"],
+            dynamic_axes={**axes, "score": {0: "batch"}},
+        )
+    return onnx.load_from_string(buffer.getvalue())
+
+
+def exported_program(net: QualityNetwork, size: SizePolicy = NATIVE, precision: str = "float32") -> ExportedProgram:
+    """Make a program for `torch.export.save`; arguments, inputs and output are those of `onnx_model`."""
+    # A batch of one would be taken for a constant.
+    module, inputs = _prepared(net, size, precision, batch=2)
+    module.hide_grid()
+    dynamic = torch.export.Dim.DYNAMIC
+    axes = tuple({0: dynamic, 2: dynamic, 3: dynamic} for _ in inputs)
+    with torch.no_grad():
+        return torch.export.export(module, inputs, dynamic_shapes={"images": axes}, strict=False)
+
+
+def input_names(net: QualityNetwork) -> list[str]:
+    return ["image", "reference"][: 2 if net.config.mode == "FR" else 1]
+
+
+def _prepared(
+    net: QualityNetwork, size: SizePolicy, precision: str, batch: int
+) -> tuple[_Exported, tuple[Tensor, ...]]:
+    module = _Exported(net, size, DTYPES[precision]).eval()
+    sides = (224, 256)
+    if isinstance(net, CFANet) and not has_strips(net):
+        sides = (IMAGE_SIDE, IMAGE_SIDE)
+    return module, tuple(torch.rand(batch, 3, *sides) for _ in input_names(net))
+
+
+class _Exported(nn.Module):
+    """The size rule, then the network; in operations that all formats have for dynamic sizes."""
+
+    def __init__(self, net: QualityNetwork, size: SizePolicy, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.net = fold(copy.deepcopy(net).cpu()).to(dtype)
+        self.size = size
+        self.dtype = dtype
+        pools = [module for module in self.net.modules() if isinstance(module, GatedPool)]
+        for pool in pools:
+            # The deepest level is on its own grid.
+            vars(pool)["pool"] = _unpooled if pool is pools[-1] else pool_by_products
+
+    def hide_grid(self) -> None:
+        """Make the deepest grid's size one of its own for `torch.export`, and all that is pooled to it."""
+        net = self.net
+        if not has_strips(net):
+            return
+        grid = net.grid
+
+        def hidden(height: int, width: int) -> tuple[int, int]:
+            rows, columns = grid(height, width)
+            return _opaque(rows, 1), _opaque(columns, 1)
+
+        vars(net)["grid"] = hidden
+        for pool in net.gated_pools:
+            vars(pool)["pool"] = pool_by_products
+
+    def forward(self, *images: Tensor) -> Tensor:
+        scores: Tensor = self.net(*(resize(image, self.size).to(self.dtype) for image in images))
+        return scores.float()
+
+
+def _unpooled(x: Tensor, grid: tuple[int, int]) -> Tensor:  # noqa: ARG001
+    return x
+
+
+def pool_by_products(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Adaptive average pooling ``(N, C, H, W) -> (N, C, h, w)`` as two matrix products."""
+    rows, columns = (_windows(side, cells, x) for side, cells in zip(x.shape[-2:], grid, strict=True))
+    return rows @ (x @ columns.t())
+
+
+def _windows(side: int, cells: int, like: Tensor) -> Tensor:
+    """The weight of each of ``side`` positions in the mean of each cell, ``(cells, side)``."""
+    cell = torch.arange(cells, device=like.device)[:, None]
+    position = torch.arange(side, device=like.device)
+    start, end = cell * side // cells, ((cell + 1) * side + cells - 1) // cells
+    inside = ((position >= start) & (position < end)).to(like.dtype)
+    return inside / (end - start).to(like.dtype)
+
+
+def resize(image: Tensor, size: SizePolicy) -> Tensor:
+    """As `SizePolicy.apply`, without a branch: the size is what the graph computes from the image's."""
+    if size.kind == "native":
+        return image
+    height, width = output_size(size, image.shape[-2], image.shape[-1])
+    if torch._C._get_tracing_state() is not None:  # noqa: SLF001
+        return cast(Tensor, _Resize.apply(image, torch.stack([torch.as_tensor(height), torch.as_tensor(width)])))
+    if size.kind != "square":
+        height, width = _opaque(height, MIN_SIDE), _opaque(width, MIN_SIDE)
+    return _interpolate(image, height, width)
+
+
+def _opaque(side: int, least: int) -> int:
+    """A side whose formula `torch.export` cannot see: it would carry it through every layer, at a great cost."""
+    value = cast(int, torch.scalar_tensor(side, dtype=torch.int64).item())
+    torch._check(value >= least)  # noqa: SLF001
+    return value
+
+
+def output_size(size: SizePolicy, height: int, width: int) -> tuple[int, int]:
+    """As `SizePolicy.output_size`, in arithmetic that holds for sizes that are not known yet."""
+    side = size.side
+    if side is None:
+        return height, width
+    if size.kind == "square":
+        return side, side
+    difference = _distance(height, width)
+    long, short = (height + width + difference) // 2, (height + width - difference) // 2
+    if size.kind == "short_side":
+        return side * height // short, side * width // short
+    target = (long + side - _distance(long, side)) // 2
+    return _at_least_one(target * height // long), _at_least_one(target * width // long)
+
+
+def _distance(a: int, b: int) -> int:
+    if isinstance(cast(object, a), torch.SymInt):
+        # A program's file has no `abs` of sizes.
+        return cast(int, torch.sym_max(a, b) - torch.sym_min(a, b))
+    return abs(a - b)
+
+
+def _at_least_one(side: int) -> int:
+    return (side + 1 + _distance(side, 1)) // 2
+
+
+def _interpolate(image: Tensor, height: int, width: int) -> Tensor:
+    return F.interpolate(image, size=(height, width), mode="bilinear", align_corners=False, antialias=True)
+
+
+class _Resize(torch.autograd.Function):
+    """The exporter knows no interpolation with antialiasing."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, size: Tensor) -> Tensor:  # noqa: ARG004
+        height, width = size.tolist()
+        return _interpolate(image, height, width)
+
+    @staticmethod
+    def symbolic(g: Any, image: Any, size: Any) -> Any:
+        shape = g.op("Concat", g.op("Shape", image, end_i=2), size, axis_i=0)
+        empty = g.op("Constant", value_t=torch.empty(0))
+        how = {"mode_s": "linear", "antialias_i": 1, "exclude_outside_i": 1}
+        return g.op("Resize", image, empty, empty, shape, **how)

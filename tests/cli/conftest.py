@@ -24,14 +24,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the backgro
 class FakePredictor:
     max_batch = 8
 
-    def __init__(self, name, weights, size, device):
+    def __init__(self, name, weights, size, device, backend):
         self.card, self.size = get_card(name), SizePolicy.parse(size or "native")
 
-    def __call__(self, images, references=None):
+    def __call__(self, images, references=None, *, spare_memory=False):
         time.sleep(float(os.environ.get("PAUSE", "0")))
         return images.mean(dim=(1, 2, 3))
 
-inference.TorchPredictor = FakePredictor
+inference.NetworkPredictor = FakePredictor
 """
 MAIN = "from topiq_metrics.cli import main\nmain()\n"
 
@@ -74,14 +74,14 @@ def fake_network(monkeypatch):
     class FakePredictor:
         max_batch = 8
 
-        def __init__(self, name, weights="default", *, size=None, device=None) -> None:
+        def __init__(self, name, weights="default", *, size=None, device=None, backend=None) -> None:
             self.card = get_card(name)
             self.size = SizePolicy.parse(self.card.size if size is None else size)
 
-        def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+        def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory=False) -> Tensor:
             return (images if references is None else (images - references).abs()).mean(dim=(1, 2, 3))
 
-    monkeypatch.setattr("topiq_metrics.inference.TorchPredictor", FakePredictor)
+    monkeypatch.setattr("topiq_metrics.inference.NetworkPredictor", FakePredictor)
 
 
 @pytest.fixture

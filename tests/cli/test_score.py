@@ -147,7 +147,7 @@ class TestExitCodes:
         def refuse(*args, **kwargs):
             raise AssertionError("too early")
 
-        monkeypatch.setattr("topiq_metrics.inference.TorchPredictor", refuse)
+        monkeypatch.setattr("topiq_metrics.inference.NetworkPredictor", refuse)
         assert topiq("score", folder, "-o", folder / "out.txt").exit_code == 2
 
     @pytest.mark.parametrize(("written", "code"), [(0, 2), (2, 1)])

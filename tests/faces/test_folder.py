@@ -18,7 +18,7 @@ pytest.importorskip("facexlib", reason="the extra `face` is not installed")
 from topiq_metrics.cli.app import app
 from topiq_metrics.errors import NoFaceError
 from topiq_metrics.faces import find_faces
-from topiq_metrics.inference import FacePredictor, TorchPredictor, open_predictor
+from topiq_metrics.inference import FacePredictor, NetworkPredictor, open_predictor
 from topiq_metrics.scoring import open_source, score_items
 
 
@@ -67,7 +67,7 @@ def test_one_photograph_without_a_face_is_a_row(folder, stand_in):
 
 def test_beside_another_metric(folder):
     predictors = [open_predictor(name, device="cpu") for name in ("topiq_nr-face", "topiq_nr-lite")]
-    assert [type(predictor) for predictor in predictors] == [FacePredictor, TorchPredictor]
+    assert [type(predictor) for predictor in predictors] == [FacePredictor, NetworkPredictor]
     rows = list(score_items(open_source([folder]).items(), predictors))
     assert [row.status for row in rows] == ["ok", "partial", "ok", "ok", "error"]
     assert rows[1].error == "topiq_nr-face: no-face: no face was found"

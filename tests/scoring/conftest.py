@@ -23,11 +23,13 @@ class FakePredictor:
     size: SizePolicy
     function: Callable[[Tensor, Tensor | None], Tensor]
     batches: list[tuple[int, ...]] = field(default_factory=list)
+    spared: list[bool] = field(default_factory=list)
     max_batch: int = 8
 
-    def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+    def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory: bool = False) -> Tensor:
         assert images.dtype == torch.float32
         self.batches.append(tuple(images.shape))
+        self.spared.append(spare_memory)
         return self.function(images, references)
 
 

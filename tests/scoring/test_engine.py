@@ -14,7 +14,7 @@ from PIL import Image
 
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.images.color import Pixels
-from topiq_metrics.inference import TorchPredictor
+from topiq_metrics.inference import NetworkPredictor
 from topiq_metrics.scoring import Item, decoding, engine, score_items
 from topiq_metrics.scoring.budget import PixelBudget
 from topiq_metrics.scoring.engine import Engine
@@ -95,7 +95,7 @@ class TestBatches:
     @pytest.mark.parametrize("size", ["native", "max_side=56"])
     def test_score_is_that_of_the_image_alone(self, size, tmp_path, lite_weights, save_picture):
         paths = [save_picture(tmp_path / f"{i}.png", 64 + 16 * (i % 2), 64, seed=i) for i in range(11)]
-        predictor = TorchPredictor("topiq_nr-lite", lite_weights, size=size, device="cpu")
+        predictor = NetworkPredictor("topiq_nr-lite", lite_weights, size=size, device="cpu")
         rows = list(score_items(open_source(tmp_path).items(), [predictor]))
         scores = {row.path: row.scores["topiq_nr-lite"] for row in rows}
         net = load_network("topiq_nr-lite", lite_weights)
@@ -109,7 +109,7 @@ class TestBatches:
         for i in range(3):
             save_picture(tmp_path / "images" / f"{i}.png", 64, 64, seed=i)
             save_picture(tmp_path / "references" / f"{i}.png", 64, 64, seed=i + 10)
-        predictor = TorchPredictor("topiq_fr", fr_weights, device="cpu")
+        predictor = NetworkPredictor("topiq_fr", fr_weights, device="cpu")
         items = list(open_source(tmp_path / "images", references=tmp_path / "references").items())
         rows = list(score_items(items, [predictor]))
         net = load_network("topiq_fr", fr_weights)
@@ -221,6 +221,8 @@ class TestMemoryThatDoesNotSuffice:
             ("ok", "native", ""),
         ]
         assert predictor.batches == [(1, 3, 40, 40), (1, 3, 40, 48), (1, 3, 40, 56), (1, 3, 40, 48), (1, 3, 32, 32)]
+        # A second time, it is to be sparing.
+        assert predictor.spared == [False, False, False, True, True]
 
     def test_only_for_the_metric_that_needs_it(self, items, fake):
         (row,) = score_items(items[1:2], [fake(function=self.network), fake("topiq_nr")], fallback="square=32")
@@ -587,25 +589,25 @@ def test_the_check_of_imports_can_fail():
     assert imported_with("import rich") & HEAVY
 
 
-class TestTorchPredictor:
+class TestNetworkPredictor:
     def test_scores_on_the_cpu_without_gradients(self, lite_weights):
-        predictor = TorchPredictor("topiq_nr-lite", lite_weights)
+        predictor = NetworkPredictor("topiq_nr-lite", lite_weights)
         scores = predictor(torch.rand(2, 3, 64, 64))
         assert scores.shape == (2,)
         assert (scores.device.type, scores.dtype, scores.requires_grad) == ("cpu", torch.float32, False)
 
     def test_network_is_shared(self, lite_weights):
-        first, second = (TorchPredictor("topiq_nr-lite", lite_weights) for _ in range(2))
+        first, second = (NetworkPredictor("topiq_nr-lite", lite_weights) for _ in range(2))
         assert first.net is second.net
 
     def test_size_is_the_cards_or_the_callers(self, lite_weights):
-        assert str(TorchPredictor("topiq_nr-lite", lite_weights).size) == "max_side=512"
-        assert str(TorchPredictor("topiq_nr-lite", lite_weights, size="square=64").size) == "square=64"
+        assert str(NetworkPredictor("topiq_nr-lite", lite_weights).size) == "max_side=512"
+        assert str(NetworkPredictor("topiq_nr-lite", lite_weights, size="square=64").size) == "square=64"
         with pytest.raises(ValueError, match="Argument `size` must be 'native'"):
-            TorchPredictor("topiq_nr-lite", lite_weights, size="huge")
+            NetworkPredictor("topiq_nr-lite", lite_weights, size="huge")
 
     def test_names_must_be_known(self):
         with pytest.raises(
             ValueError, match=r"There is no metric named 'topiq_nr-light'\. Did you mean 'topiq_nr-lite'"
         ):
-            TorchPredictor("topiq_nr-light", None)
+            NetworkPredictor("topiq_nr-light", None)

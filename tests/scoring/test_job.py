@@ -36,16 +36,16 @@ def scored(monkeypatch) -> list[int]:
     class FakePredictor:
         max_batch = 8
 
-        def __init__(self, name, weights="default", *, size=None, device=None) -> None:
+        def __init__(self, name, weights="default", *, size=None, device=None, backend=None) -> None:
             from topiq_metrics.catalog import get_card
 
             self.card, self.size = get_card(name), SizePolicy.parse(size or "native")
 
-        def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+        def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory=False) -> Tensor:
             counts.append(len(images))
             return (images if references is None else (images - references).abs()).mean(dim=(1, 2, 3))
 
-    monkeypatch.setattr("topiq_metrics.inference.TorchPredictor", FakePredictor)
+    monkeypatch.setattr("topiq_metrics.inference.NetworkPredictor", FakePredictor)
     return counts
 
 
@@ -207,7 +207,7 @@ class TestResume:
         def refuse(*args, **kwargs):
             raise AssertionError("there is nothing to score")
 
-        monkeypatch.setattr("topiq_metrics.inference.TorchPredictor", refuse)
+        monkeypatch.setattr("topiq_metrics.inference.NetworkPredictor", refuse)
         assert list(score_images(photos, output=tmp_path / "out.csv", resume=True)) == []
 
     def test_progress_tells_of_the_rows_before(self, photos, scored, tmp_path):
@@ -279,18 +279,26 @@ import re, resource, sys
 from pathlib import Path
 import torch
 from topiq_metrics import score_images
-from topiq_metrics.inference import TorchPredictor
+from topiq_metrics.inference import NetworkPredictor
+from topiq_metrics.models import strips
 torch.set_num_threads(1)
-TorchPredictor("topiq_nr-lite", {str(lite_weights)!r})(torch.rand(1, 3, 64, 64))
+NetworkPredictor("topiq_nr-lite", {str(lite_weights)!r})(torch.rand(1, 3, 64, 64))
 used = int(re.search(r"VmData:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 resource.setrlimit(resource.RLIMIT_DATA, (used + 500_000_000, -1))
-for fallback in (None, "max_side=256"):
+for fallback in ("strips", None, "max_side=256"):
+    if fallback == "strips":
+        fallback = None
+    else:
+        # As with a network that does not come in strips.
+        strips.has_strips = lambda net: False
     for row in score_images([{str(large)!r}, {str(small)!r}], weights={str(lite_weights)!r}, size="native",
                             fallback_size=fallback, workers=0, device="cpu"):
         print(row.status, row.size, row.error[:14], sep="|")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.splitlines() == [
+        "ok|native|",
+        "ok|native|",
         "error|native|out-of-memory:",
         "ok|native|",
         "ok|max_side=256|",

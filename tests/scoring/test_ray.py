@@ -19,7 +19,7 @@ import pytest
 pytest.importorskip("ray.data", reason="Ray is not installed", exc_type=ImportError)
 
 from topiq_metrics.errors import WeightsNotFoundError
-from topiq_metrics.inference import TorchPredictor
+from topiq_metrics.inference import NetworkPredictor
 from topiq_metrics.scoring.engine import score_items
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.job import RayOptions, ScoreJob
@@ -63,10 +63,10 @@ class OpenEngine:
     victim: Path
 
     def __call__(self) -> Engine:
-        from topiq_metrics.inference import TorchPredictor
+        from topiq_metrics.inference import NetworkPredictor
         from topiq_metrics.scoring.engine import Engine
 
-        predictor = TorchPredictor(METRIC, self.weights, device="cpu")
+        predictor = NetworkPredictor(METRIC, self.weights, device="cpu")
         return VictimEngine(Engine([predictor]), self.victim)
 
 
@@ -158,7 +158,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, save_picture) -> Path:
 
 def test_killed_worker_costs_no_row_and_repeats_none(cluster, pictures, lite_weights, tmp_path):
     source = open_source([pictures / "folder", pictures / "shard.tar"])
-    predictor = TorchPredictor(METRIC, lite_weights, device="cpu")
+    predictor = NetworkPredictor(METRIC, lite_weights, device="cpu")
     expected = list(score_items(source.items(), [predictor]))
     assert len(expected) == 261
 

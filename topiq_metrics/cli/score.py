@@ -79,6 +79,24 @@ def score(
         float | None, typer.Option(min=0.001, help="Seconds to fetch an image, and to decode it.", rich_help_panel=_RUN)
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …", rich_help_panel=_RUN)] = None,
+    backend: Annotated[
+        str,
+        typer.Option(
+            help="torch, compile, onnxruntime, openvino, or auto: the fastest that is installed.", rich_help_panel=_RUN
+        ),
+    ] = "torch",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="float32 is exact; bfloat16 and float16 are faster where there is hardware.", rich_help_panel=_RUN
+        ),
+    ] = "float32",
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            help="For a batch in a network, such as 2GB: larger images are scored in strips.", rich_help_panel=_RUN
+        ),
+    ] = None,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="Progress and summary as lines of JSON on stderr.", rich_help_panel=_RUN)
     ] = False,
@@ -128,6 +146,9 @@ def score(
             size=size,
             fallback_size=fallback_size,
             device=device or _local_device(),
+            backend=backend,
+            precision=precision,
+            **({} if max_memory is None else {"max_memory": max_memory}),
             workers=_local_workers() if workers is None else workers,
             timeout=timeout or DECODE_SECONDS,
             shard=part,
@@ -136,7 +157,7 @@ def score(
             report=html,
             ray=RayOptions(ray_address, ray_actors) if runner == "ray" else None,
         )
-    except (ValueError, WeightsError, ImportError) as error:
+    except (ValueError, WeightsError, ImportError, RuntimeError) as error:
         fail(error)
     _limit_memory(runner)
     _run(job, output, log_json=log_json)

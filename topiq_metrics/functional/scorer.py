@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -14,9 +15,12 @@ from torch import Tensor, nn
 
 from topiq_metrics.errors import ImageTooSmallError
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY, parse_memory, score_within
 
 Images: TypeAlias = "Tensor | tuple[Tensor, ...]"
 """A batch ``(N, 3, H, W)``, or N images ``(3, H, W)`` of any sizes; a tuple, since FeatureShare needs a hash."""
+Run: TypeAlias = "Callable[..., Tensor]"
 
 
 class Scorer(nn.Module):
@@ -29,20 +33,22 @@ class Scorer(nn.Module):
     Args:
         network: takes images ``(N, 3, H, W)`` in [0, 1], and their references if it needs them; gives ``(N,)``.
         size: size rule.
+        run: is called with the network and a batch of one size; the default takes large images in strips.
         key: tells scorers with different results apart.
     """
 
-    def __init__(self, network: nn.Module, size: SizePolicy, key: str = "") -> None:
+    def __init__(self, network: QualityNetwork, size: SizePolicy, run: Run | None = None, key: str = "") -> None:
         super().__init__()
         self.size = size
         self.key = key
+        self._run = run or functools.partial(score_within, max_memory=parse_memory(DEFAULT_MAX_MEMORY))
         # Inside a tuple, it is no child.
         self._held = (network,)
         # What every other place and type is made from, so that going there and back loses nothing.
         self._origin = (network,)
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> QualityNetwork:
         return self._held[0]
 
     def forward(self, *images: Images) -> Tensor:
@@ -54,7 +60,7 @@ class Scorer(nn.Module):
         device, dtype = _place(self.network)
         with _no_autocast(device):
             if isinstance(images[0], Tensor):
-                scores = self.network(*(self._fit(batch, device, dtype) for batch in images))
+                scores = self._run(self.network, *(self._fit(batch, device, dtype) for batch in images))
             else:
                 rows = [[self._fit(image, device, dtype) for image in row] for row in zip(*images, strict=True)]
                 scores = self._score_by_size(rows)
@@ -76,7 +82,7 @@ class Scorer(nn.Module):
         for index, row in enumerate(rows):
             groups.setdefault(row[0].shape, []).append(index)
         scores = [
-            self.network(*(torch.stack(images) for images in zip(*(rows[index] for index in group), strict=True)))
+            self._run(self.network, *(torch.stack(x) for x in zip(*(rows[index] for index in group), strict=True)))
             for group in groups.values()
         ]
         order = torch.tensor([index for group in groups.values() for index in group], device=scores[0].device)
@@ -95,7 +101,7 @@ class Scorer(nn.Module):
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scorer:
-        copied = Scorer(self._origin[0], self.size, self.key)
+        copied = Scorer(self._origin[0], self.size, self._run, self.key)
         copied._held = self._held
         return copied
 

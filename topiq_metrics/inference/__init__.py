@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
+from topiq_metrics.inference.backends import Backend
 from topiq_metrics.inference.faces import FacePredictor
 from topiq_metrics.inference.metrics import MetricPredictor
-from topiq_metrics.inference.predictor import Predictor, TorchPredictor
+from topiq_metrics.inference.predictor import NetworkPredictor, Predictor
 
 if TYPE_CHECKING:
     import torch
 
     from topiq_metrics.images import SizePolicy
 
-__all__ = ["FacePredictor", "MetricPredictor", "Predictor", "TorchPredictor", "open_predictor"]
+__all__ = ["FacePredictor", "MetricPredictor", "NetworkPredictor", "Predictor", "open_predictor"]
 
 
 def open_predictor(
@@ -25,6 +26,7 @@ def open_predictor(
     *,
     size: str | SizePolicy | None = None,
     device: str | torch.device | None = None,
+    backend: Backend | None = None,
 ) -> Predictor:
     """Make what scores images with the metric ``name``, whichever kind of metric it is.
 
@@ -33,14 +35,16 @@ def open_predictor(
         weights: ``"default"``, a path, or None for an untrained network.
         size: a size policy for the images, instead of the metric's own.
         device: where to run; a GPU if there is one.
+        backend: what runs the network (see `topiq_metrics.inference.backends.choose_backend`); PyTorch in float32 if
+            none is given.
 
     Raises:
-        ValueError: if there is no such metric or size policy.
+        ValueError: if there is no such metric or size policy, or the backend does not run there.
         ModuleNotFoundError: if the metric needs an extra that is not installed.
         WeightsError: if weights cannot be had.
     """
     card = get_card(name)
     if not card.architecture:
-        return MetricPredictor(name, weights, size=size, device=device)
-    kind = FacePredictor if FACE_DETECTOR in card.also_needs else TorchPredictor
-    return kind(name, weights, size=size, device=device)
+        return MetricPredictor(name, weights, size=size, device=device, backend=backend)
+    kind = FacePredictor if FACE_DETECTOR in card.also_needs else NetworkPredictor
+    return kind(name, weights, size=size, device=device, backend=backend)

@@ -11,12 +11,13 @@ from topiq_metrics.catalog import get_card
 from topiq_metrics.errors import NoFaceError
 from topiq_metrics.faces import FaceDetector, Faces, find_faces, shared_detector
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.inference.backends import Backend, choose_backend
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.weights import shared_network
 
 
 class FacePredictor:
-    """The largest face of each photograph: found and aligned by facexlib, scored in eager PyTorch, float32.
+    """The largest face of each photograph: found and aligned by facexlib.
 
     Args:
         name: a face metric of the catalogue.
@@ -24,6 +25,7 @@ class FacePredictor:
         size: a size policy for the photographs; by default they are searched as they are. The metric's own policy is
             applied to the aligned face.
         device: where to run; a GPU if there is one.
+        backend: what runs the network; by default PyTorch in float32.
         detector: finds the faces, instead of facexlib's RetinaFace.
     """
 
@@ -36,17 +38,20 @@ class FacePredictor:
         *,
         size: str | SizePolicy | None = None,
         device: str | torch.device | None = None,
+        backend: Backend | None = None,
         detector: FaceDetector | None = None,
     ) -> None:
         self.card = get_card(name)
         self.size = SizePolicy.parse("native" if size is None else size)
         self.device = choose_device(device)
+        self.backend = (backend or choose_backend()).on(self.device)
         self.net = shared_network(name, weights, device=self.device)
+        self.backend.open(self.net, self.device)
         self.detector = shared_detector(name, self.device) if detector is None else detector
         self._face_size = SizePolicy.parse(self.card.size)
 
     @torch.inference_mode()
-    def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory: bool = False) -> Tensor:  # noqa: ARG002
         """Score photographs ``(N, 3, H, W)``, as `Predictor` says.
 
         Raises:
@@ -60,8 +65,8 @@ class FacePredictor:
                 where = f" in image {index} of {len(images)}" if len(images) > 1 else ""
                 raise NoFaceError(f"no face was found{where}")
             crops.append(found.crops)
-        scores: Tensor = self.net(self._face_size.apply(torch.cat(crops).to(self.device)))
-        return scores.float().cpu()
+        faces = self._face_size.apply(torch.cat(crops).to(self.device))
+        return self.backend(self.net, faces).float().cpu()
 
     def _search(self, image: Tensor) -> Faces:
         try:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.inference.backends import Backend
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.registry import create_metric
 
@@ -21,9 +22,10 @@ class MetricPredictor:
         weights: ``"default"``; anything else is handed to the metric's class.
         size: a size policy instead of the metric's own.
         device: where to run; a GPU if there is one.
+        backend: PyTorch in float32, or ``"auto"``.
 
     Raises:
-        ValueError: if the metric cannot be built.
+        ValueError: if the metric cannot be built, or another backend is asked for.
     """
 
     max_batch = 8
@@ -35,7 +37,13 @@ class MetricPredictor:
         *,
         size: str | SizePolicy | None = None,
         device: str | torch.device | None = None,
+        backend: Backend | None = None,
     ) -> None:
+        if backend is not None and (backend.name not in {"auto", "torch"} or backend.precision != "float32"):
+            raise ValueError(
+                f"The metric {name!r} is of another distribution and runs in its own way: it takes neither `backend` "
+                "nor `precision`."
+            )
         self.card = get_card(name)
         self.size = SizePolicy.parse(self.card.size if size is None else size)
         self.device = choose_device(device)
@@ -47,7 +55,7 @@ class MetricPredictor:
             raise ValueError(f"The metric {name!r} cannot be built: {type(error).__name__}: {error}") from error
 
     @torch.inference_mode()
-    def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+    def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory: bool = False) -> Tensor:  # noqa: ARG002
         """Score a batch, as `Predictor` says.
 
         Raises:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from topiq_metrics.catalog import ModelCard, get_card
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.inference.backends import Backend, choose_backend
 from topiq_metrics.weights import shared_network
 
 
@@ -26,8 +27,13 @@ class Predictor(Protocol):
     size: SizePolicy
     max_batch: int
 
-    def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+    def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory: bool = False) -> Tensor:
         """Score RGB images ``(N, 3, H, W)`` in [0, 1]: ``(N,)`` float32 on the CPU.
+
+        Args:
+            images: of one size.
+            references: of the same shape, for a full-reference metric.
+            spare_memory: take as little memory as can be, however slow.
 
         Raises:
             ImageError: if there is an image that the metric cannot score.
@@ -51,14 +57,15 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-class TorchPredictor:
-    """The network in eager PyTorch, float32.
+class NetworkPredictor:
+    """One of our networks on a backend.
 
     Args:
         name: a metric of the catalogue.
         weights: ``"default"``, a path, or None for an untrained network.
         size: a size policy instead of the metric's own.
         device: where to run; a GPU if there is one.
+        backend: what runs the network; by default PyTorch in float32.
     """
 
     max_batch = 8
@@ -70,14 +77,24 @@ class TorchPredictor:
         *,
         size: str | SizePolicy | None = None,
         device: str | torch.device | None = None,
+        backend: Backend | None = None,
     ) -> None:
         self.card = get_card(name)
         self.size = SizePolicy.parse(self.card.size if size is None else size)
         self.device = choose_device(device)
+        self.backend = (backend or choose_backend()).on(self.device)
         self.net = shared_network(name, weights, device=self.device)
+        # What cannot run is to be known before the first image.
+        self.backend.open(self.net, self.device)
 
     @torch.inference_mode()
-    def __call__(self, images: Tensor, references: Tensor | None = None) -> Tensor:
-        references = None if references is None else references.to(self.device)
-        scores: Tensor = self.net(images.to(self.device), references)
-        return scores.float().cpu()
+    def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory: bool = False) -> Tensor:
+        backend = choose_backend(max_memory=1) if spare_memory else self.backend
+        inputs = [self._moved(x) for x in (images, references) if x is not None]
+        return backend(self.net, *inputs).float().cpu()
+
+    def _moved(self, images: Tensor) -> Tensor:
+        if self.device.type == "cuda" and not images.is_cuda:
+            # Only pinned memory is copied while the GPU goes on.
+            images = images.pin_memory()
+        return images.to(self.device, non_blocking=True)

@@ -19,7 +19,9 @@ from topiq_metrics.functional.scorer import Scorer
 from topiq_metrics.functional.tasks import Task, check_frozen, find_network, select_card
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update, parse_reduction
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.inference.backends import choose_backend
+from topiq_metrics.models.network import QualityNetwork, fingerprint
+from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
 
 if TYPE_CHECKING:
     from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
@@ -35,7 +37,6 @@ class TOPIQMetric(Metric):
     they live; a device that has no float64 leaves them on the CPU. Scores and results are float32.
     """
 
-    is_differentiable = True
     higher_is_better = True
     full_state_update = False
     feature_network: ClassVar[str] = "net"
@@ -54,9 +55,13 @@ class TOPIQMetric(Metric):
         size: SizePolicy | str | None,
         net: QualityNetwork | None,
         prepare: Callable[[QualityNetwork], QualityNetwork] = lambda network: network,
+        backend: str = "torch",
+        precision: str = "float32",
+        max_memory: str | int | None = DEFAULT_MAX_MEMORY,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.backend = choose_backend(backend, precision, max_memory)
         card = select_card(self.task, model, net)
         self.model = card.name
         self.reduction = parse_reduction(reduction)
@@ -66,7 +71,9 @@ class TOPIQMetric(Metric):
             check_frozen(net)
         network = prepare(find_network(card.name, weights) if net is None else net)
         identity = fingerprint(network) if net is not None else _shared_fingerprint(network)
-        self.net = Scorer(network, policy, key=identity)
+        if not self.backend.is_plain:
+            identity = f"{identity} on {self.backend.name} in {self.backend.precision}"
+        self.net = Scorer(network, policy, self.backend, identity)
         if net is None:
             self.net.to(self.device)
         else:
@@ -122,6 +129,10 @@ class TOPIQMetric(Metric):
             ModuleNotFoundError: if matplotlib is not installed.
         """
         return self._plot(val, ax)
+
+    @property
+    def is_differentiable(self) -> bool:  # type: ignore[override]
+        return self.backend.is_plain
 
     @property
     def plot_lower_bound(self) -> float | None:  # type: ignore[override]
@@ -205,15 +216,6 @@ class TOPIQMetric(Metric):
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
-
-
-def fingerprint(net: QualityNetwork) -> str:
-    """Digest architecture and weights: equal networks have equal digests, in every process."""
-    digest = hashlib.sha256(net.extra_repr().encode())
-    for key, value in net.state_dict().items():
-        digest.update(key.encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
 
 
 _fingerprints: WeakKeyDictionary[QualityNetwork, str] = WeakKeyDictionary()

@@ -54,7 +54,8 @@ class TOPIQFace(TOPIQMetric):
             of the network are. It stays on its device.
         check_range: whether to refuse images with values outside [0, 1].
         net: a network to use instead, as in `TOPIQNoReference`.
-        kwargs: those of every `torchmetrics.Metric`.
+        kwargs: ``backend``, ``precision`` and ``max_memory``, as in `TOPIQNoReference`, and those of every
+            `torchmetrics.Metric`.
 
     Attributes:
         last_faces: after an update with photographs, a `FaceScores` for each of them, with boxes. It is no part of the
@@ -120,7 +121,7 @@ class TOPIQFace(TOPIQMetric):
 
     @property
     def is_differentiable(self) -> bool:  # type: ignore[override]
-        return self.aligned
+        return self.aligned and super().is_differentiable
 
     @property
     def images_without_face(self) -> int:

@@ -36,7 +36,8 @@ class LPIPSPlus(TOPIQMetric):
         check_range: whether to refuse images with values outside [0, 1].
         size: size rule to use for both images, for example ``"max_side=512"``.
         net: a network to use instead, frozen and in evaluation mode.
-        kwargs: those of every `torchmetrics.Metric`.
+        kwargs: ``backend``, ``precision`` and ``max_memory``, as in `TOPIQNoReference`, and those of every
+            `torchmetrics.Metric`.
 
     Raises:
         ValueError: if an argument is not as above.

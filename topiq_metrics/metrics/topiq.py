@@ -40,6 +40,11 @@ class TOPIQNoReference(TOPIQMetric):
         net: a network to use instead, frozen and in evaluation mode; images are cast to its dtype. If it bears the
             name of a model, as those from `topiq_metrics.weights.load_network` do, the model's size rule goes with
             it, else that of ``model``.
+        backend: what runs the network: ``"torch"``, ``"compile"``, ``"onnxruntime"``, ``"openvino"``, or ``"auto"`` for
+            the fastest that is installed and has the precision. Only ``"torch"`` in float32 is differentiable.
+        precision: ``"float32"``, which changes no score beyond rounding, or faster ones that the backend has.
+        max_memory: for one update, beside images and weights, such as ``"2GB"``: larger images are scored in strips, to
+            the same score. None is without a bound, and so are gradients.
         kwargs: those of every `torchmetrics.Metric`.
 
     Raises:
@@ -100,7 +105,8 @@ class TOPIQFullReference(TOPIQMetric):
         check_range: whether to refuse images with values outside [0, 1].
         size: size rule to use instead of the model's, for both images.
         net: as in `TOPIQNoReference`.
-        kwargs: those of every `torchmetrics.Metric`.
+        kwargs: ``backend``, ``precision`` and ``max_memory``, as in `TOPIQNoReference`, and those of every
+            `torchmetrics.Metric`.
 
     Raises:
         ValueError: if an argument is not as above.
@@ -161,7 +167,8 @@ class TOPIQAesthetic(TOPIQMetric):
         check_range: whether to refuse images with values outside [0, 1].
         size: size rule to use instead of the model's.
         net: as in `TOPIQNoReference`.
-        kwargs: those of every `torchmetrics.Metric`.
+        kwargs: ``backend``, ``precision`` and ``max_memory``, as in `TOPIQNoReference`, and those of every
+            `torchmetrics.Metric`.
 
     Raises:
         ValueError: if an argument is not as above.

@@ -231,9 +231,10 @@ class Engine:
         pixels = image.shape[-1] * image.shape[-2]
         return max(1, min(self._predictors[metric].max_batch, _BATCH_PIXELS // pixels))
 
-    def _score(self, batch: Sequence[Prepared], metric: str) -> None:
+    def _score(self, batch: Sequence[Prepared], metric: str, *, spare_memory: bool = False) -> None:
         start = time.perf_counter()
-        scores, problem, memory = _attempt([image.inputs[metric] for image in batch], self._predictors[metric])
+        pairs = [image.inputs[metric] for image in batch]
+        scores, problem, memory = _attempt(pairs, self._predictors[metric], spare_memory=spare_memory)
         self.progress.network += time.perf_counter() - start
         if problem and len(batch) > 1:
             # Memory, of which one image needs less than a batch, or one image that is none for this metric.
@@ -260,7 +261,7 @@ class Engine:
             yield self._row(held.popleft())
 
     def _retry(self, image: Prepared) -> None:
-        """Score an image by itself, for which memory did not suffice; then at the size that the user allowed."""
+        """Score an image for which memory did not suffice, now in strips; then at the size that the user allowed."""
         for policy in (None, self._fallback)[: 1 if self._fallback is None else 2]:
             needs = [
                 need if policy is None else replace(need, size=policy)
@@ -271,7 +272,7 @@ class Engine:
                 torch.cuda.empty_cache()
             again = prepare(image.item, needs, self._own_decoder(), lambda *_: None)
             for metric in list(again.inputs):
-                self._score([again], metric)
+                self._score([again], metric, spare_memory=True)
             for need in needs:
                 if need.metric in again.scores:
                     del image.errors[need.metric]
@@ -340,14 +341,24 @@ def _alike(held: Iterable[Prepared], metric: str, shape: torch.Size) -> list[Pre
     return [image for image in held if metric in image.inputs and image.inputs[metric][0].shape == shape]
 
 
-def _attempt(pairs: Sequence[tuple[Tensor, Tensor | None]], predictor: Predictor) -> tuple[list[float], str, bool]:
+def _attempt(
+    pairs: Sequence[tuple[Tensor, Tensor | None]], predictor: Predictor, *, spare_memory: bool
+) -> tuple[list[float], str, bool]:
     """The scores; or NaN, the reason, and whether it was memory."""
     try:
-        images = torch.stack([image for image, _ in pairs])
+        images = _batch([image for image, _ in pairs])
         references = [reference for _, reference in pairs if reference is not None]
-        scores: list[float] = predictor(images, torch.stack(references) if references else None).tolist()
+        stacked = _batch(references) if references else None
+        # Predictors of others need not know how to.
+        sparing = {"spare_memory": True} if spare_memory else {}
+        scores: list[float] = predictor(images, stacked, **sparing).tolist()
     except (ImageError, RuntimeError, MemoryError) as error:
         if is_lost_device(error):
             raise
         return [math.nan] * len(pairs), explain(error), is_memory_error(error)
     return scores, "", False
+
+
+def _batch(images: Sequence[Tensor]) -> Tensor:
+    # A single image, which may be huge, is not copied.
+    return images[0][None] if len(images) == 1 else torch.stack(list(images))

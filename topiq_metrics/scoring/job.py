@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from topiq_metrics.catalog import DEFAULT_NR, get_card
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.inference.backends import Backend, choose_backend
+from topiq_metrics.inference.predictor import choose_device
+from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
 from topiq_metrics.scoring.engine import DECODE_SECONDS, Engine
 from topiq_metrics.scoring.items import Encoded, Item, fingerprint
 from topiq_metrics.scoring.progress import Progress
@@ -83,6 +86,9 @@ class ScoreJob:
         size: str | SizePolicy | None = None,
         fallback_size: str | SizePolicy | None = None,
         device: str | torch.device | None = None,
+        backend: str = "torch",
+        precision: str = "float32",
+        max_memory: str | int | None = DEFAULT_MAX_MEMORY,
         workers: int | None = None,
         timeout: float = DECODE_SECONDS,
         shard: str | Shard = "0/1",
@@ -120,7 +126,9 @@ class ScoreJob:
             root=root,
             split=split,
         )
-        self._open_predictors = functools.partial(_open_predictors, self.metrics, weights, size, device)
+        # Once for all, also on other machines: rows of one output must not be of several backends.
+        runs_on = choose_backend(backend, precision, max_memory).on(choose_device(device))
+        self._open_predictors = functools.partial(_open_predictors, self.metrics, weights, size, device, runs_on)
         if ray is not None and workers is None:
             # Each actor decodes beside its network.
             workers = 1
@@ -134,6 +142,8 @@ class ScoreJob:
             fallback=fallback,
             shard=str(self._shard),
             device=device,
+            backend=runs_on.name,
+            precision=precision,
         )
         if output is not None:
             _ = self.provenance
@@ -238,6 +248,9 @@ def score_images(
     size: str | SizePolicy | None = None,
     fallback_size: str | SizePolicy | None = None,
     device: str | torch.device | None = None,
+    backend: str = "torch",
+    precision: str = "float32",
+    max_memory: str | int | None = DEFAULT_MAX_MEMORY,
     workers: int | None = None,
     timeout: float = DECODE_SECONDS,
     shard: str | Shard = "0/1",
@@ -264,6 +277,11 @@ def score_images(
         size: a size policy instead of each metric's own.
         fallback_size: size policy for an image for which memory does not suffice; None makes it an error.
         device: where to run; a GPU if there is one.
+        backend: what runs the networks: ``"torch"``, ``"compile"``, ``"onnxruntime"``, ``"openvino"``, or ``"auto"``
+            for the fastest that is installed and has the precision.
+        precision: ``"float32"``, which changes no score beyond rounding, or faster ones that the backend has.
+        max_memory: for a batch in a network, beside its images and the weights, such as ``"2GB"``: larger images are
+            scored in strips, to the same score. None is without a bound.
         workers: processes that decode; 0 decodes in threads of this process, which a hostile file can crash or hang;
             None takes one for each processor, at most 8.
         timeout: seconds for fetching an image, and again for decoding it.
@@ -296,6 +314,9 @@ def score_images(
         size=size,
         fallback_size=fallback_size,
         device=device,
+        backend=backend,
+        precision=precision,
+        max_memory=max_memory,
         workers=workers,
         timeout=timeout,
         shard=shard,
@@ -315,11 +336,15 @@ def _check_not_read(output: PathLike, sources: Sequence[Any]) -> None:
 
 
 def _open_predictors(
-    metrics: Sequence[str], weights: PathLike, size: str | SizePolicy | None, device: str | torch.device | None
+    metrics: Sequence[str],
+    weights: PathLike,
+    size: str | SizePolicy | None,
+    device: str | torch.device | None,
+    backend: Backend,
 ) -> list[Predictor]:
     from topiq_metrics.inference import open_predictor
 
-    return [open_predictor(name, weights, size=size, device=device) for name in metrics]
+    return [open_predictor(name, weights, size=size, device=device, backend=backend) for name in metrics]
 
 
 def _open_engine(

@@ -115,6 +115,8 @@ class Provenance:
         references: str | os.PathLike[str] | None = None,
         shard: str = "0/1",
         device: str | torch.device | None = None,
+        backend: str = "torch",
+        precision: str = "float32",
     ) -> Provenance:
         """What rows of these metrics are the result of, if they are made here and now.
 
@@ -124,13 +126,17 @@ class Provenance:
             references: a folder, a file or a column.
             shard: ``"i/n"``.
             device: where the networks run; a GPU if there is one.
+            backend: what runs the networks.
+            precision: of their arithmetic.
         """
         return cls(
             metrics=tuple(metrics),
             fallback=None if fallback is None else str(fallback),
             references=None if references is None else as_unicode(os.fspath(references)),
             shard=shard,
-            versions=_versions([get_card(metric.name) for metric in metrics]),
+            backend=backend,
+            precision=precision,
+            versions=_versions([get_card(metric.name) for metric in metrics], backend),
             device=_device(device),
         )
 
@@ -245,8 +251,10 @@ def _describe(card: ModelCard, weights: str | os.PathLike[str] | None, size: obj
     )
 
 
-def _versions(cards: Sequence[ModelCard]) -> dict[str, str]:
+def _versions(cards: Sequence[ModelCard], backend: str) -> dict[str, str]:
     names = list(_ALWAYS_USED)
+    if backend in {"onnxruntime", "openvino"}:
+        names.append(backend)
     if any(card.architecture != "cfanet" for card in cards):
         # It holds weights of LPIPS+, and is what metrics of other distributions are made of.
         names.append("torchmetrics")

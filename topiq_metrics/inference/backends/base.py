@@ -1,0 +1,191 @@
+"""Backends by name, and what each of them promises."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY, parse_memory
+
+Run: TypeAlias = Callable[..., Tensor]
+"""Takes images ``(N, 3, H, W)`` in [0, 1] and, in full-reference mode, references; gives ``(N,)`` where they are."""
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class BackendKind:
+    """What is known of a backend before it is loaded.
+
+    Attributes:
+        deviations: by precision, how far a score of the bundled model is from PyTorch's in float32, at most, on
+            photographs.
+        package: what must be installed.
+        extra: of ours, that installs it.
+        devices: types of device it runs on.
+    """
+
+    deviations: dict[str, float]
+    package: str = "torch"
+    extra: str = ""
+    devices: tuple[str, ...] = ("cpu", "cuda", "mps")
+
+
+BACKENDS: dict[str, BackendKind] = {
+    "openvino": BackendKind({"float32": 1e-5, "bfloat16": 0.02}, "openvino", "openvino", ("cpu",)),
+    "onnxruntime": BackendKind({"float32": 1e-5}, "onnxruntime", "onnx", ("cpu",)),
+    "torch": BackendKind({"float32": 1e-5, "bfloat16": 0.02, "float16": 0.005}),
+    "compile": BackendKind({"float32": 1e-5, "bfloat16": 0.02}, devices=("cpu", "cuda")),
+}
+"""By name; ``"auto"`` is the first that is installed, has the precision and runs on the device."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What runs networks, and how: call it with a network and images. Made by `choose_backend`.
+
+    Attributes:
+        name: one of `BACKENDS`, or ``"auto"``.
+        precision: one of `PRECISIONS`.
+        max_memory: bytes for one call, beside images and weights; None is without a bound.
+    """
+
+    name: str
+    precision: str
+    max_memory: int | None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is PyTorch as it is, which is differentiable."""
+        return self.name == "torch" and self.precision == "float32"
+
+    def __call__(self, net: QualityNetwork, image: Tensor, reference: Tensor | None = None) -> Tensor:
+        """Score images ``(N, 3, H, W)`` with a folded network on their device: ``(N,)``.
+
+        Raises:
+            ValueError: if the backend does not run on that device, or gradients are asked for that it does not have.
+        """
+        if isinstance(net, CFANet):
+            net.check_inputs(reference)
+        images = [image] if reference is None else [image, reference]
+        if not self.is_plain and torch.is_grad_enabled() and any(x.requires_grad for x in images):
+            raise ValueError(
+                f"Backend {self.name!r} in {self.precision} has no gradients: detach the images, or take backend "
+                "'torch' in float32."
+            )
+        return self.open(net, image.device)(*images)
+
+    def open(self, net: QualityNetwork, device: torch.device) -> Run:
+        """Make what runs a folded network on its device; the same for all who ask while the network lives.
+
+        Raises:
+            ValueError: if the backend does not run on that device, or the network is not in float32.
+            RuntimeError: if it cannot be made.
+        """
+        chosen = self.on(device)
+        if (found := _opened.get(net, {}).get(chosen)) is not None:
+            return found
+        dtype = next(net.parameters()).dtype
+        if not chosen.is_plain and dtype != torch.float32:
+            raise ValueError(
+                f"Backend {chosen.name!r} in {chosen.precision} takes networks in float32, but got {dtype}: choose a "
+                "`precision` instead of casting the network."
+            )
+        with _lock, undisturbed():
+            opened = _opened.setdefault(net, {})
+            if chosen not in opened:
+                module = importlib.import_module(f"topiq_metrics.inference.backends.{chosen.name}_backend")
+                opened[chosen] = module.open_network(net, chosen.precision, chosen.max_memory)
+            return opened[chosen]
+
+    def on(self, device: torch.device | str) -> Backend:
+        """The backend that this is on a device, which ``"auto"`` depends on.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        kind = torch.device(device).type
+        if self.name == "auto":
+            able = (name for name, it in BACKENDS.items() if self.precision in it.deviations and kind in it.devices)
+            name = next(filter(_is_installed, able), "torch")
+            return replace(self, name=name).on(device)
+        chosen = BACKENDS[self.name]
+        if kind not in chosen.devices:
+            raise ValueError(
+                f"Backend {self.name!r} runs on {' and '.join(chosen.devices)}, but the device is {kind}: take backend "
+                "'torch', or another device."
+            )
+        check_precision(self.precision, kind)
+        return self
+
+
+_opened: WeakKeyDictionary[QualityNetwork, dict[Backend, Run]] = WeakKeyDictionary()
+_lock = threading.RLock()
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Raise ValueError unless a type of device is good at a precision."""
+    if precision == "float16" and device == "cpu":
+        raise ValueError("PyTorch is slower in float16 than in float32 on a CPU: take precision 'bfloat16'.")
+    if precision == "bfloat16" and device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise ValueError("This GPU does not calculate in bfloat16: take precision 'float16'.")
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let nothing that is made depend on the modes of whoever asks first, nor advance their random numbers."""
+    default = torch.get_default_dtype()
+    with contextlib.ExitStack() as stack:
+        stack.callback(torch.set_default_dtype, default)
+        torch.set_default_dtype(torch.float32)
+        for context in (torch.inference_mode(False), torch.no_grad(), torch.device("cpu")):
+            stack.enter_context(context)
+        for kind in ("cpu", "cuda"):
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        yield
+
+
+def choose_backend(
+    name: str = "torch", precision: str = "float32", max_memory: str | int | None = DEFAULT_MAX_MEMORY
+) -> Backend:
+    """Check the choice of a user.
+
+    Args:
+        name: one of `BACKENDS`, or ``"auto"`` for the fastest that is installed and has the precision, but never
+            ``"compile"``.
+        precision: of the arithmetic; float32 is exact but for rounding.
+        max_memory: for one call, beside images and weights, such as ``"2GB"``; None is without a bound.
+
+    Raises:
+        ValueError: if there is no such backend, or it does not have the precision, or ``max_memory`` is no size.
+        ModuleNotFoundError: if an extra is needed.
+    """
+    if not isinstance(name, str) or name not in {*BACKENDS, "auto"}:
+        raise ValueError(f"Argument `backend` must be one of {(*BACKENDS, 'auto')}, but got {name!r}.")
+    precisions = PRECISIONS if name == "auto" else tuple(BACKENDS[name].deviations)
+    if precision not in precisions:
+        raise ValueError(
+            f"Argument `precision` must be one of {precisions} for backend {name!r}, but got {precision!r}."
+        )
+    if name != "auto" and not _is_installed(name):
+        kind = BACKENDS[name]
+        raise ModuleNotFoundError(
+            f"Backend {name!r} needs {kind.package}: pip install 'topiq-metrics[{kind.extra}]'", name=kind.package
+        )
+    return Backend(name, precision, parse_memory(max_memory))
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(BACKENDS[name].package) is not None

@@ -20,7 +20,7 @@ myst_heading_anchors = 3
 nitpicky = False
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
-exclude_patterns = ["_build", "photographs"]
+exclude_patterns = ["_build", "examples", "photographs"]
 
 html_theme = "furo"
 html_title = f"topiq-metrics {release}"

@@ -43,7 +43,7 @@ class BackendKind:
 
 
 BACKENDS: dict[str, BackendKind] = {
-    "openvino": BackendKind({"float32": 1e-5, "bfloat16": 0.02}, "openvino", "openvino", ("cpu",)),
+    "openvino": BackendKind({"float32": 1e-5, "bfloat16": 0.03}, "openvino", "openvino", ("cpu",)),
     "onnxruntime": BackendKind({"float32": 1e-5}, "onnxruntime", "onnx", ("cpu",)),
     "torch": BackendKind({"float32": 1e-5, "bfloat16": 0.02, "float16": 0.005}),
     "compile": BackendKind({"float32": 1e-5, "bfloat16": 0.02}, devices=("cpu", "cuda")),

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from topiq_metrics.errors import ImageTooSmallError
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.network import QualityNetwork, for_all_modes
 from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY, parse_memory, score_within
 
 Images: TypeAlias = "Tensor | tuple[Tensor, ...]"
@@ -131,13 +131,6 @@ def placed(network: _Network, device: torch.device | str, dtype: torch.dtype | N
             copies[there] = found
             _copies[found] = copies
         return found
-
-
-@contextlib.contextmanager
-def for_all_modes() -> Iterator[None]:
-    """Make tensors that can be used anywhere, although the caller may be in inference mode."""
-    with torch.inference_mode(False), torch.no_grad():
-        yield
 
 
 def _place(network: nn.Module) -> _Place:

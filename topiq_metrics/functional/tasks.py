@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 
 from topiq_metrics.catalog import CARDS, DEFAULT_NR, Mode, ModelCard, get_card
-from topiq_metrics.functional.scorer import for_all_modes, placed
+from topiq_metrics.functional.scorer import placed
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
-from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.network import QualityNetwork, for_all_modes
 from topiq_metrics.weights import shared_network
 
 

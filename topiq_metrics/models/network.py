@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import Literal, Protocol
 
 import torch
@@ -47,3 +49,10 @@ def fingerprint(net: QualityNetwork) -> str:
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def for_all_modes() -> Iterator[None]:
+    """Make tensors that can be used anywhere, although the caller may be in inference mode."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from pathlib import Path
 
 import pytest
@@ -16,17 +15,6 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 METRICS = ("topiq_nr-lite", "lpips+")
 PHOTOGRAPHS = sorted((Path(__file__).parents[3] / "docs" / "photographs" / "coffee").glob("*.jpg"))
 MARKUP = ["<img src=x onerror=alert(1)>.jpg", "</script><script>alert(2)</script>.jpg", "caf\udce9.jpg"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("there is no Chromium here")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

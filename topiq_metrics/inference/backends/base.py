@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from topiq_metrics.models.cfanet import CFANet
-from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.network import QualityNetwork, for_all_modes
 from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY, parse_memory
 
 Run: TypeAlias = Callable[..., Tensor]
@@ -149,7 +149,7 @@ def undisturbed() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.callback(torch.set_default_dtype, default)
         torch.set_default_dtype(torch.float32)
-        for context in (torch.inference_mode(False), torch.no_grad(), torch.device("cpu")):
+        for context in (for_all_modes(), torch.device("cpu")):
             stack.enter_context(context)
         for kind in ("cpu", "cuda"):
             stack.enter_context(torch.autocast(kind, enabled=False))

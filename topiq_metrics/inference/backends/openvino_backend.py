@@ -14,10 +14,7 @@ from torch import Tensor
 
 from topiq_metrics.inference.backends.base import Run
 from topiq_metrics.inference.backends.graphs import Graph, cached_graph, run_within
-from topiq_metrics.models.backbones.swin import IMAGE_SIDE
-from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork
-from topiq_metrics.models.strips import has_strips
 
 _STRUCTURE, _WEIGHTS = "graph.xml", "graph.bin"
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -50,18 +47,19 @@ def _make(net: QualityNetwork) -> Graph:
     """Trace a network, with every dimension of its images dynamic but the channels, and fixed sides."""
     import openvino
 
-    is_fixed = isinstance(net, CFANet) and not has_strips(net)
-    size = (IMAGE_SIDE, IMAGE_SIDE) if is_fixed else (224, 256)
-    images = [torch.rand(2, 3, *size) for _ in range(2 if net.config.mode == "FR" else 1)]
+    from topiq_metrics.inference.export.graph import example_images, takes_one_size
+
+    images = example_images(net, batch=2)
     model = _convert(copy.deepcopy(net).eval(), images)
-    model.reshape({index: [-1, 3, *(size if is_fixed else (-1, -1))] for index in range(len(images))})
+    sides = images[0].shape[-2:] if takes_one_size(net) else (-1, -1)
+    model.reshape({index: [-1, 3, *sides] for index in range(len(images))})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _STRUCTURE
         openvino.save_model(model, path, compress_to_fp16=False)
         return {name: (path.parent / name).read_bytes() for name in (_STRUCTURE, _WEIGHTS)}
 
 
-def _convert(net: QualityNetwork, images: list[Tensor]) -> Any:
+def _convert(net: QualityNetwork, images: tuple[Tensor, ...]) -> Any:
     """As `openvino.convert_model`, which tells its maker of each use."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
@@ -71,6 +69,6 @@ def _convert(net: QualityNetwork, images: list[Tensor]) -> Any:
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         warnings.filterwarnings("ignore", "`torch.jit", category=FutureWarning)
         warnings.filterwarnings("ignore", "`torch.jit", category=DeprecationWarning)
-        decoder = TorchScriptPythonDecoder(net, example_input=tuple(images))
+        decoder = TorchScriptPythonDecoder(net, example_input=images)
     frontend = FrontEndManager().load_by_framework("pytorch")
     return frontend.convert(frontend.load(decoder))

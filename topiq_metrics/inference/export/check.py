@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from topiq_metrics.images import MIN_SIDE, SizePolicy
-from topiq_metrics.inference.export.formats import Run
+from topiq_metrics.inference.backends.base import Run
 from topiq_metrics.models.network import QualityNetwork
 
 TOLERANCES = {"float32": 1e-4, "float16": 5e-3}

@@ -7,20 +7,18 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.inference.backends.base import Run
 from topiq_metrics.inference.export.graph import NATIVE, OPSET, exported_program, onnx_model
 from topiq_metrics.models.network import QualityNetwork
 
 if TYPE_CHECKING:
     import openvino
-
-Run: TypeAlias = Callable[..., Tensor]
-"""Takes images ``(N, 3, H, W)`` and, in full-reference mode, references; gives ``(N,)``."""
 
 METADATA_FILE = "topiq_metrics.json"
 """The extra file of a ``.pt2`` that has the metadata, a JSON object."""

@@ -89,11 +89,18 @@ def input_names(net: QualityNetwork) -> list[str]:
 def _prepared(
     net: QualityNetwork, size: SizePolicy, precision: str, batch: int
 ) -> tuple[_Exported, tuple[Tensor, ...]]:
-    module = _Exported(net, size, DTYPES[precision]).eval()
-    sides = (224, 256)
-    if isinstance(net, CFANet) and not has_strips(net):
-        sides = (IMAGE_SIDE, IMAGE_SIDE)
-    return module, tuple(torch.rand(batch, 3, *sides) for _ in input_names(net))
+    return _Exported(net, size, DTYPES[precision]).eval(), example_images(net, batch)
+
+
+def takes_one_size(net: QualityNetwork) -> bool:
+    """Whether the network itself takes images of one size only, as those on Swin do."""
+    return isinstance(net, CFANet) and not has_strips(net)
+
+
+def example_images(net: QualityNetwork, batch: int) -> tuple[Tensor, ...]:
+    """Images to trace the network with, one for each of its inputs."""
+    sides = (IMAGE_SIDE, IMAGE_SIDE) if takes_one_size(net) else (224, 256)
+    return tuple(torch.rand(batch, 3, *sides) for _ in input_names(net))
 
 
 class _Exported(nn.Module):

@@ -273,7 +273,7 @@ def test_memory_that_runs_out_is_a_row(tmp_path, save_picture, lite_weights):
         pytest.skip("the limit on memory is Linux's")
     small = save_picture(tmp_path / "small.png", 64, 64)
     large = tmp_path / "large.png"
-    Image.new("RGB", (2500, 2000)).save(large)
+    Image.new("RGB", (3000, 2500)).save(large)
     script = f"""
 import re, resource, sys
 from pathlib import Path
@@ -284,7 +284,7 @@ from topiq_metrics.models import strips
 torch.set_num_threads(1)
 NetworkPredictor("topiq_nr-lite", {str(lite_weights)!r})(torch.rand(1, 3, 64, 64))
 used = int(re.search(r"VmData:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-resource.setrlimit(resource.RLIMIT_DATA, (used + 500_000_000, -1))
+resource.setrlimit(resource.RLIMIT_DATA, (used + 800_000_000, -1))
 for fallback in ("strips", None, "max_side=256"):
     if fallback == "strips":
         fallback = None

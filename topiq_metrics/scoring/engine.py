@@ -282,6 +282,8 @@ class Engine:
             image.width, image.height = image.width or again.width, image.height or again.height
             if not image.without_memory:
                 return
+            # Its pixels would be in memory beside those of the next size.
+            del again
 
     def _row(self, image: Prepared) -> ScoreRow:
         names = list(self._predictors)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeVar, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from topiq_metrics.models.fusing import fuse
 from topiq_metrics.models.pooling import GatedPool, GatedPoolFR, GatedPoolNR
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -19,6 +19,7 @@ def fold(net: Network) -> Network:
     """Apply every rewrite, in place; for inference with frozen weights. The memory layout becomes channels-last."""
     fold_batch_norm(net)
     merge_gates(net)
+    fuse(net)
     return net.to(memory_format=torch.channels_last)
 
 
@@ -61,14 +62,14 @@ class FoldedGatedPoolNR(GatedPool):
         split, (first, *rest) = plain.split, cast("list[nn.Conv2d]", list(plain.gate))
         weights, biases = split.weight.double().chunk(2), cast(Tensor, split.bias).double().chunk(2)
         inner = first.weight.double().flatten(1)
-        self.features = _pointwise(weights[0], biases[0], like=split)
+        self.features = nn.Sequential(_pointwise(weights[0], biases[0], like=split), nn.GELU())
         merged = inner @ weights[1].flatten(1)
         bias = inner @ biases[1] + cast(Tensor, first.bias).double()
-        self.gate = nn.Sequential(_pointwise(merged, bias, like=first), *_in_place(rest))
+        self.gate = nn.Sequential(_pointwise(merged, bias, like=first), *rest)
 
     def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
         mask = self.gate(*features)
-        out = gelu_(self.features(*features))
+        out: Tensor = self.features(*features)
         return (out * mask if out.requires_grad else out.mul_(mask),)
 
 
@@ -78,7 +79,7 @@ class FoldedGatedPoolFR(GatedPool):
     def __init__(self, plain: GatedPoolFR) -> None:
         super().__init__()
         self.out_channels = plain.out_channels
-        self.gate = nn.Sequential(*_in_place(plain.gate))
+        self.gate = plain.gate
 
     def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
         distorted, reference = features
@@ -89,20 +90,6 @@ class FoldedGatedPoolFR(GatedPool):
             difference = difference.square_().add_(1e-12).sqrt_()
         mask = self.gate(difference)
         return mask * distorted, mask * reference, mask * difference
-
-
-class _InPlaceGELU(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return gelu_(x)
-
-
-def gelu_(x: Tensor) -> Tensor:
-    """GELU, in place where no gradient needs the input: a large map costs more to get than to compute."""
-    return F.gelu(x) if x.requires_grad else torch.ops.aten.gelu_(x)
-
-
-def _in_place(layers: Iterable[nn.Module]) -> list[nn.Module]:
-    return [_InPlaceGELU() if isinstance(layer, nn.GELU) else layer for layer in layers]
 
 
 def _pointwise(weight: Tensor, bias: Tensor, *, like: nn.Conv2d) -> nn.Conv2d:

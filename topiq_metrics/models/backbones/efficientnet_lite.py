@@ -21,21 +21,21 @@ _LEVEL_ENDS = (0, 1, 2, 4, 6)
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution with TensorFlow's "same" padding, which is uneven where the stride is 2."""
-
-    def __init__(self, channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        padding = kernel // 2 if stride == 1 else 0
-        super().__init__(channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
+    """A convolution of stride 2 with TensorFlow's "same" padding, which is uneven."""
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
-        if stride > 1:
-            pads = []
-            for side in (x.shape[-1], x.shape[-2]):
-                total = kernel - stride + side % stride
-                pads += [total // 2, total - total // 2]
-            x = F.pad(x, pads)
-        return super().forward(x)
+        pads = []
+        for side in (x.shape[-1], x.shape[-2]):
+            total = kernel - stride + side % stride
+            pads += [total // 2, total - total // 2]
+        return super().forward(F.pad(x, pads))
+
+
+def _conv(channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    if stride == 1:
+        return nn.Conv2d(channels, out_channels, kernel, padding=kernel // 2, groups=groups, bias=False)
+    return SameConv2d(channels, out_channels, kernel, stride, groups=groups, bias=False)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -50,9 +50,9 @@ class InvertedResidual(nn.Module):
         hidden = channels * expansion
         layers: list[nn.Module] = []
         if expansion > 1:
-            layers += [SameConv2d(channels, hidden, 1), _norm(hidden), nn.ReLU6(inplace=True)]
-        layers += [SameConv2d(hidden, hidden, kernel, stride, groups=hidden), _norm(hidden), nn.ReLU6(inplace=True)]
-        layers += [SameConv2d(hidden, out_channels, 1), _norm(out_channels)]
+            layers += [_conv(channels, hidden, 1), _norm(hidden), nn.ReLU6(inplace=True)]
+        layers += [_conv(hidden, hidden, kernel, stride, groups=hidden), _norm(hidden), nn.ReLU6(inplace=True)]
+        layers += [_conv(hidden, out_channels, 1), _norm(out_channels)]
         self.layers = nn.Sequential(*layers)
         self.residual = stride == 1 and channels == out_channels
 
@@ -74,7 +74,7 @@ class EfficientNetLite0(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         width = 32
-        self.stem = nn.Sequential(SameConv2d(3, width, 3, 2), _norm(width), nn.ReLU6(inplace=True))
+        self.stem = nn.Sequential(_conv(3, width, 3, 2), _norm(width), nn.ReLU6(inplace=True))
         stages = []
         for kernel, stride, expansion, out_channels, repeats in _STAGES:
             blocks = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from topiq_metrics.models.backbones.base import Step, all_levels
+from topiq_metrics.models.fusing import FusedConv2d
 
 
 class ResNet50(ResNet):  # type: ignore[misc]
@@ -19,7 +20,7 @@ class ResNet50(ResNet):  # type: ignore[misc]
     floats = (22, 240, 640, 1280, 2560)
 
     def __init__(self) -> None:
-        super().__init__(Bottleneck, [3, 4, 6, 3])
+        super().__init__(ResidualBlock, [3, 4, 6, 3])
         del self.avgpool, self.fc
 
     def steps(self) -> list[Step]:
@@ -35,3 +36,25 @@ class ResNet50(ResNet):  # type: ignore[misc]
     def _first_stage(self, x: Tensor) -> Tensor:
         out: Tensor = self.layer1(self.maxpool(x))
         return out
+
+
+class ResidualBlock(Bottleneck):  # type: ignore[misc]
+    """A bottleneck of ResNet-50."""
+
+    def fused(self) -> nn.Module:
+        return FusedBottleneck(self)
+
+
+class FusedBottleneck(nn.Module):
+    """A residual block whose BatchNorms have been folded."""
+
+    def __init__(self, plain: ResidualBlock) -> None:
+        super().__init__()
+        self.conv1 = FusedConv2d(plain.conv1, plain.relu)
+        self.conv2 = FusedConv2d(plain.conv2, plain.relu)
+        self.conv3 = FusedConv2d(plain.conv3, plain.relu)
+        self.downsample = plain.downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv2(self.conv1(x))
+        return self.conv3.plus(out, x if self.downsample is None else self.downsample(x))

@@ -107,6 +107,18 @@ def test_openvino(precision, tmp_path):
         export_metric("topiq_nr-lite", tmp_path / "lite.xml")
 
 
+def test_exported_program(tmp_path):
+    done = export_metric("topiq_nr-lite", tmp_path / "lite.pt2", size=SIZE)
+    assert [file.name for file in tmp_path.iterdir()] == ["lite.pt2"]
+    files = {"topiq_metrics.json": ""}
+    program = torch.export.load(done.path, extra_files=files)
+    assert json.loads(files["topiq_metrics.json"])["metric"] == "topiq_nr-lite"
+    images = pictures(3, 70, 120)
+    with torch.inference_mode():
+        expected = shared_network("topiq_nr-lite")(SizePolicy.parse(SIZE).apply(images))
+    assert (program.module()(images) - expected).abs().max() < 1e-5
+
+
 def test_the_network_stays_as_it_is(tmp_path):
     pytest.importorskip("onnxruntime")
     images = pictures(1, 64, 64)

@@ -76,6 +76,8 @@ def exported_program(net: QualityNetwork, size: SizePolicy = NATIVE, precision: 
     # A batch of one would be taken for a constant.
     module, inputs = _prepared(net, size, precision, batch=2)
     module.hide_grid()
+    # A file holds whole storages, and takes tensors of another layout for parts of one.
+    module.to(memory_format=torch.contiguous_format)
     dynamic = torch.export.Dim.DYNAMIC
     axes = tuple({0: dynamic, 2: dynamic, 3: dynamic} for _ in inputs)
     with torch.no_grad():

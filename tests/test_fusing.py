@@ -128,6 +128,18 @@ def test_gradients_take_the_plain_way(used: list[bool]) -> None:
     assert not any(used)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+def test_transforms_of_functions_take_the_plain_way(used: list[bool]) -> None:
+    plain = layers(nn.GELU)
+    fused = fuse(copy.deepcopy(plain))
+    x, tangent = images(2, 8, 16, 16), images(2, 8, 16, 16).flip(0)
+    (_, found), (_, expected) = (torch.func.jvp(net, (x,), (tangent,)) for net in (fused, plain))
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.func.vmap(lambda image: fused(image[None])[0])(x), plain(x))
+    assert used
+    assert not any(used)
+
+
 def test_other_precisions(used: list[bool]) -> None:
     plain = layers(nn.GELU)
     x = images(1, 8, 16, 16)

@@ -143,7 +143,7 @@ class TestQualityData:
         assert collate([crops[0], crops[1]]).images.shape == (2, 3, 64, 64)
 
     def test_unknown_dataset(self, dataset, recipe):
-        with pytest.raises(RecipeError, match=r"Unknown dataset 'koniq'; known are \('biq2021',\)"):
+        with pytest.raises(RecipeError, match=r"Unknown dataset 'koniq'; known are \('live', .*'biq2021'"):
             QualityData(recipe(data__dataset="koniq"), dataset)
 
     def test_a_part_without_images(self, dataset, recipe):

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from torch import Tensor
 from torch.utils.data import Dataset
 
+from topiq_metrics.datasets.files import DatasetError, Folder
+from topiq_metrics.datasets.splits import OFFICIAL, SEEDS, Split, SplitRule, random_split, random_splits, split_hash
 from topiq_metrics.images import load_image
 
+ALL = "all"
+"""The split of a record where there are no official ones."""
 
-class DatasetError(ValueError):
-    """A dataset folder that is not as its authors ship it; the message names the file and what was expected."""
+Extras = Mapping[str, str | float | tuple[float, ...]]
+"""What is known of an image beside its score."""
 
 
 @dataclass(frozen=True)
@@ -27,146 +29,277 @@ class DatasetFacts:
 
     Attributes:
         name: as the field calls it.
-        size: images in each split, as published.
+        size: images (of a set of pairs: pairs) in each official split, as published, None where only their sum is; a
+            set without official splits has the one entry ``"all"``.
         score_range: lowest and highest score.
         higher_is_better: direction of the score.
         citation: paper.
         license: terms of use, in words.
         source: where its authors publish it.
         references: number of reference images, 0 where there are none.
+        total: images in all splits together; by default their sum.
+        rounding: sizes are published to the nearest this many.
+        split: how it is split.
+        note: what else a reader of results must know.
     """
 
     name: str
-    size: Mapping[str, int]
+    size: Mapping[str, int | None]
     score_range: tuple[float, float]
     higher_is_better: bool
     citation: str
     license: str
     source: str
     references: int = 0
+    total: int | None = None
+    rounding: int = 1
+    split: SplitRule = OFFICIAL
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name for commands and recipes."""
+        return self.name.lower().replace(" ", "-")
+
+    @property
+    def count(self) -> int | None:
+        """Images in all splits together."""
+        sizes = [size for size in self.size.values() if size is not None]
+        return sum(sizes) if self.total is None and len(sizes) == len(self.size) else self.total
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """What the argument ``split`` may be."""
+        return tuple(self.size) if self.split.kind == "official" else tuple(part for part, _ in self.split.shares)
 
 
 @dataclass(frozen=True)
 class Record:
-    """One scored image of a dataset."""
+    """One scored image of a dataset.
+
+    Attributes:
+        image: its file.
+        score: as published.
+        split: its official split, or ``"all"``.
+        reference: the file of the undistorted image, if there is one.
+        id: names the image in its set, whatever the folder and the case of the letters in this copy.
+        group: images of one group belong on one side of a split: those of a reference or of a prompt.
+        extras: what else is known, where it is: ``distortion`` (its type), ``level``, ``scene``, ``prompt``, ``std``
+            (of the score), ``ratings`` (counts of the marks, lowest first).
+    """
 
     image: Path
     score: float
     split: str
     reference: Path | None = None
-    extras: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
+    group: str = ""
+    extras: Extras = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", self.id or self.image.name.lower())
+        object.__setattr__(self, "group", self.group or self.id)
 
 
-class IQADataset(Dataset[tuple[Any, float]]):
-    """A folder in its official layout as ``(image, score)`` pairs.
+@dataclass(frozen=True)
+class PairRecord:
+    """Two candidates, and which of them looks more like the reference.
 
-    An image is an RGB tensor ``(3, H, W)`` in [0, 1], or what ``transform`` makes of it; the score is as published.
-
-    Args:
-        root: the dataset's folder.
-        split: one of ``facts.size``, or None for all.
-        transform: applied to each image.
-        partial: accept a part of the set; without it, a count that differs from the published one is an error.
-
-    Raises:
-        DatasetError: a missing file or column, an unknown split, or a count that differs.
+    Attributes:
+        reference: the file of the undistorted image.
+        first: a candidate.
+        second: the other one.
+        preference: share of observers who chose ``second``, 0 to 1.
+        split: its official split.
+        id: names the pair in its set.
+        group: pairs of one group belong on one side of a split.
+        extras: what else is known: ``distortion`` is the kind of distortion.
     """
 
-    facts: ClassVar[DatasetFacts]
+    reference: Path
+    first: Path
+    second: Path
+    preference: float
+    split: str
+    id: str
+    group: str
+    extras: Extras = field(default_factory=dict)
+
+
+R = TypeVar("R", Record, PairRecord)
+
+
+class DatasetReader(Dataset[tuple[Any, ...]], Generic[R]):
+    """A folder in its official layout as records; see `IQADataset` and `PairDataset`."""
+
+    facts: DatasetFacts
+    marks: ClassVar[tuple[str, ...]] = ()
+    """Files and folders any one of which says that a folder is of this dataset."""
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    """Options of the reader under which a whole copy can be read."""
+    _unit = "images"
 
     def __init__(
         self,
         root: str | os.PathLike[str],
         split: str | None = None,
-        transform: Callable[[Tensor], Any] | None = None,
+        transform: Callable[..., Any] | None = None,
         *,
         partial: bool = False,
     ) -> None:
-        if split is not None and split not in self.facts.size:
-            raise DatasetError(f"Argument `split` must be one of {tuple(self.facts.size)}, but got {split!r}.")
+        if split is not None and split not in self.facts.splits:
+            raise DatasetError(f"Argument `split` must be one of {self.facts.splits}, but got {split!r}.")
         self.root = Path(root)
         if not self.root.is_dir():
             raise DatasetError(f"{self.facts.name}: there is no folder {self.root}.")
         self.split = split
         self.transform = transform
         self.partial = partial
-        splits = tuple(self.facts.size) if split is None else (split,)
-        self.records = [record for name in splits for record in self._checked(name)]
+        # Where the sizes of the splits are not published, only their sum can be checked.
+        alone = split in self.facts.size and None not in self.facts.size.values()
+        self.wanted: tuple[str, ...] = (str(split),) if alone else tuple(self.facts.size)
+        records = list(self.read(Folder(self.root, self.facts.name, partial=partial)))
+        if not partial:
+            self._check(records)
+        self.records: list[R] = self._select(records)
         if not self.records:
             of = "" if split is None else f" of the split {split!r}"
             raise DatasetError(f"{self.facts.name}: there is no scored image{of} in {self.root}.")
 
     @abstractmethod
-    def read_split(self, split: str) -> Iterator[Record]:
-        """Yield the records of one split, in the order of the label file."""
+    def read(self, folder: Folder) -> Iterator[R]:
+        """Yield the records in the order of the label file: those of ``self.wanted``, which are splits, or all."""
 
-    def _checked(self, split: str) -> list[Record]:
-        records = list(self.read_split(split))
-        expected = self.facts.size[split]
-        if not self.partial and len(records) != expected:
-            raise DatasetError(
-                f"{self.facts.name}: expected {expected} images in the split {split!r}, but got {len(records)} in "
-                f"{self.root}. Pass `partial=True` to use a part of the set."
-            )
-        return records
+    @classmethod
+    def recognizes(cls, folder: Folder) -> bool:
+        """Whether a folder is of this dataset, be it whole or not."""
+        return any(folder.find(mark) is not None for mark in cls.marks)
+
+    @property
+    def split_hash(self) -> str:
+        """16 hexadecimal digits that say which images these are."""
+        return split_hash(self.records)
+
+    def _check(self, records: Sequence[R]) -> None:
+        counts = Counter(record.split for record in records)
+        # A label file may not say the splits.
+        for split in self.wanted if set(counts) != {ALL} else ():
+            self._check_count(counts[split], self.facts.size[split], f" in the split {split!r}")
+        if len(self.wanted) == len(self.facts.size):
+            self._check_count(len(records), self.facts.count, "")
+
+    def _check_count(self, count: int, expected: int | None, where: str) -> None:
+        if expected is None or abs(count - expected) < self.facts.rounding:
+            return
+        about = "about " if self.facts.rounding > 1 else ""
+        raise DatasetError(
+            f"{self.facts.name}: expected {about}{expected} {self._unit}{where}, but got {count} in {self.root}. "
+            "Pass `partial=True` to use a part of the set."
+        )
+
+    def _select(self, records: list[R]) -> list[R]:
+        return records if self.split is None else [record for record in records if record.split == self.split]
+
+    def _item(self, *paths: Path) -> tuple[Any, ...]:
+        images = tuple(load_image(path) for path in paths)
+        if self.transform is None:
+            return images
+        made = self.transform(*images)
+        return (made,) if len(paths) == 1 else tuple(made)
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, index: int) -> tuple[Any, float]:
-        record = self.records[index]
-        image = load_image(record.image)
-        return (image if self.transform is None else self.transform(image)), record.score
 
+class IQADataset(DatasetReader[Record]):
+    """A folder in its official layout as ``(image, score)``, or ``(image, reference, score)``.
 
-class Folder:
-    """The names in one folder, resolved whatever their case; the same case wins where names differ in that alone."""
+    An image is an RGB tensor ``(3, H, W)`` in [0, 1], or what ``transform`` makes of it; the score is as published.
 
-    def __init__(self, path: Path) -> None:
-        if not path.is_dir():
-            raise DatasetError(f"There is no folder {path}.")
-        self.path = path
-        entries = sorted(path.iterdir())
-        self._names = {entry.name.lower(): entry for entry in entries} | {entry.name: entry for entry in entries}
-
-    def find(self, name: str) -> Path | None:
-        return self._names.get(name) or self._names.get(name.lower())
-
-    def folder(self, name: str) -> Folder:
-        return Folder(self.find(name) or self.path / name)
-
-
-def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """Yield the rows of a label file, names and values stripped; a byte-order mark and empty columns are ignored.
+    Args:
+        root: the dataset's folder.
+        split: one of ``facts.splits``, or None for all; without official splits, ``"all"`` is all, too.
+        transform: called with the image of an item; with a reference: with both, to return both.
+        partial: accept a part of the set; without it, a count that differs from the published one is an error.
+        seed: of the random split, where there is no official one; 0 to 9 are customary.
+        with_reference: items hold the reference too.
 
     Raises:
-        DatasetError: the file or one of ``columns`` is missing, a row ends early, or the file is no text.
+        DatasetError: a missing file or column, an unknown split, a score that is no number, or a count that differs.
+        ModuleNotFoundError: a label file needs scipy or openpyxl, and it is not installed.
     """
-    if not path.is_file():
-        raise DatasetError(f"There is no label file {path}.")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = csv.reader(stream)
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        split: str | None = None,
+        transform: Callable[..., Any] | None = None,
+        *,
+        partial: bool = False,
+        seed: int | None = None,
+        with_reference: bool = False,
+    ) -> None:
+        official = self.facts.split.kind == "official"
+        if not official and split == ALL:
+            split = None
+        if official and seed is not None:
+            raise DatasetError(f"{self.facts.name} has official splits, {self.facts.splits}: leave out `seed`.")
+        if not official and (split is None) != (seed is None):
+            raise DatasetError(
+                f"{self.facts.name} has no official split: give both `split` and `seed` ({SEEDS.start} to "
+                f"{SEEDS.stop - 1}) for a part of a random one, or neither for the whole set."
+            )
+        if with_reference and not self.facts.references:
+            raise DatasetError(f"{self.facts.name} has no reference images: leave out `with_reference`.")
+        self.seed = seed
+        self.with_reference = with_reference
+        super().__init__(root, split, transform, partial=partial)
+
+    def random_splits(self, rule: SplitRule | None = None, seeds: Sequence[int] = SEEDS) -> list[Split]:
+        """Random splits of the records that are here, by default as the dataset's rule says.
+
+        Raises:
+            ValueError: the rule is an official split, or there are too few groups.
+        """
+        rule = rule or self.facts.split
+        if rule.kind == "official":
+            raise ValueError(f"{self.facts.name} has official splits: pass a rule to split it at random.")
+        return random_splits(self.records, rule, seeds)
+
+    def _select(self, records: list[Record]) -> list[Record]:
+        if self.seed is None or self.split is None or not records:
+            return super()._select(records)
         try:
-            header = [name.strip() for name in next(rows, [])]
-            missing = [name for name in columns if name not in header]
-            if missing:
-                raise DatasetError(f"{path} has no column {missing[0]!r}; its columns are {[h for h in header if h]}.")
-            for row in rows:
-                values = {name: value.strip() for name, value in zip(header, row, strict=False) if name}
-                if not any(values.values()):
-                    continue
-                if any(not values.get(name) for name in columns):
-                    raise DatasetError(f"{path}, line {rows.line_num}: expected a value for each of {columns}.")
-                yield values
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DatasetError(f"{path} is not a CSV file in UTF-8: {error}") from error
+            indices = random_split(records, self.facts.split, self.seed).parts[self.split]
+        except ValueError as error:
+            raise DatasetError(f"{self.facts.name}: {error}") from error
+        return [replace(records[i], split=self.split) for i in indices]
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        record = self.records[index]
+        if self.with_reference and record.reference is not None:
+            return *self._item(record.image, record.reference), record.score
+        return *self._item(record.image), record.score
 
 
-def read_score(text: str, path: Path) -> float:
-    try:
-        score = float(text)
-    except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
-        raise DatasetError(f"{path}: expected a number as score, but got {text!r}.")
-    return score
+class PairDataset(DatasetReader[PairRecord]):
+    """A folder in its official layout as ``(reference, first, second, preference)``.
+
+    Images are RGB tensors ``(3, H, W)`` in [0, 1], or what ``transform`` makes of the three; the preference is the
+    share of observers who chose the second image as the one more like the reference.
+
+    Args:
+        root: the dataset's folder.
+        split: one of ``facts.splits``, or None for all.
+        transform: called with the three images of an item, to return three.
+        partial: accept a part of the set; without it, a count that differs from the published one is an error.
+
+    Raises:
+        DatasetError: a missing file or column, an unknown split, a share that is no number, or a count that differs.
+    """
+
+    _unit = "pairs"
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        record = self.records[index]
+        return *self._item(record.reference, record.first, record.second), record.preference

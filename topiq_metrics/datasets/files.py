@@ -1,0 +1,315 @@
+"""Files of a dataset: found whatever the case of their names, and label files of every kind in use."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import math
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class DatasetError(ValueError):
+    """A dataset folder that is not as its authors ship it; the message names the file and what was expected."""
+
+
+class RowError(DatasetError):
+    """A row of a label file that lacks a value."""
+
+
+class Folder:
+    """A dataset's folder, in which names resolve whatever their case; the same case wins where several fit.
+
+    Args:
+        path: the folder.
+        name: the dataset's, for messages.
+        partial: an image that is not there is passed over.
+    """
+
+    def __init__(self, path: Path, name: str, *, partial: bool = False) -> None:
+        self.path = path
+        self.name = name
+        self.partial = partial
+        self._listings: dict[Path, dict[str, str]] = {}
+
+    def find(self, relative: str) -> Path | None:
+        r"""The file or folder at a path below the folder, with ``/`` or ``\`` between its names."""
+        path = self.path
+        for name in re.split(r"[\\/]", relative):
+            if name in {"", "."}:
+                continue
+            names = self._names(path)
+            actual = names.get(name) or names.get(name.lower())
+            if actual is None:
+                return None
+            path /= actual
+        return path
+
+    def labels(self, *names: str) -> Path:
+        """The first of these label files that is there."""
+        for name in names:
+            path = self.find(name)
+            if path is not None and path.is_file():
+                return path
+        others = "".join(f", nor {name}" for name in names[1:])
+        raise DatasetError(f"{self.name}: there is no label file {self.path / names[0]}{others}.")
+
+    def folder(self, *names: str) -> str:
+        """The first of these folders that is there, as a path below this one."""
+        for name in names:
+            path = self.find(name)
+            if path is not None and path.is_dir():
+                return name
+        others = "".join(f", nor {name}" for name in names[1:])
+        raise DatasetError(f"{self.name}: there is no folder {self.path / names[0]}{others}.")
+
+    def image(self, labels: Path, *places: str) -> Path | None:
+        """The first of these files that is there; None if there is none and that is allowed."""
+        for place in places:
+            path = self.find(place)
+            if path is not None:
+                return path
+        if self.partial:
+            return None
+        raise DatasetError(f"{self.name}: {labels.name} names {places[0]!r}, which is not in {self.path}.")
+
+    def subfolders(self, relative: str = "") -> list[str]:
+        """The folders in a folder, as paths below this one, sorted."""
+        path = self.find(relative)
+        if path is None:
+            return []
+        prefix = f"{relative}/" if relative else ""
+        return [prefix + name for name in self.names(relative) if (path / name).is_dir()]
+
+    def places(self) -> list[str]:
+        """The folder and those up to two levels below it, as prefixes of paths: for images that may be in any."""
+        below = self.subfolders()
+        return ["", *(f"{place}/" for near in below for place in (near, *self.subfolders(near)))]
+
+    def names(self, relative: str = "") -> list[str]:
+        """What is in a folder, sorted; nothing if there is no such folder."""
+        path = self.find(relative)
+        return [] if path is None else sorted(set(self._names(path).values()))
+
+    def _names(self, path: Path) -> dict[str, str]:
+        if path not in self._listings:
+            try:
+                names = sorted(os.listdir(path))  # noqa: PTH208
+            except (NotADirectoryError, FileNotFoundError):
+                names = []
+            self._listings[path] = {name.lower(): name for name in names} | {name: name for name in names}
+        return self._listings[path]
+
+
+def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Yield the rows of a label file, names and values stripped; a byte-order mark and empty columns are ignored.
+
+    Rows that have none of ``columns`` are ignored too.
+
+    Raises:
+        DatasetError: the file or one of ``columns`` is missing, a row ends early, or the file is no text.
+    """
+    with _opened(path) as stream:
+        rows = csv.reader(stream)
+        try:
+            header = _header(next(rows, []), columns, path)
+            for row in rows:
+                values = {name: value.strip() for name, value in zip(header, row, strict=False) if name}
+                if any(values.get(name) for name in columns or values):
+                    _check_values(values, columns, f"{path}, line {rows.line_num}")
+                    yield values
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DatasetError(f"{path} is not a CSV file in UTF-8: {error}") from error
+
+
+def has_columns(path: Path, *columns: str) -> bool:
+    """Whether a file is CSV with all these columns."""
+    try:
+        next(read_csv(path, columns), None)
+    except DatasetError as error:
+        # What is wrong below the header is for the reader to tell.
+        return isinstance(error, RowError)
+    return True
+
+
+def read_xlsx(path: Path, columns: tuple[str, ...], sheet: str | None = None) -> Iterator[dict[str, str]]:
+    """Like `read_csv`, from a sheet of a workbook; the header may stand below and right of other cells.
+
+    Raises:
+        DatasetError: as for `read_csv`, or the file is no workbook.
+        ModuleNotFoundError: openpyxl is not installed.
+    """
+    openpyxl = _extra("openpyxl", "Excel")
+    if not path.is_file():
+        raise DatasetError(f"There is no label file {path}.")
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, openpyxl.utils.exceptions.InvalidFileException) as error:
+        raise DatasetError(f"{path} is not an Excel workbook: {error}") from error
+    try:
+        if sheet is not None and sheet not in book.sheetnames:
+            raise DatasetError(f"{path} has no sheet {sheet!r}; its sheets are {book.sheetnames}.")
+        cells = (book[sheet] if sheet is not None else book.worksheets[0]).iter_rows(values_only=True)
+        header: list[str] | None = None
+        for number, row in enumerate(cells, 1):
+            texts = ["" if cell is None else str(cell).strip() for cell in row]
+            if header is None:
+                if columns[0].lower() in {text.lower() for text in texts}:
+                    header = _header(texts, columns, path)
+                continue
+            values = {name: text for name, text in zip(header, texts, strict=False) if name}
+            if any(values.get(name) for name in columns or values):
+                _check_values(values, columns, f"{path}, row {number}")
+                yield values
+        if header is None:
+            _header([], columns, path)
+    finally:
+        book.close()
+
+
+def read_columns(path: Path, names: tuple[str, ...], separator: str | None = None) -> Iterator[dict[str, str]]:
+    """Yield the lines of a label file without a header, whose first columns are ``names``; more may follow.
+
+    Raises:
+        DatasetError: there is no such file, a line ends early, or it is no text.
+    """
+    with _opened(path) as stream:
+        try:
+            for number, line in enumerate(stream, 1):
+                values = [value.strip() for value in line.split(separator)]
+                if not any(values):
+                    continue
+                if len(values) < len(names):
+                    raise DatasetError(f"{path}, line {number}: expected a value for each of {names}.")
+                yield dict(zip(names, values, strict=False))
+        except UnicodeDecodeError as error:
+            raise DatasetError(f"{path} is not a text file in UTF-8: {error}") from error
+
+
+def read_mat(path: Path, variable: str) -> list[Any]:
+    """A variable of a MATLAB file as a flat list of numbers or texts.
+
+    Raises:
+        DatasetError: there is no such file or variable, or it is no MATLAB file.
+        ModuleNotFoundError: scipy is not installed.
+    """
+    scipy_io = _extra("scipy.io", "MATLAB")
+    if not path.is_file():
+        raise DatasetError(f"There is no label file {path}.")
+    try:
+        variables = scipy_io.loadmat(path)
+    except (OSError, ValueError, TypeError, NotImplementedError, zlib.error, scipy_io.matlab.MatReadError) as error:
+        raise DatasetError(f"{path} is not a MATLAB file: {error}") from error
+    if variable not in variables:
+        known = sorted(name for name in variables if not name.startswith("__"))
+        raise DatasetError(f"{path} has no variable {variable!r}; its variables are {known}.")
+    return [_plain(value) for value in np.asarray(variables[variable]).ravel()]
+
+
+def read_json(path: Path, lists: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Yield rows from a JSON file that holds parallel lists of these names.
+
+    Raises:
+        DatasetError: there is no such file or list, they differ in length, or it is no JSON.
+    """
+    with _opened(path) as stream:
+        try:
+            values = json.load(stream)
+        except ValueError as error:
+            raise DatasetError(f"{path} is not a JSON file: {error}") from error
+    for name in lists:
+        if not isinstance(values, dict) or not isinstance(values.get(name), list):
+            raise DatasetError(f"{path} has no list {name!r}; expected the lists {lists}.")
+    lengths = {name: len(values[name]) for name in lists}
+    if len(set(lengths.values())) > 1:
+        raise DatasetError(f"{path}: expected lists of one length, but got {lengths}.")
+    for row in zip(*(values[name] for name in lists), strict=True):
+        yield {name: str(value) for name, value in zip(lists, row, strict=True)}
+
+
+def read_npy(path: Path) -> float:
+    """The only number in an ``.npy`` file.
+
+    Raises:
+        DatasetError: it holds something else.
+    """
+    try:
+        value: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f"{path} is not a file of numpy: {error}") from error
+    if value.size != 1:
+        raise DatasetError(f"{path}: expected one number, but got an array of shape {value.shape}.")
+    return read_score(value.ravel()[0], path)
+
+
+def read_score(value: Any, path: Path) -> float:
+    """A finite number from a text or a number.
+
+    Raises:
+        DatasetError: it is none.
+    """
+    try:
+        score = float(value)
+    except (TypeError, ValueError):
+        score = math.nan
+    if not math.isfinite(score):
+        raise DatasetError(f"{path}: expected a number as score, but got {value!r}.")
+    return score
+
+
+def optional_number(row: dict[str, str], **columns: str) -> dict[str, float]:
+    """Extras from columns that a label file may lack: ``std="SD"`` is the number in the column ``SD``, if any."""
+    found = {}
+    for extra, column in columns.items():
+        try:
+            found[extra] = float(row.get(column) or math.nan)
+        except ValueError:
+            continue
+    return {extra: value for extra, value in found.items() if math.isfinite(value)}
+
+
+def _opened(path: Path) -> Any:
+    if not path.is_file():
+        raise DatasetError(f"There is no label file {path}.")
+    return path.open(newline="", encoding="utf-8-sig")
+
+
+def _header(texts: list[str], columns: tuple[str, ...], path: Path) -> list[str]:
+    """The names of the columns, with those in ``columns`` spelled as there."""
+    spelled = {name.lower(): name for name in columns}
+    header = [spelled.get(text.strip().lower(), text.strip()) for text in texts]
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise DatasetError(f"{path} has no column {missing[0]!r}; its columns are {[name for name in header if name]}.")
+    return header
+
+
+def _check_values(values: dict[str, str], columns: tuple[str, ...], where: str) -> None:
+    if any(not values.get(name) for name in columns):
+        raise RowError(f"{where}: expected a value for each of {columns}.")
+
+
+def _plain(value: Any) -> Any:
+    """What a cell of MATLAB's holds, without the arrays around it."""
+    while isinstance(value, np.ndarray) and value.size == 1:
+        value = value.ravel()[0]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _extra(module: str, kind: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"Label files of {kind} need an extra (there is no {error.name}): pip install 'topiq-metrics[datasets]'",
+            name=error.name,
+        ) from None

@@ -1,0 +1,77 @@
+"""GFIQA-20k: faces (Su et al., IEEE Transactions on Multimedia 26, 2024)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, Record
+from topiq_metrics.datasets.files import DatasetError, Folder, has_columns, read_csv, read_score
+from topiq_metrics.datasets.splits import SplitRule
+
+_NAMES = ("name", "img_name", "image_name", "image")
+
+
+class GFIQA20k(IQADataset):
+    """``image/*`` with mean opinion scores 0…1, higher better.
+
+    Args:
+        root: the dataset's folder.
+        split: ``"train"``, ``"validation"`` or ``"test"`` of a random split, with ``seed``.
+        transform: as for `IQADataset`.
+        labels: the CSV file with the columns ``mos`` and ``name``, ``img_name``, ``image_name`` or ``image``; by
+            default the only CSV file in ``root``.
+        options: those of `IQADataset`.
+    """
+
+    facts = DatasetFacts(
+        name="GFIQA-20k",
+        size={ALL: 19998},
+        score_range=(0.0, 1.0),
+        higher_is_better=True,
+        citation="S. Su, H. Lin, V. Hosu, O. Wiedemann, J. Sun, Y. Zhu, H. Liu, Y. Zhang, D. Saupe. Going the extra "
+        "mile in face image quality assessment: a novel database and model. IEEE Transactions on Multimedia 26, 2024",
+        license="see its page",
+        source="https://database.mmsp-kn.de/gfiqa-20k-database.html",
+        split=SplitRule("random", "image", (("train", 0.7), ("validation", 0.1), ("test", 0.2))),
+    )
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        split: str | None = None,
+        transform: Callable[..., Any] | None = None,
+        *,
+        labels: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> None:
+        self.labels = None if labels is None else Path(labels)
+        super().__init__(root, split, transform, **options)
+
+    @classmethod
+    def recognizes(cls, folder: Folder) -> bool:
+        image, path = folder.find("image"), _only_csv(folder)
+        return image is not None and path is not None and any(has_columns(path, "mos", name) for name in _NAMES)
+
+    def read(self, folder: Folder) -> Iterator[Record]:
+        labels = self.labels or _only_csv(folder)
+        if labels is None:
+            raise DatasetError(
+                f"{self.facts.name}: expected one .csv file in {self.root}; name the one with the scores: `labels=`."
+            )
+        images = folder.folder("image")
+        for row in read_csv(labels, ("mos",)):
+            columns = {column.lower(): value for column, value in row.items()}
+            name = next((columns[column] for column in _NAMES if columns.get(column)), None)
+            if name is None:
+                raise DatasetError(f"{labels} has no column {_NAMES[0]!r}; its columns are {list(row)}.")
+            path = folder.image(labels, f"{images}/{name}", name)
+            if path is not None:
+                yield Record(path, read_score(row["mos"], labels), ALL)
+
+
+def _only_csv(folder: Folder) -> Path | None:
+    names = [name for name in folder.names() if name.lower().endswith(".csv")]
+    return folder.find(names[0]) if len(names) == 1 else None

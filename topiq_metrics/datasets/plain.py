@@ -1,0 +1,81 @@
+"""Any other set: a CSV file with names and scores."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, Record
+from topiq_metrics.datasets.files import DatasetError, Folder, read_csv, read_score
+from topiq_metrics.datasets.splits import BY_IMAGE, BY_REFERENCE, OFFICIAL
+
+
+class CSVDataset(IQADataset):
+    """A CSV file with the columns ``image`` and ``score``, and if you like ``reference``, ``split`` and ``group``.
+
+    Other columns become extras. What the file says is its facts; every row must have its image.
+
+    Args:
+        labels: the file.
+        split: one of those in its column ``split``; without such a column, ``"train"`` or ``"test"`` of a random split,
+            with ``seed``: by ``group``, else by reference, else by image.
+        transform: as for `IQADataset`.
+        higher_is_better: direction of the scores.
+        root: where relative paths start; by default the file's folder.
+        options: those of `IQADataset`.
+    """
+
+    def __init__(
+        self,
+        labels: str | os.PathLike[str],
+        split: str | None = None,
+        transform: Callable[..., Any] | None = None,
+        *,
+        higher_is_better: bool,
+        root: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> None:
+        self.labels = Path(labels)
+        rows = list(read_csv(self.labels, ("image", "score")))
+        if not rows:
+            raise DatasetError(f"{self.labels} has no rows.")
+        has_splits = "split" in rows[0]
+        if has_splits and not all(row.get("split") for row in rows):
+            raise DatasetError(f"{self.labels}: expected a split in every row, or no column 'split'.")
+        scores = [read_score(row["score"], self.labels) for row in rows]
+        references = {row["reference"] for row in rows if row.get("reference")}
+        random = BY_REFERENCE if references else BY_IMAGE
+        self.facts = DatasetFacts(
+            name=self.labels.stem,
+            size=Counter(row["split"] if has_splits else ALL for row in rows),
+            score_range=(min(scores), max(scores)),
+            higher_is_better=higher_is_better,
+            citation="",
+            license="",
+            source=str(self.labels),
+            references=len(references),
+            split=OFFICIAL if has_splits else random,
+        )
+        self._rows = rows
+        super().__init__(self.labels.parent if root is None else root, split, transform, **options)
+        del self._rows
+
+    def read(self, folder: Folder) -> Iterator[Record]:
+        known = {"image", "score", "reference", "split", "group"}
+        for row in self._rows:
+            name, reference = row["image"], row.get("reference") or ""
+            path = self._find(folder, name)
+            original = self._find(folder, reference) if reference else None
+            if path is None or (reference and original is None):
+                continue
+            score, split = read_score(row["score"], self.labels), row.get("split") or ALL
+            extras = {column: value for column, value in row.items() if column not in known and value}
+            group = row.get("group") or reference
+            yield Record(path, score, split, original, id=name.replace("\\", "/"), group=group, extras=extras)
+
+    def _find(self, folder: Folder, name: str) -> Path | None:
+        path = self.root / name
+        return path if path.is_file() else folder.image(self.labels, name)

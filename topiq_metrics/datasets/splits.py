@@ -1,0 +1,107 @@
+"""Random splits that anyone can make again, and a hash that says which images are in one."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+SEEDS = range(10)
+_EVEN = (("train", 0.8), ("test", 0.2))
+
+
+class Member(Protocol):
+    """What a split needs to know of a record."""
+
+    @property
+    def id(self) -> str:
+        """Names the image within its set."""
+
+    @property
+    def group(self) -> str:
+        """Images of one group are never torn apart."""
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How a dataset is split.
+
+    Attributes:
+        kind: ``"official"``: its authors say which image is in which part; ``"random"``: nobody does.
+        by: what stays together in a random split: every image of a reference or of a prompt; or an image alone.
+        shares: the parts of a random split with their shares of the groups.
+    """
+
+    kind: Literal["official", "random"] = "official"
+    by: Literal["image", "reference", "prompt"] = "image"
+    shares: tuple[tuple[str, float], ...] = _EVEN
+
+    def __str__(self) -> str:
+        if self.kind == "official":
+            return "official"
+        how = "random" if self.by == "image" else f"by {self.by}"
+        return f"{how}, {len(SEEDS)} × {'/'.join(f'{100 * share:g}' for _, share in self.shares)}"
+
+
+OFFICIAL = SplitRule()
+BY_IMAGE = SplitRule("random", "image")
+BY_REFERENCE = SplitRule("random", "reference")
+BY_PROMPT = SplitRule("random", "prompt")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One random split.
+
+    Attributes:
+        seed: with which it can be made again.
+        parts: indices of the members of each part, ascending.
+        hashes: for each part the `split_hash` of its members.
+    """
+
+    seed: int
+    parts: Mapping[str, tuple[int, ...]]
+    hashes: Mapping[str, str]
+
+
+def split_hash(members: Iterable[Member]) -> str:
+    """16 hexadecimal digits that two lists of images share only if they hold the same images, in any order."""
+    names = sorted(member.id for member in members)
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def random_split(members: Sequence[Member], rule: SplitRule, seed: int) -> Split:
+    """Deal the groups of ``members`` to the parts of ``rule``.
+
+    The result depends on the members and the seed alone: groups are sorted before they are shuffled, by a generator
+    whose numbers Python keeps from version to version.
+
+    Raises:
+        ValueError: there are fewer groups than parts.
+    """
+    generator = random.Random(seed)  # noqa: S311
+    draws = {group: generator.random() for group in sorted({member.group for member in members})}
+    groups = sorted(draws, key=draws.__getitem__)
+    if len(groups) < len(rule.shares):
+        raise ValueError(f"A split by {rule.by} needs at least {len(rule.shares)} of them, but got {len(groups)}.")
+    part_of: dict[str, str] = {}
+    share, start = 0.0, 0
+    for index, (part, of_all) in enumerate(rule.shares):
+        share += of_all
+        # Every part gets a group, however few there are.
+        left = len(rule.shares) - index - 1
+        stop = min(max(round(share * len(groups)), start + 1), len(groups) - left) if left else len(groups)
+        part_of |= dict.fromkeys(groups[start:stop], part)
+        start = stop
+    parts: dict[str, list[int]] = {part: [] for part, _ in rule.shares}
+    for index, member in enumerate(members):
+        parts[part_of[member.group]].append(index)
+    hashes = {part: split_hash(members[i] for i in indices) for part, indices in parts.items()}
+    return Split(seed, {part: tuple(indices) for part, indices in parts.items()}, hashes)
+
+
+def random_splits(members: Sequence[Member], rule: SplitRule, seeds: Iterable[int] = SEEDS) -> list[Split]:
+    """A split for each seed; see `random_split`."""
+    return [random_split(members, rule, seed) for seed in seeds]

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
         topiq_no_reference,
     )
     from topiq_metrics.images import SizePolicy, load_image
-    from topiq_metrics.metrics import LPIPSPlus, TOPIQAesthetic, TOPIQFace, TOPIQFullReference, TOPIQNoReference
+    from topiq_metrics.metrics import (
+        FittedPearsonCorrCoef,
+        FittedRootMeanSquaredError,
+        LPIPSPlus,
+        TOPIQAesthetic,
+        TOPIQFace,
+        TOPIQFullReference,
+        TOPIQNoReference,
+        TwoAlternativeForcedChoice,
+    )
     from topiq_metrics.registry import create_metric, list_metrics
     from topiq_metrics.scoring import ScoreRow, score_images
 
@@ -30,6 +39,8 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "FaceScores",
+    "FittedPearsonCorrCoef",
+    "FittedRootMeanSquaredError",
     "LPIPSPlus",
     "ModelCard",
     "ScoreRow",
@@ -38,6 +49,7 @@ __all__ = [
     "TOPIQFace",
     "TOPIQFullReference",
     "TOPIQNoReference",
+    "TwoAlternativeForcedChoice",
     "__version__",
     "create_metric",
     "get_card",
@@ -54,6 +66,8 @@ __all__ = [
 
 _HOMES = {
     "FaceScores": "functional",
+    "FittedPearsonCorrCoef": "metrics",
+    "FittedRootMeanSquaredError": "metrics",
     "LPIPSPlus": "metrics",
     "ModelCard": "catalog",
     "ScoreRow": "scoring",
@@ -62,6 +76,7 @@ _HOMES = {
     "TOPIQFace": "metrics",
     "TOPIQFullReference": "metrics",
     "TOPIQNoReference": "metrics",
+    "TwoAlternativeForcedChoice": "metrics",
     "create_metric": "registry",
     "get_card": "catalog",
     "list_metrics": "registry",

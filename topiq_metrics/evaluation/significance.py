@@ -1,0 +1,310 @@
+"""Whether one metric agrees better with opinion than another on the same images, or the two are tied.
+
+The correlations of two metrics with the same opinion scores depend on each other, which a comparison of their intervals
+ignores. Three tests take it into account:
+
+- ``"williams"``: Williams' t (1959), the one that Steiger, "Tests for comparing elements of a correlation matrix",
+  Psychological Bulletin 87(2), 1980, recommends for two correlations that share a variable (his T2);
+- ``"steiger"``: Steiger's Z (1980), on Fisher-transformed correlations with a pooled covariance (his Z1*);
+- ``"bootstrap"``: the paired bootstrap, which resamples images, or groups of images, for both metrics at once.
+
+The first two are made for Pearson's correlation and bivariate normal scores. On ranks, for SRCC, they are
+approximations; of KRCC they say nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from topiq_metrics.evaluation.arrays import Array, Mask, as_columns, finite_rows, keep_groups, load_scipy
+from topiq_metrics.evaluation.bootstrap import MINIMUM_UNITS, Bootstrap
+from topiq_metrics.evaluation.correlation import kendall, pearson, rank, spearman
+from topiq_metrics.evaluation.logistic import why_constant
+
+Coefficient: TypeAlias = Literal["srcc", "plcc", "krcc"]
+Test: TypeAlias = Literal["williams", "steiger", "bootstrap"]
+Verdict: TypeAlias = Literal["better", "worse", "tied", "untested"]
+
+COEFFICIENTS = {"srcc": spearman, "plcc": pearson, "krcc": kendall}
+TESTS = ("williams", "steiger", "bootstrap")
+
+MINIMUM_IMAGES = 5
+
+_SIDES = ((0, 2), (1, 2), (0, 1))
+
+# Two metrics whose scores correlate to within rounding are one metric.
+_SAME = 1e-12
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """A two-sided test of equal correlations.
+
+    Attributes:
+        statistic: t of ``"williams"``, z of ``"steiger"``, NaN for ``"bootstrap"``.
+        p_value: probability of a difference at least as large where the true correlations are equal.
+    """
+
+    __test__ = False
+
+    statistic: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two metrics on the images that both have scored.
+
+    Attributes:
+        difference: correlation of the first less that of the second.
+        low: lower end of the difference's interval, for ``"bootstrap"`` only.
+        high: its upper end.
+        statistic: of the test, as in `TestResult`.
+        p_value: of this pair alone.
+        adjusted: p value after Holm's correction for all pairs compared.
+        n: images that both metrics have scored.
+        verdict: of the first metric: ``"better"``, ``"worse"``, ``"tied"`` where the difference is not significant,
+            ``"untested"`` where there is no test.
+        reason: why there is no test.
+    """
+
+    difference: float
+    low: float
+    high: float
+    statistic: float
+    p_value: float
+    adjusted: float
+    n: int
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every pair of metrics; ``pairs`` has each once, in the order of ``names``.
+
+    Attributes:
+        names: of the metrics.
+        coefficient: what was compared: ``"srcc"``, ``"plcc"`` or ``"krcc"``.
+        test: ``"williams"``, ``"steiger"`` or ``"bootstrap"``.
+        approximate: whether the test is an approximation for this coefficient.
+        alpha: chance of at least one false verdict among all.
+        pairs: by the names of the two metrics.
+    """
+
+    names: tuple[str, ...]
+    coefficient: Coefficient
+    test: Test
+    approximate: bool
+    alpha: float
+    pairs: Mapping[tuple[str, str], Pair]
+
+    def verdict(self, name: str, other: str) -> Verdict:
+        """What one metric is, compared with another.
+
+        Raises:
+            KeyError: there is no such metric.
+        """
+        if name == other and name in self.names:
+            return "tied"
+        if (name, other) in self.pairs:
+            return self.pairs[name, other].verdict
+        mirrored: dict[Verdict, Verdict] = {"better": "worse", "worse": "better"}
+        found = self.pairs[other, name].verdict
+        return mirrored.get(found, found)
+
+
+def williams_test(r_first: float, r_second: float, r_between: float, n: int) -> TestResult:
+    """Williams' t for two correlations that share a variable, with n − 3 degrees of freedom.
+
+    Args:
+        r_first: correlation of the first metric with opinion.
+        r_second: correlation of the second metric with opinion.
+        r_between: correlation of the two metrics.
+        n: number of images; NaN comes of fewer than five.
+    """
+    if n < MINIMUM_IMAGES or math.isnan(r_first + r_second + r_between):
+        return TestResult(math.nan, math.nan)
+    if 1 - r_between < _SAME:
+        return TestResult(0.0, 1.0)
+    determinant = 1 - r_first**2 - r_second**2 - r_between**2 + 2 * r_first * r_second * r_between
+    mean = (r_first + r_second) / 2
+    scale = 2 * (n - 1) / (n - 3) * max(determinant, 0.0) + mean**2 * (1 - r_between) ** 3
+    if scale == 0:
+        # Both correlations are without error, and they differ.
+        t = math.copysign(math.inf, r_first - r_second) if r_first != r_second else 0.0
+    else:
+        t = (r_first - r_second) * math.sqrt((n - 1) * (1 + r_between) / scale)
+    return TestResult(t, float(2 * load_scipy("stats").t.sf(abs(t), n - 3)))
+
+
+def steiger_test(r_first: float, r_second: float, r_between: float, n: int) -> TestResult:
+    """Steiger's Z for two correlations that share a variable; arguments as for `williams_test`."""
+    if n < MINIMUM_IMAGES or math.isnan(r_first + r_second + r_between):
+        return TestResult(math.nan, math.nan)
+    if 1 - r_between < _SAME:
+        return TestResult(0.0, 1.0)
+    # A perfect correlation has no Fisher transform.
+    limit = 1 - 1e-15
+    z_first, z_second = (math.atanh(min(max(r, -limit), limit)) for r in (r_first, r_second))
+    squared = ((r_first + r_second) / 2) ** 2
+    covariance = r_between * (1 - 2 * squared) - squared * (1 - 2 * squared - r_between**2) / 2
+    correlation = covariance / max((1 - squared) ** 2, 1e-300)
+    z = (z_first - z_second) * math.sqrt((n - 3) / max(2 - 2 * correlation, _SAME))
+    return TestResult(z, float(2 * load_scipy("stats").norm.sf(abs(z))))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values after Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979); NaN are no tests."""
+    tested = sorted((p, index) for index, p in enumerate(p_values) if not math.isnan(p))
+    adjusted = [math.nan] * len(p_values)
+    largest = 0.0
+    for place, (p, index) in enumerate(tested):
+        largest = max(largest, min(1.0, p * (len(tested) - place)))
+        adjusted[index] = largest
+    return adjusted
+
+
+def compare(
+    predictions: Mapping[str, ArrayLike],
+    mos: ArrayLike,
+    *,
+    higher_is_better: bool | Mapping[str, bool] = True,
+    mos_higher_is_better: bool = True,
+    coefficient: Coefficient = "srcc",
+    test: Test = "williams",
+    alpha: float = 0.05,
+    groups: Sequence[Hashable] | None = None,
+    bootstrap: Bootstrap = Bootstrap(),  # noqa: B008 - frozen
+) -> Comparison:
+    """Compare every two metrics on the images that both have scored, with Holm's correction over all pairs.
+
+    For PLCC after a logistic fit, pass what the fits make of the predictions.
+
+    Args:
+        predictions: each metric's scores of the same images, ``(N,)``; NaN where it has none.
+        mos: mean opinion score of each image, ``(N,)``.
+        higher_is_better: direction of all metrics, or of each by name.
+        mos_higher_is_better: direction of the opinion scores.
+        coefficient: ``"srcc"``, ``"plcc"``, or with ``test="bootstrap"`` ``"krcc"``.
+        test: ``"williams"``, ``"steiger"`` or ``"bootstrap"``.
+        alpha: chance of at least one false verdict.
+        groups: of each image, its reference for example; for ``test="bootstrap"``, as the other tests take images for
+            independent.
+        bootstrap: how the resamples are drawn, for ``test="bootstrap"``. Its intervals of the differences are
+            percentiles, in keeping with the p values.
+
+    Raises:
+        ValueError: columns or groups of different lengths, or an argument that is not as above.
+    """
+    if coefficient not in COEFFICIENTS:
+        raise ValueError(f"Argument `coefficient` must be one of {tuple(COEFFICIENTS)}, but got {coefficient!r}.")
+    if test not in TESTS:
+        raise ValueError(f"Argument `test` must be one of {TESTS}, but got {test!r}.")
+    if test != "bootstrap" and coefficient == "krcc":
+        raise ValueError("KRCC is compared with test='bootstrap': the other tests are for Pearson's correlation.")
+    if test != "bootstrap" and groups is not None:
+        raise ValueError(f"Groups need test='bootstrap': {test!r} takes images for independent.")
+    if isinstance(higher_is_better, Mapping) and set(predictions) - set(higher_is_better):
+        missing = sorted(set(predictions) - set(higher_is_better))
+        raise ValueError(f"Argument `higher_is_better` has no direction for {missing[0]!r}.")
+    opinion, *columns = as_columns({"opinion scores": mos, **predictions})
+    oriented = {}
+    for name, column in zip(predictions, columns, strict=True):
+        better = higher_is_better if isinstance(higher_is_better, bool) else higher_is_better[name]
+        oriented[name] = column if better == mos_higher_is_better else -column
+
+    tester = _Resampler(opinion, coefficient, groups, bootstrap) if test == "bootstrap" else None
+    pairs: dict[tuple[str, str], Pair] = {}
+    for key in combinations(oriented, 2):
+        first, second = (oriented[name] for name in key)
+        usable = finite_rows(first, second, opinion)
+        reason = _why_untestable(first[usable], second[usable], opinion[usable])
+        if reason:
+            pairs[key] = _untested(int(usable.sum()), reason)
+        elif tester is not None:
+            pairs[key] = tester.pair(key, (first, second), usable)
+        else:
+            pairs[key] = _calculate(first[usable], second[usable], opinion[usable], coefficient, test)
+    for key, adjusted in zip(pairs, holm([pair.p_value for pair in pairs.values()]), strict=True):
+        pairs[key] = replace(pairs[key], adjusted=adjusted, verdict=_judge(pairs[key], adjusted, alpha))
+    return Comparison(tuple(oriented), coefficient, test, test != "bootstrap" and coefficient == "srcc", alpha, pairs)
+
+
+def _why_untestable(first: Array, second: Array, mos: Array) -> str:
+    if len(mos) < MINIMUM_IMAGES:
+        return f"a test needs at least {MINIMUM_IMAGES} images that both have scored, and there are {len(mos)}"
+    return why_constant(first, mos) or why_constant(second, mos)
+
+
+def _judge(pair: Pair, adjusted: float, alpha: float) -> Verdict:
+    if math.isnan(adjusted):
+        return "untested"
+    if adjusted > alpha:
+        return "tied"
+    return "better" if pair.difference > 0 else "worse"
+
+
+def _calculate(first: Array, second: Array, mos: Array, coefficient: Coefficient, test: Test) -> Pair:
+    columns = [rank(column) if coefficient == "srcc" else column for column in (first, second, mos)]
+    a, b, between = (
+        float(pearson(columns[i], columns[j])(np.ones((1, len(mos)), dtype=np.intp))[0]) for i, j in _SIDES
+    )
+    result = (williams_test if test == "williams" else steiger_test)(a, b, between, len(mos))
+    if math.isnan(result.p_value):
+        return _untested(len(mos), "the scores are equal up to rounding")
+    return Pair(a - b, math.nan, math.nan, result.statistic, result.p_value, math.nan, len(mos), "untested")
+
+
+class _Resampler:
+    """The paired bootstrap: all metrics on the same resamples, each computed once for a choice of images."""
+
+    def __init__(
+        self, mos: Array, coefficient: Coefficient, groups: Sequence[Hashable] | None, bootstrap: Bootstrap
+    ) -> None:
+        self.mos = mos
+        self.coefficient = COEFFICIENTS[coefficient]
+        self.groups = groups
+        self.bootstrap = bootstrap
+        self.known: dict[tuple[str, bytes], tuple[float, Array]] = {}
+
+    def pair(self, names: tuple[str, str], columns: tuple[Array, Array], usable: Mask) -> Pair:
+        n = int(usable.sum())
+        kept = keep_groups(self.groups, usable)
+        units = n if kept is None else len(set(kept))
+        if units < MINIMUM_UNITS:
+            return _untested(n, f"a paired bootstrap needs at least {MINIMUM_UNITS} groups, and there are {units}")
+        (a, drawn_a), (b, drawn_b) = (
+            self._values(name, column, usable, kept) for name, column in zip(names, columns, strict=True)
+        )
+        drawn = drawn_a - drawn_b
+        interval = self.bootstrap.percentile(drawn)
+        if interval.reason:
+            return _untested(n, interval.reason)
+        drawn = drawn[~np.isnan(drawn)]
+        # Both sides have 0, so that equal metrics have p = 1; one resample more on each, so that no p is 0.
+        beyond = min(int(np.sum(drawn <= 0)), int(np.sum(drawn >= 0)))
+        p_value = min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
+        return Pair(a - b, interval.low, interval.high, math.nan, p_value, math.nan, n, "untested")
+
+    def _values(self, name: str, column: Array, usable: Mask, groups: Sequence[Hashable] | None) -> tuple[float, Array]:
+        key = name, usable.tobytes()
+        if key not in self.known:
+            correlation = self.coefficient(column[usable], self.mos[usable])
+            n = int(usable.sum())
+            value = float(correlation(np.ones((1, n), dtype=np.intp))[0])
+            drawn = self.bootstrap.distribution(lambda counts: correlation(counts)[:, None], n, groups)[:, 0]
+            self.known[key] = value, drawn
+        return self.known[key]
+
+
+def _untested(n: int, reason: str) -> Pair:
+    nan = math.nan
+    return Pair(nan, nan, nan, nan, nan, nan, n, "untested", reason)

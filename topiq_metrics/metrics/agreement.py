@@ -1,0 +1,245 @@
+"""Agreement with human opinion, of what torchmetrics lacks: after a logistic fit, and on pairs of images.
+
+torchmetrics has SRCC, KRCC and PLCC as `SpearmanCorrCoef`, `KendallRankCorrCoef` and `PearsonCorrCoef`. These metrics
+take scores, not images; `topiq_metrics.evaluation` has the same figures with intervals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.utilities.data import dim_zero_cat
+
+from topiq_metrics.evaluation.correlation import plcc, rmse
+from topiq_metrics.evaluation.logistic import PARAMETERS, LogisticName, fit_logistic
+
+if TYPE_CHECKING:
+    from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
+
+_WITHOUT_FLOAT64 = frozenset({"mps"})
+
+
+class _AgreementMetric(Metric):
+    """States keep their types when a model around the metric is cast, so that all processes have the same."""
+
+    is_differentiable = False
+    full_state_update = False
+
+    def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: _AX_TYPE | None = None) -> _PLOT_OUT_TYPE:
+        """Plot one result or several; without ``val``, the current one.
+
+        Raises:
+            ModuleNotFoundError: if matplotlib is not installed.
+        """
+        return self._plot(val, ax)
+
+    def _apply(  # type: ignore[override]
+        self,
+        fn: Callable[..., Any],
+        exclude_state: Sequence[str] = "",  # noqa: ARG002
+        recurse: bool = True,  # noqa: ARG002
+    ) -> nn.Module:
+        super()._apply(fn, exclude_state=tuple(self._defaults))
+        # torchmetrics casts the cached result, and gives a process without data an empty list of its own type.
+        self._computed = None
+        self._dtype = torch.float32
+        device = torch.device("cpu") if self.device.type in _WITHOUT_FLOAT64 else self.device
+        for name, default in self._defaults.items():
+            value = getattr(self, name)
+            if isinstance(default, list):
+                setattr(self, name, [scores.to(self.device) for scores in value])
+            else:
+                self._defaults[name] = default.to(device)
+                setattr(self, name, value.to(device))
+        return self
+
+
+class _FittedMetric(_AgreementMetric):
+    predicted_scores: list[Tensor]
+    opinion_scores: list[Tensor]
+
+    def __init__(self, logistic: LogisticName = "logistic4", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if logistic not in PARAMETERS:
+            raise ValueError(f"Argument `logistic` must be one of {tuple(PARAMETERS)}, but got {logistic!r}.")
+        self.logistic: LogisticName = logistic
+        self._dtype = torch.float32
+        self.add_state("predicted_scores", default=[], dist_reduce_fx="cat")
+        self.add_state("opinion_scores", default=[], dist_reduce_fx="cat")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            preds: scores that a model gives the images, ``(N,)`` or ``(N, 1)``, in any direction and range.
+            target: mean opinion scores of the images, of the same number.
+
+        Raises:
+            ValueError: if there are other numbers or shapes.
+        """
+        preds, target = _columns(preds=preds, target=target)
+        self.predicted_scores.append(preds.float())
+        self.opinion_scores.append(target.float())
+
+    def _compare(self, figure: Callable[[Any, Any], float]) -> Tensor:
+        value = math.nan
+        if len(self.predicted_scores):
+            lists = (self.predicted_scores, self.opinion_scores)
+            preds, target = (dim_zero_cat(scores).double().cpu().numpy() for scores in lists)
+            # A network that gives no number is no good, whatever it gives elsewhere.
+            if np.isfinite(preds).all() and np.isfinite(target).all():
+                value = figure(fit_logistic(preds, target, self.logistic)(preds), target)
+        return torch.tensor(value, dtype=torch.float32, device=self.device)
+
+
+class FittedPearsonCorrCoef(_FittedMetric):
+    """Pearson's linear correlation with opinion after a logistic fit, the PLCC of the field: from 0 to 1.
+
+    All scores of an epoch are kept, on all processes, and fitted in ``compute``. ``forward`` fits each batch, too,
+    which means little and takes long: call ``update``. It needs scipy: ``pip install 'topiq-metrics[evaluation]'``.
+
+    Args:
+        logistic: ``"logistic4"``, monotone, or ``"logistic5"``, which need not be; both as in
+            `topiq_metrics.evaluation.fit_logistic`.
+        kwargs: those of every `torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if an argument is not as above.
+
+    References:
+        VQEG. "Final report from the Video Quality Experts Group on the validation of objective models of video quality
+        assessment". 2000. Sheikh et al. IEEE TIP 15(11), 2006, for five parameters.
+
+    Examples:
+        >>> import torch
+        >>> from topiq_metrics import FittedPearsonCorrCoef
+        >>> preds = torch.linspace(-3, 3, 20)
+        >>> metric = FittedPearsonCorrCoef()
+        >>> metric.update(preds, 80 * torch.sigmoid(2 * preds) + 10)
+        >>> metric.compute()
+        tensor(1.)
+    """
+
+    higher_is_better = True
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def compute(self) -> Tensor:
+        """The correlation over all batches and processes.
+
+        Returns:
+            A float32 scalar: NaN where there is no fit, as for fewer images than parameters or constant scores, or
+            where a score is not finite.
+        """
+        return self._compare(plcc)
+
+
+class FittedRootMeanSquaredError(_FittedMetric):
+    """Root mean squared difference to opinion after a logistic fit, in the unit of opinion: from 0, lower is better.
+
+    What `FittedPearsonCorrCoef` says of arguments, states and scipy holds here, too; in a `MetricCollection` the two
+    share their states.
+
+    Args:
+        logistic: ``"logistic4"`` or ``"logistic5"``.
+        kwargs: those of every `torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if an argument is not as above.
+
+    Examples:
+        >>> import torch
+        >>> from topiq_metrics import FittedRootMeanSquaredError
+        >>> preds = torch.linspace(-3, 3, 20)
+        >>> noise = torch.tensor([0.5, -0.5] * 10)
+        >>> metric = FittedRootMeanSquaredError()
+        >>> metric.update(preds, 80 * torch.sigmoid(2 * preds) + 10 + noise)
+        >>> round(metric.compute().item(), 1)
+        0.5
+    """
+
+    higher_is_better = False
+    plot_lower_bound = 0.0
+
+    def compute(self) -> Tensor:
+        """The error over all batches and processes; a float32 scalar, NaN as for `FittedPearsonCorrCoef`."""
+        return self._compare(rmse)
+
+
+class TwoAlternativeForcedChoice(_AgreementMetric):
+    """How often a metric prefers the image of a pair that people prefer (2AFC): from 0 to 1, chance is 0.5.
+
+    With p the share of votes for the second image and j = 1 where its score is the better one, a pair counts
+    p·j + (1 − p)·(1 − j); tied scores count half. For the majority's choice instead, as for PieAPP, pass preferences
+    of 0 and 1.
+
+    Args:
+        scores_higher_is_better: direction of the scores; a distance, the default, is lower better.
+        kwargs: those of every `torchmetrics.Metric`.
+
+    References:
+        Zhang et al. "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric". CVPR 2018.
+
+    Examples:
+        >>> import torch
+        >>> from topiq_metrics import TwoAlternativeForcedChoice
+        >>> metric = TwoAlternativeForcedChoice()
+        >>> metric.update(torch.tensor([0.3, 0.1]), torch.tensor([0.1, 0.3]), preference=torch.tensor([0.8, 0.4]))
+        >>> metric.compute()
+        tensor(0.7000)
+    """
+
+    higher_is_better = True
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    agreement: Tensor
+    pairs: Tensor
+
+    def __init__(self, *, scores_higher_is_better: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scores_higher_is_better = scores_higher_is_better
+        zero = torch.zeros((), dtype=torch.float64, device="cpu")
+        self.add_state("agreement", default=zero, dist_reduce_fx="sum")
+        self.add_state("pairs", default=zero.long(), dist_reduce_fx="sum")
+
+    def update(self, first: Tensor, second: Tensor, preference: Tensor) -> None:
+        """Add a batch of pairs.
+
+        Args:
+            first: the first image's scores, ``(N,)`` or ``(N, 1)``.
+            second: the second image's scores.
+            preference: share of people who chose the second image, from 0 to 1.
+
+        Raises:
+            ValueError: if there are other numbers or shapes, or preferences beyond 0 to 1.
+        """
+        first, second, preference = _columns(first=first, second=second, preference=preference)
+        if ((preference < 0) | (preference > 1)).any():
+            raise ValueError(
+                f"Expected `preference` from 0 to 1, but got {preference.min():g} to {preference.max():g}."
+            )
+        difference = second - first if self.scores_higher_is_better else first - second
+        votes = preference.to(self.agreement)
+        # A NaN, which compares as a tie, stays one.
+        choices = ((1 + difference.sign()) / 2).where(~difference.isnan(), math.nan).to(self.agreement)
+        self.agreement = self.agreement + (votes * choices + (1 - votes) * (1 - choices)).sum()
+        self.pairs = self.pairs + len(preference)
+
+    def compute(self) -> Tensor:
+        """The agreement over all batches and processes; a float32 scalar, NaN if there were no pairs or a NaN."""
+        return (self.agreement / self.pairs).float().to(self.device)
+
+
+def _columns(**columns: Tensor) -> list[Tensor]:
+    flat = [column.detach().squeeze(-1) if column.ndim == 2 else column.detach() for column in columns.values()]
+    if any(column.ndim != 1 or column.shape != flat[0].shape for column in flat):
+        shapes = ", ".join(f"`{name}` {tuple(column.shape)}" for name, column in columns.items())
+        raise ValueError(f"Expected scores of one shape, (N,) or (N, 1), but got {shapes}.")
+    return flat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import topiq_metrics
-from topiq_metrics.cli import catalog, datasets, export, score, train, weights
+from topiq_metrics.cli import catalog, datasets, export, leaderboard, score, train, weights
 
 app = typer.Typer(
     name="topiq",
@@ -20,6 +20,7 @@ app.command("train")(train.train)
 app.command("export")(export.export)
 app.add_typer(weights.app, name="weights")
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(leaderboard.app, name="leaderboard")
 
 
 def _version(value: bool) -> None:

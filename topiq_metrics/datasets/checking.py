@@ -29,6 +29,23 @@ class Finding:
     problem: str = ""
 
 
+def find_datasets(root: str | os.PathLike[str]) -> list[tuple[str, Path]]:
+    """The keys and folders of the datasets that a folder is, or that its direct subfolders are, whole or not.
+
+    Raises:
+        DatasetError: there is no such folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DatasetError(f"There is no folder {root}.")
+    found = [(key, root) for key in _recognized(root)]
+    itself = [key for key, _ in found]
+    for path in sorted(entry for entry in root.iterdir() if entry.is_dir()):
+        # A folder of a dataset may look like the whole of it.
+        found += [(key, path) for key in _recognized(path) if key not in itself]
+    return found
+
+
 def check_folder(root: str | os.PathLike[str]) -> Iterator[Finding]:
     """Yield a finding for each dataset that a folder is, or that one of its direct subfolders is.
 
@@ -37,22 +54,17 @@ def check_folder(root: str | os.PathLike[str]) -> Iterator[Finding]:
     Raises:
         DatasetError: there is no such folder.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise DatasetError(f"There is no folder {root}.")
-    itself = [key for key, reader in _readers(root)]
-    for path in (root, *sorted(entry for entry in root.iterdir() if entry.is_dir())):
-        for key, reader in _readers(path):
-            # A folder of a dataset may look like the whole of it.
-            if path == root or key not in itself:
-                yield _check(key, reader, path)
+    from topiq_metrics.datasets import all_datasets
+
+    for key, path in find_datasets(root):
+        yield _check(key, all_datasets()[key], path)
 
 
-def _readers(path: Path) -> list[tuple[str, type[DatasetReader[Any]]]]:
+def _recognized(path: Path) -> list[str]:
     from topiq_metrics.datasets import all_datasets
 
     folder = Folder(path, path.name)
-    return [(key, reader) for key, reader in all_datasets().items() if reader.recognizes(folder)]
+    return [key for key, reader in all_datasets().items() if reader.recognizes(folder)]
 
 
 def _check(key: str, reader: type[DatasetReader[Any]], path: Path) -> Finding:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePath
 from typing import Any
 
 from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, Record
@@ -64,6 +65,7 @@ class CSVDataset(IQADataset):
         del self._rows
 
     def read(self, folder: Folder) -> Iterator[Record]:
+        ids = {column: _ids(row.get(column) or "" for row in self._rows) for column in ("image", "reference")}
         known = {"image", "score", "reference", "split", "group"}
         for row in self._rows:
             name, reference = row["image"], row.get("reference") or ""
@@ -73,9 +75,22 @@ class CSVDataset(IQADataset):
                 continue
             score, split = read_score(row["score"], self.labels), row.get("split") or ALL
             extras = {column: value for column, value in row.items() if column not in known and value}
-            group = row.get("group") or reference
-            yield Record(path, score, split, original, id=name.replace("\\", "/"), group=group, extras=extras)
+            group = row.get("group") or ids["reference"][reference]
+            yield Record(path, score, split, original, id=ids["image"][name], group=group, extras=extras)
 
     def _find(self, folder: Folder, name: str) -> Path | None:
         path = self.root / name
         return path if path.is_file() else folder.image(self.labels, name)
+
+
+def _ids(names: Iterable[str]) -> dict[str, str]:
+    """The names without what they have in common, where they are absolute: an id is the same on every machine."""
+    paths = {name: PurePath(name) for name in names}
+    parents = [path.parent.parts for path in paths.values() if path.is_absolute()]
+    # As many parts as the first and the last in order have in common.
+    ends = zip(min(parents, default=()), max(parents, default=()), strict=False)
+    common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], ends))
+    return {
+        name: "/".join(path.parts[common:]) if path.is_absolute() else name.replace("\\", "/")
+        for name, path in paths.items()
+    }

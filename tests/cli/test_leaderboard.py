@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+
+@pytest.fixture
+def labels(tmp_path, save_picture):
+    path = tmp_path / "labels.csv"
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image", "score"])
+        for index in range(6):
+            save_picture(tmp_path / f"{index}.png", 64, 48, seed=index)
+            writer.writerow([f"{index}.png", index])
+    return path
+
+
+@pytest.fixture
+def arguments(labels, tmp_path):
+    return "leaderboard", "--data", labels, "--scores", tmp_path / "scores", "--device", "cpu"
+
+
+def test_one_command(arguments, tmp_path, topiq):
+    outputs = [tmp_path / f"board{suffix}" for suffix in (".json", ".csv", ".md")]
+    given = [argument for path in outputs for argument in ("-o", path)]
+    result = topiq(*arguments, *given)
+    assert result.exit_code == 0, result.output
+    assert "topiq_nr-lite: 6 of 6 images of labels" in result.stderr
+    document = json.loads(outputs[0].read_text())
+    (entry,) = document["entries"]
+    assert len(entry["scores"]) == 6
+    assert len(entry["provenance"]["weights_sha256"]) == 64
+    assert document["derived"]["figures"][0]["place"] == 1
+    assert outputs[1].read_text().splitlines()[1].startswith("labels,all,")
+    assert "`topiq_nr-lite`" in outputs[2].read_text()
+
+    merged = topiq("leaderboard", "merge", outputs[0], outputs[0])
+    assert merged.exit_code == 0
+    assert merged.stdout.strip() == outputs[2].read_text().strip()
+
+
+def test_a_reason_and_an_exit_code(arguments, topiq, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    result = topiq(*arguments, "-m", "topiq_nr-lite,topiq_fr")
+    assert result.exit_code == 1
+    assert "| `topiq_fr` | unavailable |" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-m", "topiq_nr-light"], "topiq_nr-lite"),
+        (["-m", "topiq_nr-lite,topiq_nr-lite"], "is there twice"),
+        (["-o", "board.xlsx"], "An output must end in one of"),
+        (["-o", "no/such/board.json"], "There is no folder no/such"),
+        (["--split", "test"], "give both `split` and `seed`"),
+    ],
+)
+def test_what_cannot_be_done(options, message, arguments, topiq):
+    result = topiq(*arguments, *options)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_no_data(topiq, tmp_path):
+    assert topiq("leaderboard", "-m", "topiq_nr-lite").exit_code == 2
+    result = topiq("leaderboard", "--data", tmp_path)
+    assert result.exit_code == 2
+    assert "holds no dataset with scores" in result.output
+    (tmp_path / "a.json").write_text("[]")
+    result = topiq("leaderboard", "merge", tmp_path / "a.json")
+    assert result.exit_code == 2
+    assert "is no leaderboard" in result.output

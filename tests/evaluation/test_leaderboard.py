@@ -1,0 +1,257 @@
+"""Boards: what is scored, what is kept, what comes of failures, files and merging."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from topiq_metrics.catalog import ModelCard
+from topiq_metrics.datasets import CSVDataset
+from topiq_metrics.evaluation.board import Board, BoardError, Entry, load_board, merge_boards, save_board
+from topiq_metrics.evaluation.bootstrap import Bootstrap
+from topiq_metrics.evaluation.contenders import Contender, ContenderUnavailableError
+from topiq_metrics.evaluation.judging import Protocol, as_records, judge
+from topiq_metrics.evaluation.leaderboard import run_leaderboard
+from topiq_metrics.evaluation.scores import ScoreStore
+from topiq_metrics.evaluation.tables import as_csv, as_markdown
+from topiq_metrics.images import SizePolicy
+
+QUICK = Protocol(bootstrap=Bootstrap(resamples=200))
+COUNT = 12
+
+
+@dataclass(frozen=True)
+class Fake(Contender):
+    """Scores by a function of an image and its reference."""
+
+    score: Callable[..., float] = field(default=lambda image, reference: float(image.mean()))
+    calls: list[int] = field(default_factory=list)
+
+    def open(self, device: Any = "cpu", weights: Any = "default") -> Any:
+        if self.unavailable:
+            raise ContenderUnavailableError(self.name, self.unavailable)
+        return Predictor(self)
+
+
+class Predictor:
+    max_batch = 4
+
+    def __init__(self, contender: Fake) -> None:
+        self.contender = contender
+        self.size = SizePolicy()
+        self.card = ModelCard(contender.name, contender.mode, "", (0, 1), "")
+
+    def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory: bool = False) -> Tensor:
+        self.contender.calls.append(len(images))
+        pairs = zip(images, images if references is None else references, strict=True)
+        return torch.tensor([self.contender.score(*pair) for pair in pairs])
+
+
+def fake(name: str, mode: Any = "NR", higher_is_better: bool = True, **options: Any) -> Fake:
+    return Fake(name, "fakes", mode, higher_is_better, "fakes", "1.0", **options)
+
+
+def dark(image: Tensor, reference: Tensor) -> float:
+    return -float(image.mean())
+
+
+def fails(image: Tensor, reference: Tensor) -> float:
+    raise RuntimeError("out of | order\nand more")
+
+
+def fails_on_bright(image: Tensor, reference: Tensor) -> float:
+    return float(image.mean()) if image.mean() < 0.75 else math.nan
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    from PIL import Image
+
+    with (tmp_path / "labels.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image", "score", "reference", "distortion"])
+        for index in range(COUNT):
+            level = 20 * index
+            Image.new("RGB", (40, 36), (level, level, level)).save(tmp_path / f"{index:02}.png")
+            writer.writerow([tmp_path / f"{index:02}.png", index**2, "", ("noise", "blur")[index % 2]])
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path) -> Callable[..., Board]:
+    def run(*contenders: Contender, store: str = "store") -> Board:
+        dataset = CSVDataset(folder / "labels.csv", higher_is_better=True)
+        return run_leaderboard([dataset], contenders, store=folder / store)
+
+    return run
+
+
+@pytest.fixture
+def board(run: Callable[..., Board]) -> Board:
+    return run(
+        fake("bright"),
+        fake("dark", higher_is_better=False, score=dark),
+        fake("again"),
+        fake("fails", score=fails),
+        fake("some", score=fails_on_bright),
+        fake("missing", unavailable="its weights are elsewhere"),
+        fake("pairs", mode="FR"),
+    )
+
+
+def entry_of(board: Board, metric: str) -> Entry:
+    return next(entry for entry in board.entries if entry.metric == metric)
+
+
+def test_nothing_is_missing_silently(board: Board) -> None:
+    states = {entry.metric: entry.status for entry in board.entries}
+    assert states == {
+        "bright": "scored",
+        "dark": "scored",
+        "again": "scored",
+        "fails": "failed",
+        "some": "partial",
+        "missing": "unavailable",
+        "pairs": "unfit",
+    }
+    assert entry_of(board, "bright").scores == pytest.approx([20 * i / 255 for i in range(COUNT)])
+    assert "00.png: network-failed: RuntimeError: out of | order" in entry_of(board, "fails").reason
+    assert entry_of(board, "some").scores[-2:] == [None, None]
+    assert entry_of(board, "some").reason.startswith("2 of 12 images have no score; the first: 10.png: not-finite")
+    assert entry_of(board, "missing").reason == "its weights are elsewhere"
+    assert entry_of(board, "pairs").reason == "labels has no references"
+    assert all(entry.provenance["version"] == "1.0" for entry in board.entries if entry.scores)
+    assert entry_of(board, "bright").cost.milliseconds > 0
+    (subject,) = board.subjects
+    assert list(subject.ids) == [f"{index:02}.png" for index in range(COUNT)]
+    assert subject.distortions[:2] == ["noise", "blur"]
+
+
+def test_what_was_scored_is_not_scored_again(run: Callable[..., Board], folder: Path) -> None:
+    first = fake("bright")
+    before = run(first)
+    once = sum(first.calls)
+    second = fake("bright")
+    assert entry_of(run(second), "bright").scores == entry_of(before, "bright").scores
+    timed = sum(second.calls)
+    assert once - timed == COUNT
+
+    from PIL import Image
+
+    Image.new("RGB", (40, 36), (255, 255, 255)).save(folder / "03.png", compress_level=0)
+    third = fake("bright")
+    assert entry_of(run(third), "bright").scores[3] == 1
+    assert sum(third.calls) == timed + 1
+    other = replace(fake("bright"), version="1.1")
+    run(other)
+    assert sum(other.calls) == once
+
+
+def test_a_line_that_a_kill_has_cut_off(run: Callable[..., Board], folder: Path) -> None:
+    board = run(fake("bright"))
+    (file,) = (folder / "store").iterdir()
+    file.write_bytes(file.read_bytes()[:-9])
+    again = run(fake("bright"))
+    assert entry_of(again, "bright").scores == entry_of(board, "bright").scores
+    assert len(ScoreStore(folder / "store")._path("bright", {}).name.split("-")) == 2
+    lines = file.read_text().splitlines()
+    assert sum(line.endswith("]") for line in lines) == COUNT
+
+
+def test_failures_are_tried_again(run: Callable[..., Board]) -> None:
+    assert entry_of(run(fake("some", score=fails_on_bright)), "some").status == "partial"
+    mended = fake("some")
+    assert entry_of(run(mended), "some").status == "scored"
+    assert entry_of(run(mended), "some").scores[-1] == pytest.approx(220 / 255)
+
+
+def test_directions_and_ties(board: Board) -> None:
+    no_reference, full_reference = judge(board, QUICK)
+    assert [each.entry.metric for each in no_reference.judged] == ["again", "bright", "dark", "some"]
+    assert all(each.srcc == pytest.approx(1) for each in no_reference.judged)
+    assert no_reference.tied_with_best("dark")
+    assert [entry.metric for entry in no_reference.others] == ["fails", "missing"]
+    assert not full_reference.judged
+    some = no_reference.judged[3]
+    assert (some.evaluation.n, some.evaluation.left_out) == (10, 2)
+    assert set(some.by_distortion.parts) == {"noise", "blur"}
+
+
+def test_a_better_metric_comes_first(run: Callable[..., Board]) -> None:
+    noise = torch.rand(COUNT, generator=torch.Generator().manual_seed(0)).tolist()
+    worse = fake("worse", score=lambda image, reference: noise[round(float(image.mean()) * 255 / 20)])
+    (standing,) = judge(run(worse, fake("bright")), QUICK)
+    assert [each.entry.metric for each in standing.judged] == ["bright", "worse"]
+    assert not standing.tied_with_best("worse")
+
+
+def test_files(board: Board, tmp_path: Path) -> None:
+    path = tmp_path / "board.json"
+    standings = judge(board, QUICK)
+    save_board(board, path, {"figures": as_records(standings)})
+    again = load_board(path)
+    assert again == replace(board, subjects=again.subjects, entries=again.entries)
+    assert as_csv(judge(again, QUICK)) == as_csv(standings)
+    document = json.loads(path.read_text())
+    assert (document["schema"], document["version"]) == ("topiq-metrics-leaderboard", 1)
+    assert str(tmp_path) not in path.read_text()
+    rows = list(csv.DictReader(io.StringIO(as_csv(standings))))
+    assert [row["metric"] for row in rows] == ["again", "bright", "dark", "some", "fails", "missing", "pairs"]
+    assert float(rows[2]["srcc"]) == 1
+    assert rows[2]["rmse"] == ""
+    text = as_markdown(standings)
+    assert "| 2 = | `bright` | 1.0000" in text
+    assert r"out of \| order" in text
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no JSON", "it is not JSON"),
+        ("[]", "expected JSON with the schema"),
+        ('{"schema": "topiq-metrics-leaderboard", "version": 2}', "of version 2; this one reads 1"),
+        ('{"schema": "topiq-metrics-leaderboard", "version": 1, "subjects": []}', "'entries'"),
+    ],
+)
+def test_what_is_no_board(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(BoardError, match=message):
+        load_board(tmp_path / "a.json")
+
+
+def test_a_board_whose_columns_differ(board: Board, tmp_path: Path) -> None:
+    entry = replace(entry_of(board, "bright"), scores=[0.5])
+    save_board(Board(board.subjects, [entry]), tmp_path / "a.json")
+    with pytest.raises(BoardError, match="bright has 1 scores for 12 images"):
+        load_board(tmp_path / "a.json")
+
+
+def test_merging(board: Board, run: Callable[..., Board]) -> None:
+    other = run(fake("some"), fake("missing"), fake("bright", unavailable="not here"), fake("new"), store="elsewhere")
+    for boards in ([board, other], [other, board]):
+        merged = merge_boards(boards)
+        assert len(merged.subjects) == 1
+        states = {entry.metric: entry.status for entry in merged.entries}
+        assert len(states) == len(merged.entries) == 8
+        assert (states["some"], states["missing"], states["bright"], states["new"]) == ("scored",) * 4
+    subject = replace(board.subjects[0], mos=[0.0] * COUNT)
+    with pytest.raises(BoardError, match="other opinion scores"):
+        merge_boards([board, Board([subject], [])])
+    with pytest.raises(BoardError, match="no leaderboard to merge"):
+        merge_boards([])
+
+
+def test_the_same_twice(run: Callable[..., Board]) -> None:
+    with pytest.raises(ValueError, match="The metric 'bright' is there twice"):
+        run(fake("bright"), fake("bright"))

@@ -1,0 +1,144 @@
+"""``topiq leaderboard``: metrics of several toolboxes on several datasets, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from topiq_metrics.cli.console import fail, printable
+
+if TYPE_CHECKING:
+    from topiq_metrics.datasets import IQADataset
+    from topiq_metrics.evaluation.board import Board
+
+app = typer.Typer(no_args_is_help=True)
+
+SUFFIXES = (".json", ".csv", ".md")
+
+
+@app.callback(invoke_without_command=True)
+def leaderboard(
+    context: typer.Context,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="A dataset's folder, or one that holds some, or a CSV file; several times, too."),
+    ] = None,
+    metrics: Annotated[
+        str, typer.Option("-m", "--metrics", help="Names with commas: topiq_nr-lite,pyiqa:niqe,piq:vif_p …")
+    ] = "topiq_nr-lite",
+    output: Annotated[
+        list[Path] | None, typer.Option("-o", "--output", help=".json, .csv or .md; may be given several times.")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Of every dataset, such as test. Default: all.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of a random split.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Accept a part of a published set.")] = False,
+    lower_is_better: Annotated[
+        bool, typer.Option("--lower-is-better", help="The scores of CSV files are differences (DMOS).")
+    ] = False,
+    scores: Annotated[
+        Path | None, typer.Option("--scores", help="Folder of the scores so far. Default: in the cache folder.")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that decode.")] = 0,
+) -> None:
+    """Compare metrics with human scores, side by side: on a dataset, score by score.
+
+    A metric that cannot be had, or that fails, is on the board with its reason. Exit code 0: every metric has scored
+    every image; 1: some have not; 2: the command could not start.
+    """
+    from topiq_metrics.datasets import DatasetError
+    from topiq_metrics.weights.places import cache_dir
+
+    if context.invoked_subcommand is not None:
+        return
+    if not data:
+        fail("Name a dataset's folder with --data.")
+    outputs = output or []
+    _check_outputs(outputs)
+    try:
+        from topiq_metrics.evaluation.contenders import get_contender
+        from topiq_metrics.evaluation.leaderboard import run_leaderboard
+
+        chosen = [get_contender(name.strip()) for name in metrics.split(",") if name.strip()]
+        datasets = [
+            dataset
+            for root in data
+            for dataset in _open(root, split, seed, partial=partial, higher_is_better=not lower_is_better)
+        ]
+        board = run_leaderboard(
+            datasets,
+            chosen,
+            store=scores or cache_dir() / "leaderboard",
+            device=device,
+            workers=workers,
+            notice=lambda text: typer.echo(printable(text), err=True),
+        )
+    except (DatasetError, ValueError, ModuleNotFoundError, OSError) as error:
+        fail(error)
+    _give(board, outputs)
+    if any(entry.status != "scored" for entry in board.entries):
+        raise typer.Exit(1)
+
+
+@app.command("merge")
+def merge(
+    boards: Annotated[list[Path], typer.Argument(metavar="BOARD.json...", help="Boards, of whatever machines.")],
+    output: Annotated[
+        list[Path] | None, typer.Option("-o", "--output", help=".json, .csv or .md; may be given several times.")
+    ] = None,
+) -> None:
+    """Make one board of several: of a metric on the same images, the one with more scores, then the later, counts."""
+    from topiq_metrics.evaluation.board import load_board, merge_boards
+
+    outputs = output or []
+    _check_outputs(outputs)
+    try:
+        board = merge_boards([load_board(path) for path in boards])
+    except (ValueError, OSError) as error:
+        fail(error)
+    _give(board, outputs)
+
+
+def _check_outputs(outputs: list[Path]) -> None:
+    for path in outputs:
+        if path.suffix.lower() not in SUFFIXES:
+            fail(f"An output must end in one of {SUFFIXES}, but got {path.name!r}.")
+        if not path.parent.is_dir():
+            fail(f"There is no folder {path.parent}: make it first.")
+
+
+def _open(
+    root: Path, split: str | None, seed: int | None, *, partial: bool, higher_is_better: bool
+) -> list[IQADataset]:
+    """The scored datasets that a folder is, or holds."""
+    from topiq_metrics.datasets import DATASETS, CSVDataset, DatasetError, find_datasets
+
+    options: dict[str, Any] = {"partial": partial, "seed": seed}
+    if root.suffix.lower() == ".csv":
+        return [CSVDataset(root, split, higher_is_better=higher_is_better, **options)]
+    found = [(key, path) for key, path in find_datasets(root) if key in DATASETS]
+    if not found:
+        raise DatasetError(f"{root} holds no dataset with scores that is known here (see `topiq datasets list`).")
+    return [DATASETS[key](path, split, **options) for key, path in found]
+
+
+def _give(board: Board, outputs: list[Path]) -> None:
+    from topiq_metrics.evaluation.board import save_board
+    from topiq_metrics.evaluation.judging import as_records, judge
+    from topiq_metrics.evaluation.tables import as_csv, as_markdown
+
+    standings = judge(board)
+    if not outputs:
+        typer.echo(as_markdown(standings))
+    for path in outputs:
+        try:
+            if path.suffix.lower() == ".json":
+                save_board(board, path, {"figures": as_records(standings)})
+            else:
+                text = as_csv(standings) if path.suffix.lower() == ".csv" else as_markdown(standings)
+                path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            fail(error)
+        typer.echo(str(path))

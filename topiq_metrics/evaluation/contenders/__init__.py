@@ -1,0 +1,84 @@
+"""Metrics of our catalogue and of other toolboxes behind one name and one way to call them.
+
+``topiq_nr-lite`` is ours; ``pyiqa:niqe``, ``piq:vif_p``, ``torchmetrics:ssim`` and ``brisque:brisque`` are others'.
+Nothing is downloaded for any of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from topiq_metrics.catalog import Mode, suggest
+from topiq_metrics.evaluation.contenders.base import Contender, ContenderUnavailableError, ToolboxPredictor
+
+__all__ = [
+    "TOOLBOXES",
+    "Contender",
+    "ContenderUnavailableError",
+    "ToolboxPredictor",
+    "get_contender",
+    "list_contenders",
+    "missing_toolboxes",
+]
+
+_MODULES = {
+    "topiq-metrics": "own",
+    "pyiqa": "pyiqa_toolbox",
+    "piq": "piq_toolbox",
+    "torchmetrics": "torchmetrics_toolbox",
+    "brisque": "brisque_toolbox",
+}
+TOOLBOXES = tuple(_MODULES)
+
+
+def get_contender(name: str) -> Contender:
+    """The metric ``name``: one of our catalogue, or ``toolbox:metric``.
+
+    Raises:
+        ValueError: if there is no such metric, with names near ``name``.
+        ModuleNotFoundError: if its toolbox is not installed.
+    """
+    toolbox, prefixed, _ = name.partition(":")
+    if prefixed and toolbox not in TOOLBOXES[1:]:
+        raise ValueError(f"There is no toolbox named {toolbox!r}. {suggest(toolbox, TOOLBOXES[1:])}")
+    known = {found.name: found for found in list_contenders(toolbox if prefixed else TOOLBOXES[0])}
+    if name not in known:
+        others = known if prefixed else {found.name: found for found in list_contenders()}
+        raise ValueError(f"There is no metric named {name!r}. {suggest(name, others)}")
+    return known[name]
+
+
+def list_contenders(toolbox: str | None = None, mode: Mode | None = None) -> list[Contender]:
+    """List metrics, those included that cannot be scored here.
+
+    Args:
+        toolbox: one of `TOOLBOXES`; None for all that are installed (see `missing_toolboxes`).
+        mode: ``"NR"`` or ``"FR"``; None for both.
+
+    Raises:
+        ValueError: if there is no such toolbox.
+        ModuleNotFoundError: if the toolbox is not installed.
+    """
+    missing = missing_toolboxes() if toolbox is None else {}
+    chosen = [name for name in TOOLBOXES if name not in missing] if toolbox is None else [toolbox]
+    found = [contender for name in chosen for contender in toolbox_module(name).contenders()]
+    return [contender for contender in found if mode in (None, contender.mode)]
+
+
+def missing_toolboxes() -> dict[str, str]:
+    """The toolboxes that are not installed, each with what installs it."""
+    missing = {}
+    for name in TOOLBOXES:
+        try:
+            toolbox_module(name).contenders()
+        except ModuleNotFoundError as error:
+            missing[name] = str(error)
+    return missing
+
+
+def toolbox_module(name: str) -> ModuleType:
+    """The adapter of a toolbox: its functions ``contenders`` and ``open_contender``."""
+    if name not in _MODULES:
+        raise ValueError(f"There is no toolbox named {name!r}. {suggest(name, TOOLBOXES)}")
+    return importlib.import_module(f"{__name__}.{_MODULES[name]}")

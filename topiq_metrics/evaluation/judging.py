@@ -1,0 +1,165 @@
+"""What a board says: figures with intervals for each entry, and which metrics are tied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from topiq_metrics.evaluation.board import Board, Entry, Subject
+from topiq_metrics.evaluation.bootstrap import Bootstrap
+from topiq_metrics.evaluation.grouped import Breakdown, evaluate_groups
+from topiq_metrics.evaluation.logistic import LogisticName
+from topiq_metrics.evaluation.protocol import Evaluation, evaluate
+from topiq_metrics.evaluation.significance import Comparison, compare
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a board is judged.
+
+    Attributes:
+        logistic: the fit before PLCC and RMSE.
+        bootstrap: how the intervals are made.
+        alpha: chance that any two metrics of a subject and mode are wrongly told apart.
+    """
+
+    logistic: LogisticName = "logistic4"
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    alpha: float = 0.05
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An entry that has scores, with its figures.
+
+    Attributes:
+        entry: the entry.
+        evaluation: agreement over all images.
+        by_distortion: agreement within each type of distortion, if the subject has types.
+        by_scene: agreement within each scene, if the subject has scenes: its medians are the figures that count.
+    """
+
+    entry: Entry
+    evaluation: Evaluation
+    by_distortion: Breakdown | None
+    by_scene: Breakdown | None
+
+    @property
+    def srcc(self) -> float:
+        """What the board is sorted by."""
+        if self.by_scene is not None:
+            return self.by_scene.summaries["srcc"].median.value
+        return self.evaluation.srcc.value
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All entries of one mode on one subject: those with scores, best first, and how they compare; then the others."""
+
+    subject: Subject
+    mode: str
+    judged: Sequence[Judged]
+    comparison: Comparison | None
+    others: Sequence[Entry]
+
+    def tied_with_best(self, metric: str) -> bool:
+        """Whether a metric cannot be told from the best one."""
+        return self.comparison is not None and self.comparison.verdict(self.judged[0].entry.metric, metric) == "tied"
+
+
+def judge(board: Board, protocol: Protocol = Protocol()) -> list[Standing]:
+    """Derive what a board says from its scores, by subject and mode."""
+    standings = []
+    for subject in board.subjects:
+        for mode in ("NR", "FR"):
+            entries = [entry for entry in board.of(subject.key) if entry.mode == mode]
+            if entries:
+                standings.append(_standing(subject, mode, entries, protocol))
+    return standings
+
+
+def as_records(standings: Sequence[Standing]) -> list[dict[str, Any]]:
+    """The figures of all entries, flat, for tables and for JSON."""
+    rows = []
+    for standing in standings:
+        for place, judged in enumerate(standing.judged, start=1):
+            evaluation = judged.evaluation
+            figures = {
+                name: asdict(getattr(evaluation, name))
+                for name in ("srcc", "krcc", "plcc", "rmse", "fitted_plcc", "fitted_rmse")
+            }
+            rows.append(
+                {
+                    **_head(standing, judged.entry),
+                    "place": place,
+                    "tied_with_best": standing.tied_with_best(judged.entry.metric),
+                    "n": evaluation.n,
+                    "left_out": evaluation.left_out,
+                    "figures": figures,
+                    "fit": {"name": evaluation.fit.name, "parameters": list(evaluation.fit.parameters)},
+                    "srcc_by_distortion": _values(judged.by_distortion),
+                    "srcc_by_scene": _values(judged.by_scene),
+                    "median_srcc_of_scenes": None if judged.by_scene is None else judged.srcc,
+                }
+            )
+        rows += [{**_head(standing, entry), "place": None} for entry in standing.others]
+    return rows
+
+
+def _standing(subject: Subject, mode: str, entries: Sequence[Entry], protocol: Protocol) -> Standing:
+    judged = [_judge(subject, entry, protocol) for entry in entries if entry.scores]
+    judged.sort(key=lambda each: (-each.srcc if math.isfinite(each.srcc) else math.inf, each.entry.metric))
+    comparison = None
+    if len(judged) > 1:
+        comparison = compare(
+            {each.entry.metric: _numbers(each.entry) for each in judged},
+            subject.mos,
+            higher_is_better={each.entry.metric: each.entry.higher_is_better for each in judged},
+            mos_higher_is_better=subject.higher_is_better,
+            alpha=protocol.alpha,
+        )
+    others = sorted((entry for entry in entries if not entry.scores), key=lambda entry: entry.metric)
+    return Standing(subject, mode, judged, comparison, others)
+
+
+def _judge(subject: Subject, entry: Entry, protocol: Protocol) -> Judged:
+    scores = _numbers(entry)
+    direction = {"higher_is_better": entry.higher_is_better, "mos_higher_is_better": subject.higher_is_better}
+
+    def within(names: Sequence[str]) -> Breakdown | None:
+        if not names:
+            return None
+        return evaluate_groups(
+            scores, subject.mos, names, bootstrap=protocol.bootstrap, logistic=protocol.logistic, **direction
+        )
+
+    evaluation = evaluate(
+        scores,
+        subject.mos,
+        groups=subject.groups or None,
+        logistic=protocol.logistic,
+        bootstrap=protocol.bootstrap,
+        **direction,
+    )
+    return Judged(entry, evaluation, within(subject.distortions), within(subject.scenes))
+
+
+def _numbers(entry: Entry) -> list[float]:
+    return [math.nan if score is None else score for score in entry.scores]
+
+
+def _values(breakdown: Breakdown | None) -> Mapping[str, float] | None:
+    return None if breakdown is None else {str(name): part.srcc.value for name, part in breakdown.parts.items()}
+
+
+def _head(standing: Standing, entry: Entry) -> dict[str, Any]:
+    return {
+        "subject": standing.subject.key,
+        "mode": standing.mode,
+        "metric": entry.metric,
+        "toolbox": entry.toolbox,
+        "status": entry.status,
+        "reason": entry.reason,
+    }

@@ -1,0 +1,228 @@
+"""Metrics of several toolboxes on several datasets, side by side: scores, costs and provenance become a board."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import itertools
+import math
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import topiq_metrics
+from topiq_metrics.datasets import IQADataset, Record
+from topiq_metrics.errors import ImageError
+from topiq_metrics.evaluation.board import Board, Cost, Entry, Subject
+from topiq_metrics.evaluation.contenders import Contender, ContenderUnavailableError
+from topiq_metrics.evaluation.cost import measure_cost
+from topiq_metrics.evaluation.scores import ScoreStore, image_keys
+from topiq_metrics.images import load_image
+from topiq_metrics.scoring.engine import Engine
+from topiq_metrics.scoring.items import Item
+
+if TYPE_CHECKING:
+    from topiq_metrics.inference import Predictor
+
+TIMED_IMAGES = 7
+
+Notice = Callable[[str], None]
+
+
+def run_leaderboard(
+    datasets: Sequence[IQADataset],
+    contenders: Sequence[Contender],
+    *,
+    store: Path,
+    device: str | None = None,
+    workers: int | None = 0,
+    weights: str | Path = "default",
+    notice: Notice = lambda text: None,  # noqa: ARG005
+) -> Board:
+    """Score every dataset with every contender.
+
+    What cannot be scored is on the board with its reason. Scores are kept in ``store`` as they come, so that a second
+    run computes what is missing only.
+
+    Args:
+        datasets: readers of scored images.
+        contenders: the metrics.
+        store: folder of the scores so far.
+        device: where metrics run; a GPU if there is one.
+        workers: processes that decode; see `topiq_metrics.score_images`.
+        weights: of the contenders of our catalogue: ``"default"``, or a file if there is one such contender.
+        notice: is told what goes on, a line at a time.
+
+    Raises:
+        ValueError: two datasets, or two contenders, are the same.
+    """
+    subjects = [describe(dataset) for dataset in datasets]
+    for what, names in (("dataset", [s.key for s in subjects]), ("metric", [c.name for c in contenders])):
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"The {what} {twice!r} is there twice.")
+    entries: list[Entry] = []
+    for contender in contenders:
+        entries += _entries(
+            contender, list(zip(datasets, subjects, strict=True)), ScoreStore(store), device, workers, weights, notice
+        )
+    return Board(subjects, entries)
+
+
+def describe(dataset: IQADataset) -> Subject:
+    """What a board says of a dataset."""
+    records, facts = dataset.records, dataset.facts
+
+    def column(name: str) -> list[str]:
+        values = [str(record.extras.get(name, "")) for record in records]
+        return values if all(values) and len(set(values)) > 1 else []
+
+    return Subject(
+        dataset=facts.key,
+        name=facts.name,
+        split=dataset.split or "all",
+        split_hash=dataset.split_hash,
+        seed=dataset.seed,
+        partial=dataset.partial,
+        higher_is_better=facts.higher_is_better,
+        citation=facts.citation,
+        license=facts.license,
+        ids=[record.id for record in records],
+        mos=[record.score for record in records],
+        groups=[record.group for record in records] if any(r.group != r.id for r in records) else [],
+        distortions=column("distortion"),
+        scenes=column("scene"),
+    )
+
+
+def _entries(
+    contender: Contender,
+    data: Sequence[tuple[IQADataset, Subject]],
+    store: ScoreStore,
+    device: str | None,
+    workers: int | None,
+    weights: str | Path,
+    notice: Notice,
+) -> Iterator[Entry]:
+    try:
+        given = weights if contender.toolbox == "topiq-metrics" else "default"
+        predictor = contender.open(device or ("cuda" if torch.cuda.is_available() else "cpu"), given)
+    except (ContenderUnavailableError, ModuleNotFoundError) as error:
+        reason = error.reason if isinstance(error, ContenderUnavailableError) else str(error)
+        notice(f"{contender.name}: unavailable: {reason}")
+        for _, subject in data:
+            yield _entry(contender, subject, "unavailable", reason)
+        return
+    for dataset, subject in data:
+        if contender.mode == "FR" and not any(record.reference for record in dataset.records):
+            yield _entry(contender, subject, "unfit", f"{subject.name} has no references")
+            continue
+        identity = _identity(contender, predictor, weights)
+        scores, problems = _scores(contender, predictor, dataset, subject, store, identity, workers)
+        number = sum(score is not None for score in scores)
+        notice(f"{contender.name}: {number} of {len(scores)} images of {subject.name}")
+        provenance = {**identity, **_provenance(predictor)}
+        if not number:
+            yield replace(_entry(contender, subject, "failed", problems[0]), provenance=provenance)
+            continue
+        reason = f"{len(problems)} of {len(scores)} images have no score; the first: {problems[0]}" if problems else ""
+        yield replace(
+            _entry(contender, subject, "partial" if problems else "scored", reason),
+            scores=scores,
+            cost=_cost(predictor, dataset),
+            provenance=provenance,
+        )
+
+
+def _scores(
+    contender: Contender,
+    predictor: Predictor,
+    dataset: IQADataset,
+    subject: Subject,
+    store: ScoreStore,
+    identity: dict[str, Any],
+    workers: int | None,
+) -> tuple[list[float | None], list[str]]:
+    """The score of each image, or None; and the reasons of those."""
+    keys = image_keys(subject.dataset, dataset.records)
+    known = store.read(contender.name, identity)
+    missing = [index for index, key in enumerate(keys) if key not in known]
+    problems: list[str] = []
+
+    def rows() -> Iterator[tuple[str, float]]:
+        with Engine([predictor], workers=workers) as engine:
+            items = (_item(dataset.records[index]) for index in missing)
+            for index, row in zip(missing, engine.rows(items), strict=True):
+                score = row.scores[predictor.card.name]
+                if score is None:
+                    problems.append(f"{dataset.records[index].id}: {row.error}")
+                yield keys[index], math.nan if score is None else score
+
+    if missing:
+        for key, score in zip([keys[i] for i in missing], store.add(contender.name, identity, rows()), strict=True):
+            known[key] = score
+    values = [known[key] for key in keys]
+    return [score if math.isfinite(score) else None for score in values], problems
+
+
+def _item(record: Record) -> Item:
+    return Item(path=record.image, reference=record.reference)
+
+
+def _cost(predictor: Predictor, dataset: IQADataset) -> Cost:
+    step = max(1, len(dataset.records) // TIMED_IMAGES)
+    images = []
+    for record in itertools.islice(dataset.records, 0, step * TIMED_IMAGES, step):
+        try:
+            reference = load_image(record.reference) if record.reference and predictor.card.mode == "FR" else None
+            images.append((load_image(record.image), reference))
+        except ImageError:
+            continue
+    try:
+        return measure_cost(predictor, images)
+    except Exception:  # noqa: BLE001 - a metric that fails on an image of the few; its scores are what counts
+        return Cost()
+
+
+def _entry(contender: Contender, subject: Subject, status: Any, reason: str = "") -> Entry:
+    return Entry(
+        subject=subject.key,
+        metric=contender.name,
+        toolbox=contender.toolbox,
+        mode=contender.mode,
+        higher_is_better=contender.higher_is_better,
+        status=status,
+        reason=reason,
+    )
+
+
+def _identity(contender: Contender, predictor: Predictor, weights: str | Path) -> dict[str, Any]:
+    """What a score depends on, beside the image."""
+    identity: dict[str, Any] = {
+        "metric": contender.name,
+        "package": contender.package,
+        "version": contender.version,
+        "size": str(predictor.size),
+    }
+    if contender.toolbox == "topiq-metrics":
+        from topiq_metrics.weights.hashes import sha256_of
+        from topiq_metrics.weights.load import locate
+
+        identity["weights_sha256"] = sha256_of(locate(contender.metric, weights))
+    return identity
+
+
+def _provenance(predictor: Predictor) -> dict[str, Any]:
+    versions = {"topiq-metrics": topiq_metrics.__version__, "torch": torch.__version__}
+    for name in ("torchvision", "pillow"):
+        versions[name] = importlib.metadata.version(name)
+    return {
+        "device": str(getattr(predictor, "device", "cpu")),
+        "machine": f"{platform.machine()}, {platform.system()}, {torch.get_num_threads()} threads",
+        "python": platform.python_version(),
+        "versions": versions,
+        "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+    }

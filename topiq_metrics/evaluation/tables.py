@@ -1,0 +1,120 @@
+"""A board as CSV and as Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from topiq_metrics.evaluation.judging import Judged, Standing
+from topiq_metrics.evaluation.protocol import FIGURES, Figure
+
+_COLUMNS = ("dataset", "split", "split_hash", "mode", "place", "metric", "toolbox", "status", "n", "left_out")
+_COSTS = ("milliseconds", "pixels", "parameters", "gmacs")
+
+
+def as_csv(standings: Sequence[Standing]) -> str:
+    """One line for each entry, with all figures and both ends of their intervals."""
+    ends = [f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high")]
+    stream = io.StringIO()
+    writer = csv.DictWriter(
+        stream, [*_COLUMNS, "tied_with_best", "median_srcc_of_scenes", *ends, *_COSTS, "reason"], lineterminator="\n"
+    )
+    writer.writeheader()
+    for standing in standings:
+        subject = standing.subject
+        head = {
+            "dataset": subject.dataset,
+            "split": subject.split,
+            "split_hash": subject.split_hash,
+            "mode": standing.mode,
+        }
+        for place, judged in enumerate(standing.judged, start=1):
+            row: dict[str, Any] = {**head, "place": place, **_named(judged.entry)}
+            row |= {name: getattr(judged.entry.cost, name) for name in _COSTS}
+            row |= {"n": judged.evaluation.n, "left_out": judged.evaluation.left_out}
+            row["tied_with_best"] = standing.tied_with_best(judged.entry.metric)
+            row["median_srcc_of_scenes"] = None if judged.by_scene is None else judged.srcc
+            for name in FIGURES:
+                figure: Figure = getattr(judged.evaluation, name)
+                row |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+            writer.writerow({name: _plain(value) for name, value in row.items()})
+        for entry in standing.others:
+            writer.writerow({**head, **_named(entry)})
+    return stream.getvalue()
+
+
+def as_markdown(standings: Sequence[Standing]) -> str:
+    """A table for each dataset and mode, best first."""
+    return "\n".join(_section(standing) for standing in standings)
+
+
+def _section(standing: Standing) -> str:
+    subject = standing.subject
+    which = "" if subject.split == "all" else f", {subject.split}"
+    kind = {"NR": "no-reference", "FR": "full-reference"}[standing.mode]
+    part = ", a part of the set" if subject.partial else ""
+    lines = [
+        f"## {subject.name}{which}: {kind}",
+        "",
+        f"{len(subject.ids)} images{part}; split `{subject.split_hash}`. In brackets: bootstrap intervals.",
+        "An equals sign: cannot be told from the first.",
+        "",
+    ]
+    if standing.judged:
+        lines += [
+            "| | metric | SRCC | KRCC | PLCC, fitted | RMSE, fitted | ms/image | parameters |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        lines += [_line(standing, place, judged) for place, judged in enumerate(standing.judged, start=1)]
+        lines.append("")
+    notes = [each.entry for each in standing.judged if each.entry.reason]
+    if notes or standing.others:
+        lines += ["| metric | status | reason |", "|---|---|---|"]
+        lines += [
+            f"| `{entry.metric}` | {entry.status} | {_cell(entry.reason)} |" for entry in (*notes, *standing.others)
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _line(standing: Standing, place: int, judged: Judged) -> str:
+    evaluation, cost = judged.evaluation, judged.entry.cost
+    tied = place > 1 and standing.tied_with_best(judged.entry.metric)
+    srcc = _figure(evaluation.srcc) if judged.by_scene is None else f"{judged.srcc:.4f} (median of scenes)"
+    cells = [
+        f"{place}{' =' if tied else ''}",
+        f"`{judged.entry.metric}`",
+        srcc,
+        _number(evaluation.krcc.value),
+        _figure(evaluation.fitted_plcc),
+        _number(evaluation.fitted_rmse.value),
+        "" if cost.milliseconds is None else f"{cost.milliseconds:.0f}",
+        "" if cost.parameters is None else f"{cost.parameters / 1e6:.1f} M",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _figure(figure: Figure) -> str:
+    if math.isnan(figure.value):
+        return f"– ({_cell(figure.reason)})"
+    interval = "" if math.isnan(figure.low) else f" [{figure.low:.3f}, {figure.high:.3f}]"
+    return f"{figure.value:.4f}{interval}"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4f}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _named(entry: Any) -> dict[str, str]:
+    return {name: getattr(entry, name) for name in ("metric", "toolbox", "status", "reason")}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value

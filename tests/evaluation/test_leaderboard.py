@@ -175,6 +175,14 @@ def test_failures_are_tried_again(run: Callable[..., Board]) -> None:
     assert entry_of(run(mended), "some").scores[-1] == pytest.approx(220 / 255)
 
 
+def test_reasons_do_not_tell_where_images_lie(run: Callable[..., Board], folder: Path) -> None:
+    (folder / "05.png").write_text("no image")
+    entry = entry_of(run(fake("bright")), "bright")
+    assert entry.status == "partial"
+    assert "05.png: not-an-image: 05.png" in entry.reason
+    assert str(folder) not in entry.reason
+
+
 def test_directions_and_ties(board: Board) -> None:
     no_reference, full_reference = judge(board, QUICK)
     assert [each.entry.metric for each in no_reference.judged] == ["again", "bright", "dark", "some"]

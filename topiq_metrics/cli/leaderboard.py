@@ -102,6 +102,13 @@ def merge(
 
 
 def _check_outputs(outputs: list[Path]) -> None:
+    """Find out what would fail at the end before anything is scored."""
+    from topiq_metrics.evaluation.arrays import load_scipy
+
+    try:
+        load_scipy("stats")
+    except ModuleNotFoundError as error:
+        fail(error)
     for path in outputs:
         if path.suffix.lower() not in SUFFIXES:
             fail(f"An output must end in one of {SUFFIXES}, but got {path.name!r}.")

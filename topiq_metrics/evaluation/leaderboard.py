@@ -158,7 +158,7 @@ def _scores(
             for index, row in zip(missing, engine.rows(items), strict=True):
                 score = row.scores[predictor.card.name]
                 if score is None:
-                    problems.append(f"{dataset.records[index].id}: {row.error}")
+                    problems.append(_problem(dataset.records[index], row.error))
                 yield keys[index], math.nan if score is None else score
 
     if missing:
@@ -166,6 +166,14 @@ def _scores(
             known[key] = score
     values = [known[key] for key in keys]
     return [score if math.isfinite(score) else None for score in values], problems
+
+
+def _problem(record: Record, error: str) -> str:
+    # A board that is published does not tell where images lie.
+    for path in (record.image, record.reference):
+        if path is not None:
+            error = error.replace(str(path), path.name)
+    return f"{record.id}: {error}"
 
 
 def _item(record: Record) -> Item:

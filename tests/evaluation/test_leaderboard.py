@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from topiq_metrics.catalog import ModelCard
-from topiq_metrics.datasets import CSVDataset
+from topiq_metrics.datasets import DATASETS, CSVDataset
 from topiq_metrics.evaluation.board import Board, BoardError, Entry, load_board, merge_boards, save_board
 from topiq_metrics.evaluation.bootstrap import Bootstrap
 from topiq_metrics.evaluation.contenders import Contender, ContenderUnavailableError
 from topiq_metrics.evaluation.judging import Protocol, as_records, judge
 from topiq_metrics.evaluation.leaderboard import run_leaderboard
+from topiq_metrics.evaluation.published import published_result
 from topiq_metrics.evaluation.scores import ScoreStore
 from topiq_metrics.evaluation.tables import as_csv, as_markdown
 from topiq_metrics.images import SizePolicy
@@ -201,6 +202,27 @@ def test_a_better_metric_comes_first(run: Callable[..., Board]) -> None:
     (standing,) = judge(run(worse, fake("bright")), QUICK)
     assert [each.entry.metric for each in standing.judged] == ["bright", "worse"]
     assert not standing.tied_with_best("worse")
+
+
+def test_published_results_are_beside_measured_ones(board: Board) -> None:
+    names = {"KonIQ-10k": "test", "LIVE Challenge": "all", "CSIQ": "all", "SPAQ": "all", "FLIVE": "test"}
+    assert set(names) <= {reader.facts.name for reader in DATASETS.values()}
+    (subject,) = board.subjects
+    koniq = replace(subject, name="KonIQ-10k", split="test")
+    entries = [
+        replace(entry_of(board, "bright"), subject=koniq.key, metric=name)
+        for name in ("topiq_nr", "pyiqa:niqe", "piq:brisque")
+    ]
+    (standing,) = judge(Board([koniq], entries), QUICK)
+    published = {each.entry.metric: each.published for each in standing.judged}
+    assert (published["topiq_nr"].srcc, published["pyiqa:niqe"].plcc) == (0.9299, 0.3155)
+    assert published["piq:brisque"] is None
+    assert [each.disagrees for each in standing.judged] == [False, True, True]
+    assert "| 0.3769 (+0.6231, **disagrees**) |" in as_markdown([standing])
+    assert published_result("topiq_nr", replace(koniq, partial=True)) is None
+    assert published_result("topiq_nr", replace(koniq, split="training")) is None
+    assert published_result("pyiqa:clipiqa+", replace(koniq, name="SPAQ", split="all")) is None
+    assert published_result("topiq_fr", replace(koniq, name="CSIQ", split="all")).srcc == 0.9674
 
 
 def test_files(board: Board, tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from topiq_metrics.catalog.cards import PublishedResult
 from topiq_metrics.evaluation.board import Board, Entry, Subject
 from topiq_metrics.evaluation.bootstrap import Bootstrap
 from topiq_metrics.evaluation.grouped import Breakdown, evaluate_groups
 from topiq_metrics.evaluation.logistic import LogisticName
 from topiq_metrics.evaluation.protocol import Evaluation, evaluate
+from topiq_metrics.evaluation.published import published_result
 from topiq_metrics.evaluation.significance import Comparison, compare
 
 
@@ -39,12 +41,22 @@ class Judged:
         evaluation: agreement over all images.
         by_distortion: agreement within each type of distortion, if the subject has types.
         by_scene: agreement within each scene, if the subject has scenes: its medians are the figures that count.
+        published: what was published of the metric on these images, if anything was.
     """
 
     entry: Entry
     evaluation: Evaluation
     by_distortion: Breakdown | None
     by_scene: Breakdown | None
+    published: PublishedResult | None = None
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether the published SRCC or PLCC is beyond the interval of the measured one."""
+        if self.published is None:
+            return False
+        pairs = (self.evaluation.srcc, self.published.srcc), (self.evaluation.plcc, self.published.plcc)
+        return any(not figure.low <= value <= figure.high for figure, value in pairs if math.isfinite(figure.low))
 
     @property
     def srcc(self) -> float:
@@ -101,6 +113,8 @@ def as_records(standings: Sequence[Standing]) -> list[dict[str, Any]]:
                     "fit": {"name": evaluation.fit.name, "parameters": list(evaluation.fit.parameters)},
                     "srcc_by_distortion": _values(judged.by_distortion),
                     "srcc_by_scene": _values(judged.by_scene),
+                    "published": None if judged.published is None else asdict(judged.published),
+                    "disagrees_with_published": judged.disagrees,
                     "median_srcc_of_scenes": None if judged.by_scene is None else judged.srcc,
                 }
             )
@@ -143,7 +157,8 @@ def _judge(subject: Subject, entry: Entry, protocol: Protocol) -> Judged:
         bootstrap=protocol.bootstrap,
         **direction,
     )
-    return Judged(entry, evaluation, within(subject.distortions), within(subject.scenes))
+    known = published_result(entry.metric, subject)
+    return Judged(entry, evaluation, within(subject.distortions), within(subject.scenes), known)
 
 
 def _numbers(entry: Entry) -> list[float]:

@@ -12,6 +12,7 @@ from topiq_metrics.evaluation.judging import Judged, Standing
 from topiq_metrics.evaluation.protocol import FIGURES, Figure
 
 _COLUMNS = ("dataset", "split", "split_hash", "mode", "place", "metric", "toolbox", "status", "n", "left_out")
+_PUBLISHED = ("published_srcc", "published_plcc", "disagrees_with_published")
 _COSTS = ("milliseconds", "pixels", "parameters", "gmacs")
 
 
@@ -20,7 +21,9 @@ def as_csv(standings: Sequence[Standing]) -> str:
     ends = [f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high")]
     stream = io.StringIO()
     writer = csv.DictWriter(
-        stream, [*_COLUMNS, "tied_with_best", "median_srcc_of_scenes", *ends, *_COSTS, "reason"], lineterminator="\n"
+        stream,
+        [*_COLUMNS, "tied_with_best", "median_srcc_of_scenes", *ends, *_PUBLISHED, *_COSTS, "reason"],
+        lineterminator="\n",
     )
     writer.writeheader()
     for standing in standings:
@@ -37,6 +40,9 @@ def as_csv(standings: Sequence[Standing]) -> str:
             row |= {"n": judged.evaluation.n, "left_out": judged.evaluation.left_out}
             row["tied_with_best"] = standing.tied_with_best(judged.entry.metric)
             row["median_srcc_of_scenes"] = None if judged.by_scene is None else judged.srcc
+            if judged.published is not None:
+                row |= {"published_srcc": judged.published.srcc, "published_plcc": judged.published.plcc}
+                row["disagrees_with_published"] = judged.disagrees
             for name in FIGURES:
                 figure: Figure = getattr(judged.evaluation, name)
                 row |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
@@ -65,8 +71,8 @@ def _section(standing: Standing) -> str:
     ]
     if standing.judged:
         lines += [
-            "| | metric | SRCC | KRCC | PLCC, fitted | RMSE, fitted | ms/image | parameters |",
-            "|---|---|---|---|---|---|---|---|",
+            "| | metric | SRCC | published | KRCC | PLCC, fitted | RMSE, fitted | ms/image | parameters |",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [_line(standing, place, judged) for place, judged in enumerate(standing.judged, start=1)]
         lines.append("")
@@ -88,6 +94,7 @@ def _line(standing: Standing, place: int, judged: Judged) -> str:
         f"{place}{' =' if tied else ''}",
         f"`{judged.entry.metric}`",
         srcc,
+        _published(judged),
         _number(evaluation.krcc.value),
         _figure(evaluation.fitted_plcc),
         _number(evaluation.fitted_rmse.value),
@@ -102,6 +109,14 @@ def _figure(figure: Figure) -> str:
         return f"– ({_cell(figure.reason)})"
     interval = "" if math.isnan(figure.low) else f" [{figure.low:.3f}, {figure.high:.3f}]"
     return f"{figure.value:.4f}{interval}"
+
+
+def _published(judged: Judged) -> str:
+    """The published SRCC and how far the measured one is from it."""
+    if judged.published is None:
+        return ""
+    difference = judged.evaluation.srcc.value - judged.published.srcc
+    return f"{judged.published.srcc:.4f} ({difference:+.4f}{', **disagrees**' if judged.disagrees else ''})"
 
 
 def _number(value: float) -> str:

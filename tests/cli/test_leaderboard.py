@@ -24,7 +24,7 @@ def arguments(labels, tmp_path):
 
 
 def test_one_command(arguments, tmp_path, topiq):
-    outputs = [tmp_path / f"board{suffix}" for suffix in (".json", ".csv", ".md")]
+    outputs = [tmp_path / f"board{suffix}" for suffix in (".json", ".csv", ".md", ".html")]
     given = [argument for path in outputs for argument in ("-o", path)]
     result = topiq(*arguments, *given)
     assert result.exit_code == 0, result.output
@@ -37,9 +37,25 @@ def test_one_command(arguments, tmp_path, topiq):
     assert outputs[1].read_text().splitlines()[1].startswith("labels,all,")
     assert "`topiq_nr-lite`" in outputs[2].read_text()
 
+    assert "topiq_nr-lite" in outputs[3].read_text()
+
     merged = topiq("leaderboard", "merge", outputs[0], outputs[0])
     assert merged.exit_code == 0
     assert merged.stdout.strip() == outputs[2].read_text().strip()
+
+
+def test_a_page_for_others_has_no_pictures(labels, tmp_path, save_picture, topiq):
+    with labels.open("a", newline="") as stream:
+        for index in range(6, 14):
+            save_picture(tmp_path / f"{index}.png", 64, 48, seed=index)
+            csv.writer(stream).writerow([f"{index}.png", index])
+    page = tmp_path / "board.html"
+    arguments = "leaderboard", "--data", labels, "--scores", tmp_path / "scores", "--device", "cpu", "-o", page
+    assert topiq(*arguments).exit_code == 0
+    assert "data:image/jpeg" in page.read_text()
+    assert topiq(*arguments, "--no-thumbnails").exit_code == 0
+    assert "data:image/jpeg" not in page.read_text()
+    assert str(tmp_path) not in page.read_text()
 
 
 def test_a_reason_and_an_exit_code(arguments, topiq, monkeypatch):

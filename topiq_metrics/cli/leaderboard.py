@@ -12,10 +12,12 @@ from topiq_metrics.cli.console import fail, printable
 if TYPE_CHECKING:
     from topiq_metrics.datasets import IQADataset
     from topiq_metrics.evaluation.board import Board
+    from topiq_metrics.evaluation.judging import Standing
+    from topiq_metrics.evaluation.page.page import Thumbnails
 
 app = typer.Typer(no_args_is_help=True)
 
-SUFFIXES = (".json", ".csv", ".md")
+SUFFIXES = (".json", ".csv", ".md", ".html")
 
 
 @app.callback(invoke_without_command=True)
@@ -29,7 +31,7 @@ def leaderboard(
         str, typer.Option("-m", "--metrics", help="Names with commas: topiq_nr-lite,pyiqa:niqe,piq:vif_p …")
     ] = "topiq_nr-lite",
     output: Annotated[
-        list[Path] | None, typer.Option("-o", "--output", help=".json, .csv or .md; may be given several times.")
+        list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
     ] = None,
     split: Annotated[str | None, typer.Option("--split", help="Of every dataset, such as test. Default: all.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of a random split.")] = None,
@@ -40,6 +42,9 @@ def leaderboard(
     scores: Annotated[
         Path | None, typer.Option("--scores", help="Folder of the scores so far. Default: in the cache folder.")
     ] = None,
+    no_thumbnails: Annotated[
+        bool, typer.Option("--no-thumbnails", help="No pictures in the HTML page: for boards that are published.")
+    ] = False,
     device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that decode.")] = 0,
 ) -> None:
@@ -77,7 +82,7 @@ def leaderboard(
         )
     except (DatasetError, ValueError, ModuleNotFoundError, OSError) as error:
         fail(error)
-    _give(board, outputs)
+    _give(board, outputs, None if no_thumbnails else _thumbnails(datasets))
     if any(entry.status != "scored" for entry in board.entries):
         raise typer.Exit(1)
 
@@ -86,7 +91,7 @@ def leaderboard(
 def merge(
     boards: Annotated[list[Path], typer.Argument(metavar="BOARD.json...", help="Boards, of whatever machines.")],
     output: Annotated[
-        list[Path] | None, typer.Option("-o", "--output", help=".json, .csv or .md; may be given several times.")
+        list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
     ] = None,
 ) -> None:
     """Make one board of several: of a metric on the same images, the one with more scores, then the later, counts."""
@@ -131,10 +136,18 @@ def _open(
     return [DATASETS[key](path, split, **options) for key, path in found]
 
 
-def _give(board: Board, outputs: list[Path]) -> None:
+def _thumbnails(datasets: list[IQADataset]) -> Thumbnails:
+    """Finds the pictures of a page's outliers."""
+    from topiq_metrics.evaluation.leaderboard import describe
+
+    files = {describe(dataset).key: {record.id: record.image for record in dataset.records} for dataset in datasets}
+    return lambda subject, ids: {name: files[subject.key][name] for name in ids}
+
+
+def _give(board: Board, outputs: list[Path], thumbnails: Thumbnails | None = None) -> None:
     from topiq_metrics.evaluation.board import save_board
     from topiq_metrics.evaluation.judging import as_records, judge
-    from topiq_metrics.evaluation.tables import as_csv, as_markdown
+    from topiq_metrics.evaluation.tables import as_markdown
 
     standings = judge(board)
     if not outputs:
@@ -144,8 +157,16 @@ def _give(board: Board, outputs: list[Path]) -> None:
             if path.suffix.lower() == ".json":
                 save_board(board, path, {"figures": as_records(standings)})
             else:
-                text = as_csv(standings) if path.suffix.lower() == ".csv" else as_markdown(standings)
-                path.write_text(text, encoding="utf-8")
+                path.write_text(_text(path.suffix.lower(), board, standings, thumbnails), encoding="utf-8")
         except OSError as error:
             fail(error)
         typer.echo(str(path))
+
+
+def _text(suffix: str, board: Board, standings: list[Standing], thumbnails: Thumbnails | None) -> str:
+    from topiq_metrics.evaluation.page import leaderboard_page
+    from topiq_metrics.evaluation.tables import as_csv, as_markdown
+
+    if suffix == ".html":
+        return leaderboard_page(board, standings, thumbnails=thumbnails)
+    return as_csv(standings) if suffix == ".csv" else as_markdown(standings)

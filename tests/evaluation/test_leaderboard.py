@@ -22,6 +22,7 @@ from topiq_metrics.evaluation.bootstrap import Bootstrap
 from topiq_metrics.evaluation.contenders import Contender, ContenderUnavailableError
 from topiq_metrics.evaluation.judging import Protocol, as_records, judge
 from topiq_metrics.evaluation.leaderboard import run_leaderboard
+from topiq_metrics.evaluation.page import leaderboard_page
 from topiq_metrics.evaluation.published import published_result
 from topiq_metrics.evaluation.scores import ScoreStore
 from topiq_metrics.evaluation.tables import as_csv, as_markdown
@@ -213,12 +214,15 @@ def test_published_results_are_beside_measured_ones(board: Board) -> None:
         replace(entry_of(board, "bright"), subject=koniq.key, metric=name)
         for name in ("topiq_nr", "pyiqa:niqe", "piq:brisque")
     ]
-    (standing,) = judge(Board([koniq], entries), QUICK)
+    board = Board([koniq], entries)
+    (standing,) = judge(board, QUICK)
     published = {each.entry.metric: each.published for each in standing.judged}
     assert (published["topiq_nr"].srcc, published["pyiqa:niqe"].plcc) == (0.9299, 0.3155)
     assert published["piq:brisque"] is None
     assert [each.disagrees for each in standing.judged] == [False, True, True]
     assert "| 0.3769 (+0.6231, **disagrees**) |" in as_markdown([standing])
+    page = leaderboard_page(board, [standing])
+    assert '>0.3769<span class="muted"> (+0.623)</span><strong> disagrees</strong>' in page
     assert published_result("topiq_nr", replace(koniq, partial=True)) is None
     assert published_result("topiq_nr", replace(koniq, split="training")) is None
     assert published_result("pyiqa:clipiqa+", replace(koniq, name="SPAQ", split="all")) is None

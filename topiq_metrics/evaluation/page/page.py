@@ -38,6 +38,7 @@ _COLUMNS = (
     ("metric", False),
     ("place", True),
     ("SRCC", True),
+    ("published", True),
     ("KRCC", True),
     ("PLCC, fitted", True),
     ("RMSE, fitted", True),
@@ -158,6 +159,7 @@ def _scored_row(standing: Standing, number: int, place: int, names: Mapping[str,
     cells = [
         _el("td", {"class": "numeric", "data-value": str(place + 1)}, str(place + 1), *note),
         _figure_cell(_srcc(judged), _reservation(judged)),
+        _published_cell(judged),
         *(
             _figure_cell(Figure(figure.value, math.nan, math.nan, figure.reason), "")
             for figure in (evaluation.krcc, evaluation.fitted_plcc, evaluation.fitted_rmse)
@@ -192,6 +194,18 @@ def _figure_cell(figure: Figure | None, note: str) -> ET.Element:
     interval = "" if math.isnan(figure.low) else f" [{figure.low:.3f}, {figure.high:.3f}]"
     beside = [_el("span", {"class": "muted"}, interval + note)] if interval or note else []
     return _el("td", {"class": "numeric", "data-value": repr(float(figure.value))}, _four(figure.value), *beside)
+
+
+def _published_cell(judged: Judged) -> ET.Element:
+    """The published SRCC, and how far the measured one is from it."""
+    if judged.published is None:
+        return _figure_cell(None, "")
+    value = judged.published.srcc
+    difference = f" ({judged.evaluation.srcc.value - value:+.3f})"
+    beside = [_el("span", {"class": "muted"}, difference)]
+    if judged.disagrees:
+        beside.append(_el("strong", {}, " disagrees"))
+    return _el("td", {"class": "numeric", "data-value": repr(value)}, _four(value), *beside)
 
 
 def _four(value: float) -> str:

@@ -12,9 +12,9 @@ as photographs from a camera are.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrco
 
 from topiq_metrics import SizePolicy, create_metric
 from topiq_metrics.datasets import BIQ2021
+from topiq_metrics.evaluation.contenders import get_contender
 from topiq_metrics.training.data import split_by_name
 from topiq_metrics.training.recipe import load_recipe
 
@@ -33,23 +34,10 @@ Score = Callable[[Tensor], float]
 RULES = ("native", "max_side=768", "max_side=640", "max_side=512", "max_side=448", "max_side=384", "short_side=512")
 
 
-def pyiqa_piqe() -> Score:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pyiqa
-
-        metric = pyiqa.create_metric("piqe")
-    return lambda image: -metric(image[None]).item()
-
-
-def brisque() -> Score:
-    from brisque import BRISQUE
-
-    metric = BRISQUE(url=False)
-    # The package makes some features arrays of one element, which NumPy 2.4 does not take for numbers.
-    scale = metric.scale_features
-    metric.scale_features = lambda features: scale([np.asarray(feature).item() for feature in features])
-    return lambda image: -float(metric.score((image * 255).round().byte().permute(1, 2, 0).numpy()))
+def lower_is_better(name: str) -> Score:
+    """A metric of another toolbox, turned round."""
+    predictor = get_contender(name).open()
+    return lambda image: -predictor(image[None]).item()
 
 
 def total_variation() -> Score:
@@ -120,8 +108,8 @@ def main() -> int:
     else:
         contenders = {
             "topiq_nr-lite": lite,
-            "pyiqa piqe": pyiqa_piqe,
-            "brisque": brisque,
+            "pyiqa piqe": functools.partial(lower_is_better, "pyiqa:piqe"),
+            "brisque": functools.partial(lower_is_better, "brisque:brisque"),
             "total variation": total_variation,
             "Laplacian variance": laplacian_variance,
         }

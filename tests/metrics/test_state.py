@@ -15,7 +15,7 @@ from topiq_metrics import (
     get_card,
     list_metrics,
 )
-from topiq_metrics.metrics import base
+from topiq_metrics.metrics import states
 
 METRICS = [
     pytest.param(TOPIQNoReference, "NR", 1, id="no-reference"),
@@ -232,7 +232,7 @@ def test_the_default_dtype_does_not_matter():
 
 
 def test_a_device_without_float64_leaves_sums_on_the_cpu(monkeypatch):
-    monkeypatch.setattr(base, "_WITHOUT_FLOAT64", frozenset({"meta"}))
+    monkeypatch.setattr(states, "_WITHOUT_FLOAT64", frozenset({"meta"}))
     metric = make_metric()
     images = make_images(2)
     expected = metric(images)

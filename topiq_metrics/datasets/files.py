@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import math
 import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from topiq_metrics._extras import import_extra
 
 
 class DatasetError(ValueError):
@@ -56,21 +57,19 @@ class Folder:
 
     def labels(self, *names: str) -> Path:
         """The first of these label files that is there."""
-        for name in names:
-            path = self.find(name)
-            if path is not None and path.is_file():
-                return path
-        others = "".join(f", nor {name}" for name in names[1:])
-        raise DatasetError(f"{self.name}: there is no label file {self.path / names[0]}{others}.")
+        return self._first(names, "label file", Path.is_file)[1]
 
     def folder(self, *names: str) -> str:
         """The first of these folders that is there, as a path below this one."""
+        return self._first(names, "folder", Path.is_dir)[0]
+
+    def _first(self, names: Sequence[str], what: str, fits: Callable[[Path], bool]) -> tuple[str, Path]:
         for name in names:
             path = self.find(name)
-            if path is not None and path.is_dir():
-                return name
+            if path is not None and fits(path):
+                return name, path
         others = "".join(f", nor {name}" for name in names[1:])
-        raise DatasetError(f"{self.name}: there is no folder {self.path / names[0]}{others}.")
+        raise DatasetError(f"{self.name}: there is no {what} {self.path / names[0]}{others}.")
 
     def image(self, labels: Path, *places: str) -> Path | None:
         """The first of these files that is there; None if there is none and that is allowed."""
@@ -148,7 +147,7 @@ def read_xlsx(path: Path, columns: tuple[str, ...], sheet: str | None = None) ->
         DatasetError: as for `read_csv`, or the file is no workbook.
         ModuleNotFoundError: openpyxl is not installed.
     """
-    openpyxl = _extra("openpyxl", "Excel")
+    openpyxl = import_extra("openpyxl", "datasets", "Label files of Excel need")
     if not path.is_file():
         raise DatasetError(f"There is no label file {path}.")
     try:
@@ -202,7 +201,7 @@ def read_mat(path: Path, variable: str) -> list[Any]:
         DatasetError: there is no such file or variable, or it is no MATLAB file.
         ModuleNotFoundError: scipy is not installed.
     """
-    scipy_io = _extra("scipy.io", "MATLAB")
+    scipy_io = import_extra("scipy.io", "datasets", "Label files of MATLAB need")
     if not path.is_file():
         raise DatasetError(f"There is no label file {path}.")
     try:
@@ -303,13 +302,3 @@ def _plain(value: Any) -> Any:
     while isinstance(value, np.ndarray) and value.size == 1:
         value = value.ravel()[0]
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _extra(module: str, kind: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"Label files of {kind} need an extra (there is no {error.name}): pip install 'topiq-metrics[datasets]'",
-            name=error.name,
-        ) from None

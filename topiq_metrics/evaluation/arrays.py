@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from topiq_metrics._extras import import_extra
 
 Array: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -20,13 +21,7 @@ def load_scipy(module: str) -> Any:
     Raises:
         ModuleNotFoundError: with the line that installs it.
     """
-    try:
-        return importlib.import_module(f"scipy.{module}")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"The evaluation needs scipy (there is no {error.name}): pip install 'topiq-metrics[evaluation]'",
-            name=error.name,
-        ) from None
+    return import_extra(f"scipy.{module}", "evaluation", "The evaluation needs", "scipy")
 
 
 def as_columns(columns: Mapping[str, ArrayLike]) -> list[Array]:

@@ -7,57 +7,22 @@ take scores, not images; `topiq_metrics.evaluation` has the same figures with in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torchmetrics import Metric
+from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
 from topiq_metrics.evaluation.correlation import plcc, rmse
 from topiq_metrics.evaluation.logistic import PARAMETERS, LogisticName, fit_logistic
-
-if TYPE_CHECKING:
-    from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
-
-_WITHOUT_FLOAT64 = frozenset({"mps"})
+from topiq_metrics.metrics.states import KeptStates
 
 
-class _AgreementMetric(Metric):
-    """States keep their types when a model around the metric is cast, so that all processes have the same."""
-
+class _AgreementMetric(KeptStates):
     is_differentiable = False
     full_state_update = False
-
-    def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: _AX_TYPE | None = None) -> _PLOT_OUT_TYPE:
-        """Plot one result or several; without ``val``, the current one.
-
-        Raises:
-            ModuleNotFoundError: if matplotlib is not installed.
-        """
-        return self._plot(val, ax)
-
-    def _apply(  # type: ignore[override]
-        self,
-        fn: Callable[..., Any],
-        exclude_state: Sequence[str] = "",  # noqa: ARG002
-        recurse: bool = True,  # noqa: ARG002
-    ) -> nn.Module:
-        super()._apply(fn, exclude_state=tuple(self._defaults))
-        # torchmetrics casts the cached result, and gives a process without data an empty list of its own type.
-        self._computed = None
-        self._dtype = torch.float32
-        device = torch.device("cpu") if self.device.type in _WITHOUT_FLOAT64 else self.device
-        for name, default in self._defaults.items():
-            value = getattr(self, name)
-            if isinstance(default, list):
-                setattr(self, name, [scores.to(self.device) for scores in value])
-            else:
-                self._defaults[name] = default.to(device)
-                setattr(self, name, value.to(device))
-        return self
 
 
 class _FittedMetric(_AgreementMetric):

@@ -6,12 +6,11 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
 from topiq_metrics.catalog import get_card
@@ -20,16 +19,12 @@ from topiq_metrics.functional.tasks import Task, check_frozen, find_network, sel
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update, parse_reduction
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.inference.backends import choose_backend
+from topiq_metrics.metrics.states import KeptStates
 from topiq_metrics.models.network import QualityNetwork, fingerprint
 from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
 
-if TYPE_CHECKING:
-    from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
 
-_WITHOUT_FLOAT64 = frozenset({"mps"})
-
-
-class TOPIQMetric(Metric):
+class TOPIQMetric(KeptStates):
     """Accumulates the scores of a `Scorer`: their sum and count, or the scores themselves.
 
     The names of the states carry a digest of all that a score depends on: torchmetrics merges metrics whose states
@@ -115,21 +110,6 @@ class TOPIQMetric(Metric):
         total, count = getattr(self, self._sum_name), getattr(self, self._count_name)
         return _topiq_compute(total, count, self.reduction).float().to(self.device)
 
-    def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: _AX_TYPE | None = None) -> _PLOT_OUT_TYPE:
-        """Plot one result or several; without ``val``, the current one.
-
-        Args:
-            val: a result of ``forward`` or ``compute``, or a list of them.
-            ax: matplotlib axis to draw on.
-
-        Returns:
-            Figure and axis.
-
-        Raises:
-            ModuleNotFoundError: if matplotlib is not installed.
-        """
-        return self._plot(val, ax)
-
     @property
     def is_differentiable(self) -> bool:  # type: ignore[override]
         return self.backend.is_plain
@@ -174,30 +154,6 @@ class TOPIQMetric(Metric):
         if self.reduction == "none":
             setattr(self, self._scores_name, [scores.detach() for scores in getattr(self, self._scores_name)])
         super()._reduce_states(incoming_state)
-
-    def _apply(  # type: ignore[override]
-        self,
-        fn: Callable[..., Any],
-        exclude_state: Sequence[str] = "",  # noqa: ARG002
-        recurse: bool = True,  # noqa: ARG002
-    ) -> nn.Module:
-        super()._apply(fn, exclude_state=tuple(self._defaults))
-        # torchmetrics casts the cached result.
-        self._computed = None
-        self._place_state()
-        return self
-
-    def _place_state(self) -> None:
-        # torchmetrics gives a process without images an empty list of this type; all processes must have the same.
-        self._dtype = torch.float32
-        device = torch.device("cpu") if self.device.type in _WITHOUT_FLOAT64 else self.device
-        for name, default in self._defaults.items():
-            value = getattr(self, name)
-            if isinstance(default, list):
-                setattr(self, name, [scores.to(self.device) for scores in value])
-                continue
-            self._defaults[name] = torch.zeros_like(default, device=device)
-            setattr(self, name, torch.zeros_like(value, device=device) if value.is_meta else value.to(device))
 
     def _load_from_state_dict(
         self,

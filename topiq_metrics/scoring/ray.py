@@ -22,9 +22,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from topiq_metrics._extras import import_extra
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.rows import ScoreRow
-from topiq_metrics.scoring.sources.base import SourceError, import_extra
+from topiq_metrics.scoring.sources.base import SourceError
 from topiq_metrics.scoring.sources.names import Mark, Names
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from topiq_metrics._extras import import_extra
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import SourceError, open_source
-from topiq_metrics.scoring.sources.base import import_extra
 
 
 def names(items):

@@ -21,16 +21,17 @@ def render(title: str, data: Mapping[str, object]) -> str:
         title: in the head of the page; any text.
         data: what ``page.js`` shows; JSON values, without NaN.
     """
-    style, script = _part("page.css"), _part("page.js")
-    parts = {
-        "title": html.escape(visible(title)),
-        "style": style,
-        "style-hash": _hash(style),
-        "script": script,
-        "script-hash": _hash(script),
-        "data": embed(data),
-    }
-    return re.sub(r"@@([a-z-]+)@@", lambda match: parts[match[1]], _part("page.html"))
+    package = "topiq_metrics.scoring.report"
+    parts = {"title": html.escape(visible(title)), "data": embed(data)}
+    return fill(package, read_part(package, "page.css"), parts)
+
+
+def fill(package: str, style: str, parts: Mapping[str, str]) -> str:
+    """A package's ``page.html`` with a style, the package's ``page.js``, their hashes and ``parts``, by name."""
+    script = read_part(package, "page.js")
+    own = {"style": style, "style-hash": _hash(style), "script": script, "script-hash": _hash(script)}
+    known = {**own, **parts}
+    return re.sub(r"@@([a-z-]+)@@", lambda match: known[match[1]], read_part(package, "page.html"))
 
 
 def embed(data: Mapping[str, object]) -> str:
@@ -74,8 +75,9 @@ def _escape(character: str) -> str:
     return f"\\x{code - 0xDC00:02x}" if code in _UNDECODED else character.encode("unicode_escape").decode()
 
 
-def _part(name: str) -> str:
-    return (resources.files("topiq_metrics.scoring.report") / name).read_text(encoding="utf-8")
+def read_part(package: str, name: str) -> str:
+    """A text file of a package."""
+    return (resources.files(package) / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from topiq_metrics.scoring.items import Item
 
@@ -145,17 +144,3 @@ def readable(label: str) -> Iterator[None]:
 def in_a_line(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def import_extra(module: str, extra: str, purpose: str) -> Any:
-    """An optional module.
-
-    Raises:
-        ModuleNotFoundError: with the line that installs it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{purpose} an extra (there is no {error.name}): pip install 'topiq-metrics[{extra}]'", name=error.name
-        ) from None

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from topiq_metrics._extras import import_extra
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources.base import (
     Fragment,
     Options,
     Part,
     SourceError,
-    import_extra,
     in_a_line,
     until_damage,
 )

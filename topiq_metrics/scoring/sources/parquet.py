@@ -9,6 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from topiq_metrics._extras import import_extra
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import remote
 from topiq_metrics.scoring.sources.base import (
@@ -18,7 +19,6 @@ from topiq_metrics.scoring.sources.base import (
     Part,
     SourceError,
     chunked,
-    import_extra,
     readable,
     until_damage,
 )

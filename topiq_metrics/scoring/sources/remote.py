@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from topiq_metrics._extras import import_extra
 from topiq_metrics.errors import ImageError, ImageNotFoundError, ImageTooLargeError
-from topiq_metrics.scoring.sources.base import SourceError, import_extra, in_a_line
+from topiq_metrics.scoring.sources.base import SourceError, in_a_line
 from topiq_metrics.scoring.sources.places import is_web, links
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from topiq_metrics.evaluation.contenders import (
     TOOLBOXES,
     ContenderUnavailableError,
     ToolboxPredictor,
+    find_contenders,
     get_contender,
     list_contenders,
     missing_toolboxes,
@@ -190,6 +191,21 @@ class TestNames:
         pytest.importorskip("pyiqa")
         with pytest.raises(ValueError, match=r"Did you mean .*'pyiqa:niqe'"):
             get_contender("niqe")
+
+    def test_patterns_stand_for_many(self):
+        names = [contender.name for contender in find_contenders(["torchmetrics:*", "topiq_nr-lite"], "NR")]
+        ours, *others = names
+        assert ours == "topiq_nr-lite"
+        assert others == [contender.name for contender in list_contenders("torchmetrics", "NR")]
+        assert [each.name for each in find_contenders(["torchmetrics:ss?m", "torchmetrics:ssim"])] == [
+            "torchmetrics:ssim"
+        ]
+        assert {each.toolbox for each in find_contenders(["*"])} == set(TOOLBOXES) - set(missing_toolboxes())
+        # What is named is meant, twice too, and whatever its mode.
+        twice = find_contenders(["torchmetrics:ssim", "torchmetrics:ssim"], "NR")
+        assert [each.mode for each in twice] == ["FR", "FR"]
+        with pytest.raises(ValueError, match=r"No metric of mode NR fits 'torchmetrics:ss\*'"):
+            find_contenders(["torchmetrics:ss*"], "NR")
 
     @pytest.mark.parametrize(
         ("toolbox", "extra"), [("pyiqa", "pyiqa"), ("piq", "benchmarks"), ("brisque", "benchmarks")]

@@ -193,3 +193,38 @@ def test_many_equal_metrics_are_tied():
 def test_arguments_that_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         compare({"a": [1, 2, 3]}, **{"mos": [1, 2, 3], **arguments})
+
+
+@pytest.mark.parametrize("test", ["williams", "steiger"])
+class TestStrata:
+    def test_a_level_of_each_stratum_counts_for_nothing(self, test):
+        rng = np.random.default_rng(0)
+        strata = np.repeat(np.arange(8), 30)
+        mos = rng.normal(size=240)
+        metrics = {"good": mos + rng.normal(size=240), "poor": mos + 3 * rng.normal(size=240)}
+        pair = compare(metrics, mos, test=test, strata=strata).pairs["good", "poor"]
+        shifted = {"good": metrics["good"] + 100 * strata, "poor": metrics["poor"]}
+        assert compare(shifted, mos, test=test, strata=strata).pairs["good", "poor"] == pair
+        assert compare(shifted, mos, test=test).pairs["good", "poor"].verdict == "worse"
+        within = [
+            stats.spearmanr(metrics["good"][strata == i], mos[strata == i])[0]
+            - stats.spearmanr(metrics["poor"][strata == i], mos[strata == i])[0]
+            for i in range(8)
+        ]
+        assert pair.difference == pytest.approx(np.mean(within))
+        assert pair.verdict == "better"
+
+    def test_false_verdicts_are_rare(self, test):
+        # Of strata of five images it would be 0.09: the test is made for normal scores, not for a few ranks.
+        rng = np.random.default_rng(1)
+        wrong = 0
+        for _ in range(400):
+            mos = rng.normal(size=120)
+            metrics = {name: mos + rng.normal(size=120) for name in "ab"}
+            strata = np.arange(120) % 4
+            wrong += compare(metrics, mos, test=test, strata=strata).pairs["a", "b"].verdict != "tied"
+        assert 0.02 < wrong / 400 < 0.085
+
+    def test_strata_that_are_too_small(self, test):
+        pair = compare({"a": [1, 3, 2, 5, 4, 6], "b": [1, 2, 3, 4, 6, 5]}, range(6), test=test, strata="uvwxyz")
+        assert pair.pairs["a", "b"].verdict == "untested"

@@ -10,14 +10,21 @@ import typer
 from topiq_metrics.cli.console import fail, printable
 
 if TYPE_CHECKING:
+    from topiq_metrics.catalog import Mode
     from topiq_metrics.datasets import IQADataset
     from topiq_metrics.evaluation.board import Board
-    from topiq_metrics.evaluation.judging import Standing
+    from topiq_metrics.evaluation.judging import Protocol, Standing
     from topiq_metrics.evaluation.page.page import Thumbnails
 
 app = typer.Typer(no_args_is_help=True)
 
 SUFFIXES = (".json", ".csv", ".md", ".html")
+
+
+MedianOption = Annotated[
+    str,
+    typer.Option("--median-of", help="scene, distortion or none: what has an SRCC of its own, whose median counts."),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -28,8 +35,9 @@ def leaderboard(
         typer.Option("--data", help="A dataset's folder, or one that holds some, or a CSV file; several times, too."),
     ] = None,
     metrics: Annotated[
-        str, typer.Option("-m", "--metrics", help="Names with commas: topiq_nr-lite,pyiqa:niqe,piq:vif_p …")
+        str, typer.Option("-m", "--metrics", help="Names with commas: topiq_nr-lite,pyiqa:niqe,'piq:*' …")
     ] = "topiq_nr-lite",
+    mode: Annotated[str | None, typer.Option("--mode", help="nr or fr: only those of what a * stands for.")] = None,
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
     ] = None,
@@ -45,6 +53,7 @@ def leaderboard(
     no_thumbnails: Annotated[
         bool, typer.Option("--no-thumbnails", help="No pictures in the HTML page: for boards that are published.")
     ] = False,
+    median_of: MedianOption = "scene",
     device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that decode.")] = 0,
 ) -> None:
@@ -61,12 +70,14 @@ def leaderboard(
     if not data:
         fail("Name a dataset's folder with --data.")
     outputs = output or []
+    protocol = _protocol(median_of)
     _check_outputs(outputs)
     try:
-        from topiq_metrics.evaluation.contenders import get_contender
+        from topiq_metrics.evaluation.contenders import find_contenders
         from topiq_metrics.evaluation.leaderboard import run_leaderboard
 
-        chosen = [get_contender(name.strip()) for name in metrics.split(",") if name.strip()]
+        names = [name.strip() for name in metrics.split(",") if name.strip()]
+        chosen = find_contenders(names, _mode(mode))
         datasets = [
             dataset
             for root in data
@@ -82,7 +93,7 @@ def leaderboard(
         )
     except (DatasetError, ValueError, ModuleNotFoundError, OSError) as error:
         fail(error)
-    _give(board, outputs, None if no_thumbnails else _thumbnails(datasets))
+    _give(board, outputs, protocol, None if no_thumbnails else _thumbnails(board, datasets))
     if any(entry.status != "scored" for entry in board.entries):
         raise typer.Exit(1)
 
@@ -93,17 +104,35 @@ def merge(
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
     ] = None,
+    median_of: MedianOption = "scene",
 ) -> None:
     """Make one board of several: of a metric on the same images, the one with more scores, then the later, counts."""
     from topiq_metrics.evaluation.board import load_board, merge_boards
 
     outputs = output or []
+    protocol = _protocol(median_of)
     _check_outputs(outputs)
     try:
         board = merge_boards([load_board(path) for path in boards])
     except (ValueError, OSError) as error:
         fail(error)
-    _give(board, outputs)
+    _give(board, outputs, protocol)
+
+
+def _mode(mode: str | None) -> Mode | None:
+    modes: dict[str | None, Mode | None] = {None: None, "nr": "NR", "fr": "FR"}
+    if (name := mode and mode.lower()) not in modes:
+        fail(f"Option --mode must be nr or fr, but got {mode!r}.")
+    return modes[name]
+
+
+def _protocol(median_of: str) -> Protocol:
+    from topiq_metrics.evaluation.judging import MedianOf, Protocol
+
+    choices: dict[str, MedianOf] = {"scene": "scene", "distortion": "distortion", "none": ""}
+    if median_of not in choices:
+        fail(f"Option --median-of must be one of {tuple(choices)}, but got {median_of!r}.")
+    return Protocol(median_of=choices[median_of])
 
 
 def _check_outputs(outputs: list[Path]) -> None:
@@ -136,20 +165,21 @@ def _open(
     return [DATASETS[key](path, split, **options) for key, path in found]
 
 
-def _thumbnails(datasets: list[IQADataset]) -> Thumbnails:
-    """Finds the pictures of a page's outliers."""
-    from topiq_metrics.evaluation.leaderboard import describe
-
-    files = {describe(dataset).key: {record.id: record.image for record in dataset.records} for dataset in datasets}
+def _thumbnails(board: Board, datasets: list[IQADataset]) -> Thumbnails:
+    """Finds the pictures of a page's outliers; the board's subjects are those of the datasets."""
+    files = {
+        subject.key: {record.id: record.image for record in dataset.records}
+        for subject, dataset in zip(board.subjects, datasets, strict=True)
+    }
     return lambda subject, ids: {name: files[subject.key][name] for name in ids}
 
 
-def _give(board: Board, outputs: list[Path], thumbnails: Thumbnails | None = None) -> None:
+def _give(board: Board, outputs: list[Path], protocol: Protocol, thumbnails: Thumbnails | None = None) -> None:
     from topiq_metrics.evaluation.board import save_board
     from topiq_metrics.evaluation.judging import as_records, judge
     from topiq_metrics.evaluation.tables import as_markdown
 
-    standings = judge(board)
+    standings = judge(board, protocol)
     if not outputs:
         typer.echo(as_markdown(standings))
     for path in outputs:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from topiq_metrics.scoring.sinks.files import write_whole
 
 SCHEMA = "topiq-metrics-leaderboard"
 VERSION = 1
@@ -59,6 +60,11 @@ class Subject:
     scenes: Sequence[str] = ()
 
     @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.name if self.split == "all" else f"{self.name}, {self.split}"
+
+    @property
     def key(self) -> str:
         """Two subjects of one key hold the same images."""
         return f"{self.dataset}/{self.split}/{self.split_hash}"
@@ -73,12 +79,14 @@ class Cost:
         pixels: median size of those images.
         parameters: of the networks.
         gmacs: billions of multiply-adds of convolutions and matrix products for an image of 384 x 512.
+        memory: bytes that scoring one of those images takes at most, beside libraries, weights and the image.
     """
 
     milliseconds: float | None = None
     pixels: int | None = None
     parameters: int | None = None
     gmacs: float | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,16 +137,8 @@ class Board:
 def save_board(board: Board, path: str | os.PathLike[str], derived: Mapping[str, Any] | None = None) -> None:
     """Write a board as JSON, all at once; ``derived`` goes along for readers that compute nothing."""
     document = {"schema": SCHEMA, "version": VERSION, **asdict(board), "derived": derived or {}}
-    path = Path(path)
     text = json.dumps(_without_nan(document), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".board-", delete=False) as stream:
-        try:
-            stream.write(text + "\n")
-            stream.close()
-            Path(stream.name).replace(path)
-        except BaseException:
-            Path(stream.name).unlink(missing_ok=True)
-            raise
+    write_whole(Path(path), f"{text}\n".encode())
 
 
 def load_board(path: str | os.PathLike[str]) -> Board:

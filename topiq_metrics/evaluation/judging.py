@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from topiq_metrics.catalog.cards import PublishedResult
 from topiq_metrics.evaluation.board import Board, Entry, Subject
 from topiq_metrics.evaluation.bootstrap import Bootstrap
 from topiq_metrics.evaluation.grouped import Breakdown, evaluate_groups
 from topiq_metrics.evaluation.logistic import LogisticName
-from topiq_metrics.evaluation.protocol import Evaluation, evaluate
+from topiq_metrics.evaluation.protocol import FIGURES, Evaluation, Figure, evaluate
 from topiq_metrics.evaluation.published import published_result
 from topiq_metrics.evaluation.significance import Comparison, compare
+
+MedianOf: TypeAlias = Literal["scene", "distortion", ""]
+MODES = {"NR": "no-reference", "FR": "full-reference"}
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,14 @@ class Protocol:
         logistic: the fit before PLCC and RMSE.
         bootstrap: how the intervals are made.
         alpha: chance that any two metrics of a subject and mode are wrongly told apart.
+        median_of: what has figures of its own, whose medians count: ``"scene"`` or ``"distortion"``, where a subject
+            has them, or ``""`` for none.
     """
 
     logistic: LogisticName = "logistic4"
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     alpha: float = 0.05
+    median_of: MedianOf = "scene"
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ class Judged:
         entry: the entry.
         evaluation: agreement over all images.
         by_distortion: agreement within each type of distortion, if the subject has types.
-        by_scene: agreement within each scene, if the subject has scenes: its medians are the figures that count.
+        by_scene: agreement within each scene, if the subject has scenes.
+        median_of: ``"scene"`` or ``"distortion"`` where the medians of these count, else ``""``.
         published: what was published of the metric on these images, if anything was.
     """
 
@@ -48,6 +55,7 @@ class Judged:
     evaluation: Evaluation
     by_distortion: Breakdown | None
     by_scene: Breakdown | None
+    median_of: MedianOf = ""
     published: PublishedResult | None = None
 
     @property
@@ -58,12 +66,16 @@ class Judged:
         pairs = (self.evaluation.srcc, self.published.srcc), (self.evaluation.plcc, self.published.plcc)
         return any(not figure.low <= value <= figure.high for figure, value in pairs if math.isfinite(figure.low))
 
+    def figure(self, name: str) -> Figure:
+        """The figure that counts, by its name: over all images, or the median of scenes or distortions."""
+        parts = {"scene": self.by_scene, "distortion": self.by_distortion, "": None}[self.median_of]
+        found: Figure = getattr(self.evaluation, name) if parts is None else parts.summaries[name].median
+        return found
+
     @property
     def srcc(self) -> float:
         """What the board is sorted by."""
-        if self.by_scene is not None:
-            return self.by_scene.summaries["srcc"].median.value
-        return self.evaluation.srcc.value
+        return self.figure("srcc").value
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,7 @@ def judge(board: Board, protocol: Protocol = Protocol()) -> list[Standing]:
     """Derive what a board says from its scores, by subject and mode."""
     standings = []
     for subject in board.subjects:
-        for mode in ("NR", "FR"):
+        for mode in MODES:
             entries = [entry for entry in board.of(subject.key) if entry.mode == mode]
             if entries:
                 standings.append(_standing(subject, mode, entries, protocol))
@@ -98,10 +110,7 @@ def as_records(standings: Sequence[Standing]) -> list[dict[str, Any]]:
     for standing in standings:
         for place, judged in enumerate(standing.judged, start=1):
             evaluation = judged.evaluation
-            figures = {
-                name: asdict(getattr(evaluation, name))
-                for name in ("srcc", "krcc", "plcc", "rmse", "fitted_plcc", "fitted_rmse")
-            }
+            whole = {name: asdict(getattr(evaluation, name)) for name in FIGURES}
             rows.append(
                 {
                     **_head(standing, judged.entry),
@@ -109,13 +118,14 @@ def as_records(standings: Sequence[Standing]) -> list[dict[str, Any]]:
                     "tied_with_best": standing.tied_with_best(judged.entry.metric),
                     "n": evaluation.n,
                     "left_out": evaluation.left_out,
-                    "figures": figures,
+                    "median_of": judged.median_of,
+                    "figures": {name: asdict(judged.figure(name)) for name in FIGURES},
+                    "over_all_images": whole if judged.median_of else None,
                     "fit": {"name": evaluation.fit.name, "parameters": list(evaluation.fit.parameters)},
                     "srcc_by_distortion": _values(judged.by_distortion),
                     "srcc_by_scene": _values(judged.by_scene),
                     "published": None if judged.published is None else asdict(judged.published),
                     "disagrees_with_published": judged.disagrees,
-                    "median_srcc_of_scenes": None if judged.by_scene is None else judged.srcc,
                 }
             )
         rows += [{**_head(standing, entry), "place": None} for entry in standing.others]
@@ -123,7 +133,9 @@ def as_records(standings: Sequence[Standing]) -> list[dict[str, Any]]:
 
 
 def _standing(subject: Subject, mode: str, entries: Sequence[Entry], protocol: Protocol) -> Standing:
-    judged = [_judge(subject, entry, protocol) for entry in entries if entry.scores]
+    strata = {"scene": subject.scenes, "distortion": subject.distortions, "": ()}[protocol.median_of]
+    median_of: MedianOf = protocol.median_of if strata else ""
+    judged = [_judge(subject, entry, protocol, median_of) for entry in entries if entry.scores]
     judged.sort(key=lambda each: (-each.srcc if math.isfinite(each.srcc) else math.inf, each.entry.metric))
     comparison = None
     if len(judged) > 1:
@@ -133,12 +145,13 @@ def _standing(subject: Subject, mode: str, entries: Sequence[Entry], protocol: P
             higher_is_better={each.entry.metric: each.entry.higher_is_better for each in judged},
             mos_higher_is_better=subject.higher_is_better,
             alpha=protocol.alpha,
+            strata=strata or None,
         )
     others = sorted((entry for entry in entries if not entry.scores), key=lambda entry: entry.metric)
     return Standing(subject, mode, judged, comparison, others)
 
 
-def _judge(subject: Subject, entry: Entry, protocol: Protocol) -> Judged:
+def _judge(subject: Subject, entry: Entry, protocol: Protocol, median_of: MedianOf) -> Judged:
     scores = _numbers(entry)
     direction = {"higher_is_better": entry.higher_is_better, "mos_higher_is_better": subject.higher_is_better}
 
@@ -158,7 +171,7 @@ def _judge(subject: Subject, entry: Entry, protocol: Protocol) -> Judged:
         **direction,
     )
     known = published_result(entry.metric, subject)
-    return Judged(entry, evaluation, within(subject.distortions), within(subject.scenes), known)
+    return Judged(entry, evaluation, within(subject.distortions), within(subject.scenes), median_of, known)
 
 
 def _numbers(entry: Entry) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import importlib.metadata
 import itertools
 import math
@@ -20,6 +21,7 @@ from topiq_metrics.errors import ImageError
 from topiq_metrics.evaluation.board import Board, Cost, Entry, Subject
 from topiq_metrics.evaluation.contenders import Contender, ContenderUnavailableError
 from topiq_metrics.evaluation.cost import measure_cost
+from topiq_metrics.evaluation.memory import peak_memory
 from topiq_metrics.evaluation.scores import ScoreStore, image_keys
 from topiq_metrics.images import load_image
 from topiq_metrics.scoring.engine import Engine
@@ -108,7 +110,7 @@ def _entries(
     notice: Notice,
 ) -> Iterator[Entry]:
     try:
-        given = weights if contender.toolbox == "topiq-metrics" else "default"
+        given = weights if contender.is_ours else "default"
         predictor = contender.open(device or ("cuda" if torch.cuda.is_available() else "cpu"), given)
     except (ContenderUnavailableError, ModuleNotFoundError) as error:
         reason = error.reason if isinstance(error, ContenderUnavailableError) else str(error)
@@ -116,6 +118,7 @@ def _entries(
         for _, subject in data:
             yield _entry(contender, subject, "unavailable", reason)
         return
+    machine = f"{platform.node()}, {getattr(predictor, 'device', 'cpu')}, {torch.get_num_threads()} threads"
     for dataset, subject in data:
         if contender.mode == "FR" and not any(record.reference for record in dataset.records):
             yield _entry(contender, subject, "unfit", f"{subject.name} has no references")
@@ -132,7 +135,12 @@ def _entries(
         yield replace(
             _entry(contender, subject, "partial" if problems else "scored", reason),
             scores=scores,
-            cost=_cost(predictor, dataset),
+            cost=store.cost(
+                contender.name,
+                identity,
+                f"{subject.key} on {machine}",
+                functools.partial(_cost, predictor, given, dataset),
+            ),
             provenance=provenance,
         )
 
@@ -180,19 +188,24 @@ def _item(record: Record) -> Item:
     return Item(path=record.image, reference=record.reference)
 
 
-def _cost(predictor: Predictor, dataset: IQADataset) -> Cost:
+def _cost(predictor: Predictor, weights: str | Path, dataset: IQADataset) -> Cost:
     step = max(1, len(dataset.records) // TIMED_IMAGES)
-    images = []
+    records, images = [], []
     for record in itertools.islice(dataset.records, 0, step * TIMED_IMAGES, step):
+        files = [record.image, record.reference] if predictor.card.mode == "FR" else [record.image]
         try:
-            reference = load_image(record.reference) if record.reference and predictor.card.mode == "FR" else None
-            images.append((load_image(record.image), reference))
+            images.append([load_image(file) for file in files if file is not None])
         except ImageError:
             continue
+        records.append([file for file in files if file is not None])
     try:
-        return measure_cost(predictor, images)
+        cost = measure_cost(predictor, images)
     except Exception:  # noqa: BLE001 - a metric that fails on an image of the few; its scores are what counts
         return Cost()
+    if not images:
+        return cost
+    middle = sorted(range(len(images)), key=lambda index: images[index][0].numel())[len(images) // 2]
+    return replace(cost, memory=peak_memory(predictor, weights, records[middle]))
 
 
 def _entry(contender: Contender, subject: Subject, status: Any, reason: str = "") -> Entry:
@@ -215,7 +228,7 @@ def _identity(contender: Contender, predictor: Predictor, weights: str | Path) -
         "version": contender.version,
         "size": str(predictor.size),
     }
-    if contender.toolbox == "topiq-metrics":
+    if contender.is_ours:
         from topiq_metrics.weights.hashes import sha256_of
         from topiq_metrics.weights.load import locate
 

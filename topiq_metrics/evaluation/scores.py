@@ -1,4 +1,4 @@
-"""Scores that were computed before, by contender and image: a run that goes on computes only what is missing."""
+"""Scores and costs that were found before, by contender: a run that goes on computes only what is missing."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from topiq_metrics.datasets import Record
+from topiq_metrics.evaluation.board import Cost
+from topiq_metrics.scoring.sinks.files import write_whole
 
 
 class ScoreStore:
@@ -51,6 +54,21 @@ class ScoreStore:
                     stream.write(json.dumps([key, score]).encode() + b"\n")
                     stream.flush()
                 yield score
+
+    def cost(self, contender: str, identity: Mapping[str, Any], place: str, measure: Callable[[], Cost]) -> Cost:
+        """What it costs at ``place``, a dataset on a machine; measured if that is not known yet."""
+        path = self._path(contender, identity).with_suffix(".costs.json")
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            if place in known:
+                return Cost(**known[place])
+        except (OSError, ValueError, TypeError):
+            known = {}
+        cost = measure()
+        if cost != Cost():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps({**known, place: asdict(cost)}).encode())
+        return cost
 
     def _path(self, contender: str, identity: Mapping[str, Any]) -> Path:
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]

@@ -23,7 +23,16 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from topiq_metrics.evaluation.arrays import Array, Mask, as_columns, finite_rows, keep_groups, load_scipy
+from topiq_metrics.evaluation.arrays import (
+    Array,
+    Indices,
+    Mask,
+    as_columns,
+    finite_rows,
+    group_codes,
+    keep_groups,
+    load_scipy,
+)
 from topiq_metrics.evaluation.bootstrap import MINIMUM_UNITS, Bootstrap
 from topiq_metrics.evaluation.correlation import kendall, pearson, rank, spearman
 from topiq_metrics.evaluation.logistic import why_constant
@@ -97,6 +106,7 @@ class Comparison:
         approximate: whether the test is an approximation for this coefficient.
         alpha: chance of at least one false verdict among all.
         pairs: by the names of the two metrics.
+        stratified: whether the coefficient is a mean of those within strata.
     """
 
     names: tuple[str, ...]
@@ -105,6 +115,7 @@ class Comparison:
     approximate: bool
     alpha: float
     pairs: Mapping[tuple[str, str], Pair]
+    stratified: bool = False
 
     def verdict(self, name: str, other: str) -> Verdict:
         """What one metric is, compared with another.
@@ -182,6 +193,7 @@ def compare(
     test: Test = "williams",
     alpha: float = 0.05,
     groups: Sequence[Hashable] | None = None,
+    strata: Sequence[Hashable] | None = None,
     bootstrap: Bootstrap = Bootstrap(),  # noqa: B008 - frozen
 ) -> Comparison:
     """Compare every two metrics on the images that both have scored, with Holm's correction over all pairs.
@@ -198,6 +210,8 @@ def compare(
         alpha: chance of at least one false verdict.
         groups: of each image, its reference for example; for ``test="bootstrap"``, as the other tests take images for
             independent.
+        strata: of each image, its scene for example, for SRCC with ``test="williams"`` or ``"steiger"``: what is
+            compared is then the mean SRCC within strata, each weighted by its images.
         bootstrap: how the resamples are drawn, for ``test="bootstrap"``. Its intervals of the differences are
             percentiles, in keeping with the p values.
 
@@ -212,6 +226,8 @@ def compare(
         raise ValueError("KRCC is compared with test='bootstrap': the other tests are for Pearson's correlation.")
     if test != "bootstrap" and groups is not None:
         raise ValueError(f"Groups need test='bootstrap': {test!r} takes images for independent.")
+    if strata is not None and (test == "bootstrap" or coefficient != "srcc"):
+        raise ValueError("Strata need SRCC and test='williams' or 'steiger'.")
     if isinstance(higher_is_better, Mapping) and set(predictions) - set(higher_is_better):
         missing = sorted(set(predictions) - set(higher_is_better))
         raise ValueError(f"Argument `higher_is_better` has no direction for {missing[0]!r}.")
@@ -221,6 +237,7 @@ def compare(
         better = higher_is_better if isinstance(higher_is_better, bool) else higher_is_better[name]
         oriented[name] = column if better == mos_higher_is_better else -column
 
+    codes = np.zeros(len(opinion), dtype=np.intp) if strata is None else group_codes(strata, len(opinion))
     tester = _Resampler(opinion, coefficient, groups, bootstrap) if test == "bootstrap" else None
     pairs: dict[tuple[str, str], Pair] = {}
     for key in combinations(oriented, 2):
@@ -232,10 +249,12 @@ def compare(
         elif tester is not None:
             pairs[key] = tester.pair(key, (first, second), usable)
         else:
-            pairs[key] = _calculate(first[usable], second[usable], opinion[usable], coefficient, test)
+            columns = [column[usable] for column in (first, second, opinion)]
+            pairs[key] = _calculate(columns, codes[usable], coefficient, test)
     for key, adjusted in zip(pairs, holm([pair.p_value for pair in pairs.values()]), strict=True):
         pairs[key] = replace(pairs[key], adjusted=adjusted, verdict=_judge(pairs[key], adjusted, alpha))
-    return Comparison(tuple(oriented), coefficient, test, test != "bootstrap" and coefficient == "srcc", alpha, pairs)
+    approximate = test != "bootstrap" and coefficient == "srcc"
+    return Comparison(tuple(oriented), coefficient, test, approximate, alpha, pairs, strata is not None)
 
 
 def _why_untestable(first: Array, second: Array, mos: Array) -> str:
@@ -252,15 +271,28 @@ def _judge(pair: Pair, adjusted: float, alpha: float) -> Verdict:
     return "better" if pair.difference > 0 else "worse"
 
 
-def _calculate(first: Array, second: Array, mos: Array, coefficient: Coefficient, test: Test) -> Pair:
-    columns = [rank(column) if coefficient == "srcc" else column for column in (first, second, mos)]
-    a, b, between = (
-        float(pearson(columns[i], columns[j])(np.ones((1, len(mos)), dtype=np.intp))[0]) for i, j in _SIDES
-    )
-    result = (williams_test if test == "williams" else steiger_test)(a, b, between, len(mos))
+def _calculate(columns: Sequence[Array], strata: Indices, coefficient: Coefficient, test: Test) -> Pair:
+    """Of the first metric, the second one and opinion."""
+    n = len(strata)
+    if coefficient == "srcc":
+        columns = [_standard_ranks(column, strata) for column in columns]
+    a, b, between = (float(pearson(columns[i], columns[j])(np.ones((1, n), dtype=np.intp))[0]) for i, j in _SIDES)
+    # Each stratum has a mean of its own, which takes a degree of freedom.
+    free = n - (len(np.unique(strata)) - 1)
+    result = (williams_test if test == "williams" else steiger_test)(a, b, between, free)
     if math.isnan(result.p_value):
-        return _untested(len(mos), "the scores are equal up to rounding")
-    return Pair(a - b, math.nan, math.nan, result.statistic, result.p_value, math.nan, len(mos), "untested")
+        return _untested(n, "the scores are equal up to rounding, or strata are too small")
+    return Pair(a - b, math.nan, math.nan, result.statistic, result.p_value, math.nan, n, "untested")
+
+
+def _standard_ranks(column: Array, strata: Indices) -> Array:
+    """Ranks within each stratum, of mean 0 and deviation 1."""
+    ranks = np.empty_like(column)
+    for code in np.unique(strata):
+        own = strata == code
+        values = rank(column[own])
+        ranks[own] = (values - values.mean()) / (values.std() or 1.0)
+    return ranks
 
 
 class _Resampler:

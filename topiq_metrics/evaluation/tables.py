@@ -8,12 +8,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from topiq_metrics.evaluation.judging import Judged, Standing
+from topiq_metrics.evaluation.judging import MODES, Judged, Standing
 from topiq_metrics.evaluation.protocol import FIGURES, Figure
 
 _COLUMNS = ("dataset", "split", "split_hash", "mode", "place", "metric", "toolbox", "status", "n", "left_out")
 _PUBLISHED = ("published_srcc", "published_plcc", "disagrees_with_published")
-_COSTS = ("milliseconds", "pixels", "parameters", "gmacs")
+_COSTS = ("milliseconds", "pixels", "memory", "parameters", "gmacs")
 
 
 def as_csv(standings: Sequence[Standing]) -> str:
@@ -22,7 +22,7 @@ def as_csv(standings: Sequence[Standing]) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(
         stream,
-        [*_COLUMNS, "tied_with_best", "median_srcc_of_scenes", *ends, *_PUBLISHED, *_COSTS, "reason"],
+        [*_COLUMNS, "tied_with_best", "median_of", *ends, *_PUBLISHED, *_COSTS, "reason"],
         lineterminator="\n",
     )
     writer.writeheader()
@@ -39,12 +39,12 @@ def as_csv(standings: Sequence[Standing]) -> str:
             row |= {name: getattr(judged.entry.cost, name) for name in _COSTS}
             row |= {"n": judged.evaluation.n, "left_out": judged.evaluation.left_out}
             row["tied_with_best"] = standing.tied_with_best(judged.entry.metric)
-            row["median_srcc_of_scenes"] = None if judged.by_scene is None else judged.srcc
+            row["median_of"] = judged.median_of
             if judged.published is not None:
                 row |= {"published_srcc": judged.published.srcc, "published_plcc": judged.published.plcc}
                 row["disagrees_with_published"] = judged.disagrees
             for name in FIGURES:
-                figure: Figure = getattr(judged.evaluation, name)
+                figure = judged.figure(name)
                 row |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
             writer.writerow({name: _plain(value) for name, value in row.items()})
         for entry in standing.others:
@@ -59,20 +59,19 @@ def as_markdown(standings: Sequence[Standing]) -> str:
 
 def _section(standing: Standing) -> str:
     subject = standing.subject
-    which = "" if subject.split == "all" else f", {subject.split}"
-    kind = {"NR": "no-reference", "FR": "full-reference"}[standing.mode]
     part = ", a part of the set" if subject.partial else ""
     lines = [
-        f"## {subject.name}{which}: {kind}",
+        f"## {subject.title}: {MODES[standing.mode]}",
         "",
         f"{len(subject.ids)} images{part}; split `{subject.split_hash}`. In brackets: bootstrap intervals.",
         "An equals sign: cannot be told from the first.",
+        *(f"Figures are medians over {of}s." for of in {each.median_of for each in standing.judged} if of),
         "",
     ]
     if standing.judged:
         lines += [
-            "| | metric | SRCC | published | KRCC | PLCC, fitted | RMSE, fitted | ms/image | parameters |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "| | metric | SRCC | published | KRCC | PLCC, fitted | RMSE, fitted | ms/image | MB | parameters |",
+            "|---|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [_line(standing, place, judged) for place, judged in enumerate(standing.judged, start=1)]
         lines.append("")
@@ -87,18 +86,18 @@ def _section(standing: Standing) -> str:
 
 
 def _line(standing: Standing, place: int, judged: Judged) -> str:
-    evaluation, cost = judged.evaluation, judged.entry.cost
+    cost = judged.entry.cost
     tied = place > 1 and standing.tied_with_best(judged.entry.metric)
-    srcc = _figure(evaluation.srcc) if judged.by_scene is None else f"{judged.srcc:.4f} (median of scenes)"
     cells = [
         f"{place}{' =' if tied else ''}",
         f"`{judged.entry.metric}`",
-        srcc,
+        _figure(judged.figure("srcc")),
         _published(judged),
-        _number(evaluation.krcc.value),
-        _figure(evaluation.fitted_plcc),
-        _number(evaluation.fitted_rmse.value),
+        _number(judged.figure("krcc").value),
+        _figure(judged.figure("fitted_plcc")),
+        _number(judged.figure("fitted_rmse").value),
         "" if cost.milliseconds is None else f"{cost.milliseconds:.0f}",
+        "" if cost.memory is None else f"{cost.memory / 1e6:.0f}",
         "" if cost.parameters is None else f"{cost.parameters / 1e6:.1f} M",
     ]
     return f"| {' | '.join(cells)} |"

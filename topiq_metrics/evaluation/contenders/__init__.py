@@ -6,7 +6,9 @@ Nothing is downloaded for any of them.
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
+from collections.abc import Sequence
 from types import ModuleType
 
 from topiq_metrics.catalog import Mode, suggest
@@ -17,6 +19,7 @@ __all__ = [
     "Contender",
     "ContenderUnavailableError",
     "ToolboxPredictor",
+    "find_contenders",
     "get_contender",
     "list_contenders",
     "missing_toolboxes",
@@ -49,6 +52,30 @@ def get_contender(name: str) -> Contender:
     return known[name]
 
 
+def find_contenders(names: Sequence[str], mode: Mode | None = None) -> list[Contender]:
+    """The metrics of these names, then those that patterns add; ``*`` and ``?`` stand for any characters: ``pyiqa:*``.
+
+    Args:
+        names: as for `get_contender`, or patterns.
+        mode: ``"NR"`` or ``"FR"``, for those that a pattern finds; None for both.
+
+    Raises:
+        ValueError: if there is no such metric, or none that a pattern fits.
+        ModuleNotFoundError: if a toolbox that is named is not installed.
+    """
+    patterns = [name for name in names if set("*?") & set(name)]
+    found = [get_contender(name) for name in names if name not in patterns]
+    for pattern in patterns:
+        toolbox, prefixed, _ = pattern.partition(":")
+        known = list_contenders(toolbox if prefixed and toolbox in TOOLBOXES else None, mode)
+        fitting = [each for each in known if fnmatch.fnmatchcase(each.name, pattern)]
+        if not fitting:
+            raise ValueError(f"No metric{f' of mode {mode}' if mode else ''} fits {pattern!r}.")
+        there = {each.name for each in found}
+        found += [each for each in fitting if each.name not in there]
+    return found
+
+
 def list_contenders(toolbox: str | None = None, mode: Mode | None = None) -> list[Contender]:
     """List metrics, those included that cannot be scored here.
 
@@ -60,21 +87,25 @@ def list_contenders(toolbox: str | None = None, mode: Mode | None = None) -> lis
         ValueError: if there is no such toolbox.
         ModuleNotFoundError: if the toolbox is not installed.
     """
-    missing = missing_toolboxes() if toolbox is None else {}
-    chosen = [name for name in TOOLBOXES if name not in missing] if toolbox is None else [toolbox]
-    found = [contender for name in chosen for contender in toolbox_module(name).contenders()]
+    found = _installed()[0] if toolbox is None else toolbox_module(toolbox).contenders()
     return [contender for contender in found if mode in (None, contender.mode)]
 
 
 def missing_toolboxes() -> dict[str, str]:
     """The toolboxes that are not installed, each with what installs it."""
+    return _installed()[1]
+
+
+def _installed() -> tuple[list[Contender], dict[str, str]]:
+    """The metrics of all toolboxes that are installed, and what installs the others."""
+    found: list[Contender] = []
     missing = {}
     for name in TOOLBOXES:
         try:
-            toolbox_module(name).contenders()
+            found += toolbox_module(name).contenders()
         except ModuleNotFoundError as error:
             missing[name] = str(error)
-    return missing
+    return found, missing
 
 
 def toolbox_module(name: str) -> ModuleType:

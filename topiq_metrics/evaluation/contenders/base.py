@@ -69,6 +69,11 @@ class Contender:
     unavailable: str = ""
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it is of our catalogue."""
+        return self.toolbox == "topiq-metrics"
+
+    @property
     def metric(self) -> str:
         """The metric's name in its toolbox."""
         return self.name.partition(":")[2] or self.name
@@ -93,7 +98,7 @@ class Contender:
         module = toolbox_module(self.toolbox)
         if self.unavailable:
             raise ContenderUnavailableError(self.name, self.unavailable)
-        if weights != "default" and self.toolbox != "topiq-metrics":
+        if weights != "default" and not self.is_ours:
             raise ValueError(f"Argument `weights` must be 'default' for {self.name!r}, but got {weights!r}.")
         chosen = choose_device(device)
         try:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import resources
 from xml.etree import ElementTree as ET
 
 import numpy as np
 
 import topiq_metrics
 from topiq_metrics.evaluation.board import SCHEMA, VERSION, Board, Entry, Subject
-from topiq_metrics.evaluation.judging import Judged, Standing
+from topiq_metrics.evaluation.judging import MODES, Judged, Standing
 from topiq_metrics.evaluation.protocol import Figure
 from topiq_metrics.evaluation.significance import Comparison
 from topiq_metrics.scoring.items import Encoded
-from topiq_metrics.scoring.report.page import embed, readable, visible
+from topiq_metrics.scoring.report.page import embed, fill, read_part, readable, visible
 from topiq_metrics.scoring.report.thumbnails import Picture
 
 Thumbnails = Callable[[Subject, Sequence[str]], Mapping[str, Encoded]]
@@ -32,7 +29,6 @@ OUTLIERS = 8
 
 _CURVE_POINTS = 64
 _DIGITS = 5
-_MODES = {"NR": "no-reference", "FR": "full-reference"}
 _SYMBOLS = {"better": "▲", "worse": "▼", "tied": "=", "untested": "·"}
 _COLUMNS = (
     ("metric", False),
@@ -43,6 +39,7 @@ _COLUMNS = (
     ("PLCC, fitted", True),
     ("RMSE, fitted", True),
     ("ms/image", True),
+    ("memory, MB", True),
     ("parameters", True),
     ("GMACs", True),
     ("mode", False),
@@ -70,22 +67,17 @@ def leaderboard_page(
             what cannot be read is left out. None for a page without pictures.
         title: of the page; any text.
     """
-    style = _part("topiq_metrics.scoring.report", "page.css") + _part(__package__, "page.css")
-    script = _part(__package__, "page.js")
+    style = read_part("topiq_metrics.scoring.report", "page.css") + read_part(__package__, "page.css")
     names = _names(board.subjects)
     entries = [entry for standing in standings for entry in _entries(standing)]
     judged = [(str(place), standing) for place, standing in enumerate(standings) if standing.judged]
     parts = {
         "title": html.escape(visible(title)),
-        "style": style,
-        "style-hash": _hash(style),
-        "script": script,
-        "script-hash": _hash(script),
         "version": topiq_metrics.__version__,
         "span": f"{_count(len({entry.metric for entry in entries}), 'metric')} on {_count(len(names), 'dataset')}",
         "note": html.escape(_note(standings)),
         "datasets": _options(names.items()),
-        "modes": _options((mode, _MODES[mode]) for mode in _MODES if any(entry.mode == mode for entry in entries)),
+        "modes": _options((mode, MODES[mode]) for mode in MODES if any(entry.mode == mode for entry in entries)),
         "toolboxes": _options((name, name) for name in sorted({entry.toolbox for entry in entries})),
         "rows": _markup(_table(standings, names)),
         "entries": _markup(
@@ -107,7 +99,7 @@ def leaderboard_page(
         "provenance": _markup(*_provenance(board, standings, names)),
         "data": embed(_plots(board, standings, names, thumbnails)),
     }
-    return re.sub(r"@@([a-z-]+)@@", lambda match: parts[match[1]], _part(__package__, "page.html"))
+    return fill(__package__, style, parts)
 
 
 def _el(tag: str, attributes: Mapping[str, str] | None = None, *children: ET.Element | str) -> ET.Element:
@@ -153,16 +145,16 @@ def _table(standings: Sequence[Standing], names: Mapping[str, str]) -> ET.Elemen
 
 def _scored_row(standing: Standing, number: int, place: int, names: Mapping[str, str]) -> ET.Element:
     judged = standing.judged[place]
-    entry, evaluation = judged.entry, judged.evaluation
+    entry = judged.entry
     tied = place > 0 and standing.tied_with_best(entry.metric)
     note: list[ET.Element | str] = [" =", _el("span", {"class": "unseen"}, " tied with the first")] if tied else []
     cells = [
         _el("td", {"class": "numeric", "data-value": str(place + 1)}, str(place + 1), *note),
-        _figure_cell(_srcc(judged), _reservation(judged)),
+        _figure_cell(judged.figure("srcc"), _reservation(judged)),
         _published_cell(judged),
         *(
             _figure_cell(Figure(figure.value, math.nan, math.nan, figure.reason), "")
-            for figure in (evaluation.krcc, evaluation.fitted_plcc, evaluation.fitted_rmse)
+            for figure in map(judged.figure, ("krcc", "fitted_plcc", "fitted_rmse"))
         ),
         *_cost_cells(entry),
         *_word_cells(
@@ -174,8 +166,8 @@ def _scored_row(standing: Standing, number: int, place: int, names: Mapping[str,
 
 def _reservation(judged: Judged) -> str:
     evaluation = judged.evaluation
-    scenes = "" if judged.by_scene is None else " median of scenes"
-    return scenes + (f" {evaluation.n:,} images only" if evaluation.left_out else "")
+    median = f" median of {judged.median_of}s" if judged.median_of else ""
+    return median + (f" {evaluation.n:,} images only" if evaluation.left_out else "")
 
 
 def _filters(entry: Entry) -> dict[str, str]:
@@ -216,6 +208,7 @@ def _cost_cells(entry: Entry) -> list[ET.Element]:
     cost = entry.cost
     return [
         _cost_cell(cost.milliseconds, f"{cost.milliseconds or 0:.3g}" if (cost.milliseconds or 0) < 100 else ""),
+        _cost_cell(None if cost.memory is None else cost.memory / 1e6, ""),
         _cost_cell(cost.parameters, f"{(cost.parameters or 0) / 1e6:.2f} M" if (cost.parameters or 0) >= 1e4 else ""),
         _cost_cell(cost.gmacs, f"{cost.gmacs or 0:.3g}" if (cost.gmacs or 0) < 100 else ""),
     ]
@@ -363,10 +356,9 @@ def _protocol(standings: Sequence[Standing]) -> dict[str, object]:
 
 def _test(comparison: Comparison) -> str:
     approximate = ", an approximation for this coefficient" if comparison.approximate else ""
-    return (
-        f"{comparison.test.capitalize()} test of {comparison.coefficient.upper()}{approximate}; Holm's correction, "
-        f"alpha = {comparison.alpha:g}"
-    )
+    within = " within parts" if comparison.stratified else ""
+    test = f"{comparison.test.capitalize()} test of {comparison.coefficient.upper()}{within}{approximate}"
+    return f"{test}; Holm's correction, alpha = {comparison.alpha:g}"
 
 
 def _about(subject: Subject) -> dict[str, object]:
@@ -426,7 +418,7 @@ def _plots(
 
 
 def _drawn(subject: Subject, judged: Judged, sample: Sequence[int]) -> dict[str, object]:
-    entry, fit, srcc = judged.entry, judged.evaluation.fit, _srcc(judged)
+    entry, fit, srcc = judged.entry, judged.evaluation.fit, judged.figure("srcc")
     places = {index: place for place, index in enumerate(sample)}
     scores = [score for score in entry.scores if score is not None]
     curve = None
@@ -440,7 +432,7 @@ def _drawn(subject: Subject, judged: Judged, sample: Sequence[int]) -> dict[str,
         "srcc": _rounded(srcc.value, 4),
         "low": _rounded(srcc.low, 4),
         "high": _rounded(srcc.high, 4),
-        "cost": [_rounded(cost.milliseconds), cost.parameters, _rounded(cost.gmacs)],
+        "cost": [_rounded(cost.milliseconds), cost.parameters, _rounded(cost.gmacs), cost.memory],
         "scores": [_rounded(entry.scores[index]) for index in sample],
         "outliers": [places[index] for index in _outliers(subject, judged)],
         "curve": curve,
@@ -477,25 +469,18 @@ def _pictures(
     return {place: uri for place, uri in pictures.items() if uri is not None}
 
 
-def _srcc(judged: Judged) -> Figure:
-    return judged.evaluation.srcc if judged.by_scene is None else judged.by_scene.summaries["srcc"].median
-
-
 def _entries(standing: Standing) -> list[Entry]:
     return [*(each.entry for each in standing.judged), *standing.others]
 
 
 def _names(subjects: Sequence[Subject]) -> dict[str, str]:
     """What subjects are called, by key: shortly, as long as that tells them apart."""
-    names = {s.key: s.name if s.split == "all" else f"{s.name}, {s.split}" for s in subjects}
-    called = list(names.values())
-    return {
-        s.key: names[s.key] if called.count(names[s.key]) == 1 else f"{names[s.key]} ({s.split_hash})" for s in subjects
-    }
+    called = [s.title for s in subjects]
+    return {s.key: s.title if called.count(s.title) == 1 else f"{s.title} ({s.split_hash})" for s in subjects}
 
 
 def _heading(standing: Standing, names: Mapping[str, str]) -> str:
-    return f"{names[standing.subject.key]}: {_MODES[standing.mode]}"
+    return f"{names[standing.subject.key]}: {MODES[standing.mode]}"
 
 
 def _note(standings: Sequence[Standing]) -> str:
@@ -510,11 +495,3 @@ def _count(number: int, noun: str) -> str:
 
 def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:
     return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
-
-
-def _part(package: str, name: str) -> str:
-    return (resources.files(package) / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 
+import numpy as np
 import pytest
 
 
@@ -58,6 +59,34 @@ def test_a_page_for_others_has_no_pictures(labels, tmp_path, save_picture, topiq
     assert str(tmp_path) not in page.read_text()
 
 
+def test_pairs(tmp_path, save_picture, topiq):
+    folder = tmp_path / "bapps/2afc/val/cnn"
+    for role in ("ref", "p0", "p1", "judge"):
+        (folder / role).mkdir(parents=True)
+    for number in range(3):
+        for seed, role in enumerate(("ref", "p0", "p1")):
+            save_picture(folder / role / f"{number}.png", 64, 64, seed=3 * number + seed)
+        np.save(folder / "judge" / f"{number}.npy", np.array([0.25], dtype="float32"))
+    arguments = ["leaderboard", "--data", tmp_path / "bapps", "--split", "val", "--partial", "-m", "torchmetrics:psnr"]
+    arguments += ["--scores", tmp_path / "store", "--device", "cpu"]
+    result = topiq(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "| metric | 2AFC |" in result.stdout
+    refused = topiq(*arguments, "--seed", "1")
+    assert refused.exit_code == 2
+    assert "BAPPS has official splits: leave out --seed" in refused.stderr
+
+
+def test_patterns_and_medians(arguments, labels, topiq):
+    with labels.open(newline="") as stream:
+        head, *rows = csv.reader(stream)
+    with labels.open("w", newline="") as stream:
+        csv.writer(stream).writerows([[*head, "distortion"], *([*row, "ab"[i % 2]] for i, row in enumerate(rows))])
+    result = topiq(*arguments, "-m", "topiq_nr-l*", "--mode", "nr", "--median-of", "distortion")
+    assert result.exit_code == 0, result.output
+    assert "Figures are medians over distortions." in result.stdout
+
+
 def test_a_reason_and_an_exit_code(arguments, topiq, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     result = topiq(*arguments, "-m", "topiq_nr-lite,topiq_fr")
@@ -85,7 +114,7 @@ def test_no_data(topiq, tmp_path):
     assert topiq("leaderboard", "-m", "topiq_nr-lite").exit_code == 2
     result = topiq("leaderboard", "--data", tmp_path)
     assert result.exit_code == 2
-    assert "holds no dataset with scores" in result.output
+    assert "holds no dataset that is known here" in result.output
     (tmp_path / "a.json").write_text("[]")
     result = topiq("leaderboard", "merge", tmp_path / "a.json")
     assert result.exit_code == 2

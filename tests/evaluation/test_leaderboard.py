@@ -241,7 +241,7 @@ def test_reasons_do_not_tell_where_images_lie(run: Callable[..., Board], folder:
 def test_directions_and_ties(board: Board) -> None:
     no_reference, full_reference = judge(board, QUICK)
     assert [each.entry.metric for each in no_reference.judged] == ["again", "bright", "dark", "some"]
-    assert all(each.srcc == pytest.approx(1) for each in no_reference.judged)
+    assert all(each.value == pytest.approx(1) for each in no_reference.judged)
     assert no_reference.tied_with_best("dark")
     assert [entry.metric for entry in no_reference.others] == ["fails", "missing"]
     assert not full_reference.judged

@@ -11,9 +11,9 @@ from topiq_metrics.cli.console import fail, printable
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import Mode
-    from topiq_metrics.datasets import IQADataset
     from topiq_metrics.evaluation.board import Board
     from topiq_metrics.evaluation.judging import Protocol, Standing
+    from topiq_metrics.evaluation.leaderboard import AnyDataset
     from topiq_metrics.evaluation.page.page import Thumbnails
 
 app = typer.Typer(no_args_is_help=True)
@@ -152,23 +152,33 @@ def _check_outputs(outputs: list[Path]) -> None:
 
 def _open(
     root: Path, split: str | None, seed: int | None, *, partial: bool, higher_is_better: bool
-) -> list[IQADataset]:
-    """The scored datasets that a folder is, or holds."""
-    from topiq_metrics.datasets import DATASETS, CSVDataset, DatasetError, find_datasets
+) -> list[AnyDataset]:
+    """The datasets that a folder is, or holds."""
+    from topiq_metrics.datasets import DATASETS, PAIR_DATASETS, CSVDataset, DatasetError, find_datasets
 
     options: dict[str, Any] = {"partial": partial, "seed": seed}
     if root.suffix.lower() == ".csv":
         return [CSVDataset(root, split, higher_is_better=higher_is_better, **options)]
-    found = [(key, path) for key, path in find_datasets(root) if key in DATASETS]
+    found = find_datasets(root)
     if not found:
-        raise DatasetError(f"{root} holds no dataset with scores that is known here (see `topiq datasets list`).")
-    return [DATASETS[key](path, split, **options) for key, path in found]
+        raise DatasetError(f"{root} holds no dataset that is known here (see `topiq datasets list`).")
+    datasets: list[AnyDataset] = []
+    for key, path in found:
+        if key in DATASETS:
+            datasets.append(DATASETS[key](path, split, **options))
+        elif seed is not None:
+            raise DatasetError(f"{PAIR_DATASETS[key].facts.name} has official splits: leave out --seed.")
+        else:
+            datasets.append(PAIR_DATASETS[key](path, split, partial=partial))
+    return datasets
 
 
-def _thumbnails(board: Board, datasets: list[IQADataset]) -> Thumbnails:
+def _thumbnails(board: Board, datasets: list[AnyDataset]) -> Thumbnails:
     """Finds the pictures of a page's outliers; the board's subjects are those of the datasets."""
+    from topiq_metrics.datasets import Record
+
     files = {
-        subject.key: {record.id: record.image for record in dataset.records}
+        subject.key: {record.id: record.image for record in dataset.records if isinstance(record, Record)}
         for subject, dataset in zip(board.subjects, datasets, strict=True)
     }
     return lambda subject, ids: {name: files[subject.key][name] for name in ids}

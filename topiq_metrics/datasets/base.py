@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from torch.utils.data import Dataset
 
@@ -298,6 +298,8 @@ class PairDataset(DatasetReader[PairRecord]):
         DatasetError: a missing file or column, an unknown split, a share that is no number, or a count that differs.
     """
 
+    rule: ClassVar[Literal["votes", "majority"]] = "votes"
+    """How its authors count agreement; see `topiq_metrics.evaluation.evaluate_preferences`."""
     _unit = "pairs"
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:

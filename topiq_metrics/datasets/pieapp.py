@@ -40,6 +40,7 @@ class PieAPP(PairDataset):
         **_COMMON,
     )
     marks: ClassVar = _MARKS
+    rule = "majority"
 
     def read(self, folder: Folder) -> Iterator[PairRecord]:
         for split in self.wanted:

@@ -25,7 +25,7 @@ class BoardError(ValueError):
 
 @dataclass(frozen=True)
 class Subject:
-    """A set of images with opinion scores, on which metrics are compared.
+    """A set of images with opinion scores, or of pairs with preferences, on which metrics are compared.
 
     Attributes:
         dataset: key of the dataset.
@@ -37,11 +37,12 @@ class Subject:
         higher_is_better: direction of the opinion scores.
         citation: paper.
         license: terms of use, in words.
-        ids: of the images.
-        mos: of each image, as published.
+        ids: of the images, or pairs.
+        mos: of each image, as published; of each pair, the share of people who prefer the second image.
         groups: of each image, the reference or prompt that it shares with others; empty where there are none.
         distortions: of each image; empty where there are no types.
         scenes: of each image; empty where there are none.
+        pairs: of a set of pairs, the rule by which agreement is counted; else empty.
     """
 
     dataset: str
@@ -58,6 +59,7 @@ class Subject:
     groups: Sequence[str] = ()
     distortions: Sequence[str] = ()
     scenes: Sequence[str] = ()
+    pairs: Literal["", "votes", "majority"] = ""
 
     @property
     def title(self) -> str:
@@ -102,7 +104,8 @@ class Entry:
         status: ``"scored"``; ``"partial"`` where some images have no score; ``"unavailable"`` where the metric cannot
             be had here; ``"failed"`` where it gave no score at all; ``"unfit"`` where it is not for such images.
         reason: why it is not ``"scored"``.
-        scores: of each image; None where there is none.
+        scores: of each image; of a set of pairs, of each pair's first image, then of each pair's second; None where
+            there is none.
         cost: what a score costs.
         provenance: versions, weights, size rule, device, machine, time.
     """
@@ -195,7 +198,7 @@ def _scored(entry: Entry) -> tuple[int, str]:
 
 
 def _check(board: Board) -> None:
-    sizes = {subject.key: len(subject.ids) for subject in board.subjects}
+    sizes = {subject.key: len(subject.ids) * (2 if subject.pairs else 1) for subject in board.subjects}
     for subject in board.subjects:
         for name in ("mos", "groups", "distortions", "scenes"):
             column = getattr(subject, name)

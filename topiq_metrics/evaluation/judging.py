@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from topiq_metrics.catalog.cards import PublishedResult
+from topiq_metrics.evaluation.arrays import Array, as_columns
 from topiq_metrics.evaluation.board import Board, Entry, Subject
 from topiq_metrics.evaluation.bootstrap import Bootstrap
 from topiq_metrics.evaluation.grouped import Breakdown, evaluate_groups
 from topiq_metrics.evaluation.logistic import LogisticName
+from topiq_metrics.evaluation.preference import Preference, Rule, agreement_of_pairs, evaluate_preferences
 from topiq_metrics.evaluation.protocol import FIGURES, Evaluation, Figure, evaluate
 from topiq_metrics.evaluation.published import published_result
-from topiq_metrics.evaluation.significance import Comparison, compare
+from topiq_metrics.evaluation.significance import Comparison, compare, compare_agreements
 
 MedianOf: TypeAlias = Literal["scene", "distortion", ""]
 MODES = {"NR": "no-reference", "FR": "full-reference"}
@@ -73,24 +75,62 @@ class Judged:
         return found
 
     @property
-    def srcc(self) -> float:
+    def value(self) -> float:
         """What the board is sorted by."""
         return self.figure("srcc").value
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """An entry on a set of pairs that has scores, with its agreement.
+
+    Attributes:
+        entry: the entry.
+        preference: agreement over all pairs.
+        by_distortion: agreement within each kind of distortion, if the subject has kinds.
+    """
+
+    entry: Entry
+    preference: Preference
+    by_distortion: Mapping[str, Preference]
+
+    @property
+    def value(self) -> float:
+        """What the board is sorted by."""
+        return self.preference.agreement.value
+
+
+R = TypeVar("R", Judged, Chosen)
+
+
+@dataclass(frozen=True)
 class Standing:
-    """All entries of one mode on one subject: those with scores, best first, and how they compare; then the others."""
+    """All entries of one mode on one subject.
+
+    Attributes:
+        subject: the images, or pairs.
+        mode: ``"NR"`` or ``"FR"``.
+        judged: those with scores of images, best first.
+        chosen: those with scores of pairs, best first.
+        comparison: how those with scores compare.
+        others: those without scores.
+    """
 
     subject: Subject
     mode: str
     judged: Sequence[Judged]
+    chosen: Sequence[Chosen]
     comparison: Comparison | None
     others: Sequence[Entry]
 
+    @property
+    def ranking(self) -> list[Entry]:
+        """The entries that have scores, best first."""
+        return [*(each.entry for each in self.judged), *(each.entry for each in self.chosen)]
+
     def tied_with_best(self, metric: str) -> bool:
         """Whether a metric cannot be told from the best one."""
-        return self.comparison is not None and self.comparison.verdict(self.judged[0].entry.metric, metric) == "tied"
+        return self.comparison is not None and self.comparison.verdict(self.ranking[0].metric, metric) == "tied"
 
 
 def judge(board: Board, protocol: Protocol = Protocol()) -> list[Standing]:
@@ -128,15 +168,34 @@ def as_records(standings: Sequence[Standing]) -> list[dict[str, Any]]:
                     "disagrees_with_published": judged.disagrees,
                 }
             )
+        rows += [_chosen_record(standing, place, each) for place, each in enumerate(standing.chosen, start=1)]
         rows += [{**_head(standing, entry), "place": None} for entry in standing.others]
     return rows
 
 
+def _chosen_record(standing: Standing, place: int, chosen: Chosen) -> dict[str, Any]:
+    return {
+        **_head(standing, chosen.entry),
+        "place": place,
+        "tied_with_best": standing.tied_with_best(chosen.entry.metric),
+        "n": chosen.preference.n,
+        "left_out": chosen.preference.left_out,
+        "preference": asdict(chosen.preference),
+        "2afc_by_distortion": {name: part.agreement.value for name, part in chosen.by_distortion.items()},
+    }
+
+
 def _standing(subject: Subject, mode: str, entries: Sequence[Entry], protocol: Protocol) -> Standing:
+    scored = [entry for entry in entries if entry.scores]
+    others = sorted((entry for entry in entries if not entry.scores), key=lambda entry: entry.metric)
+    if subject.pairs:
+        chosen = _best_first([_choose(subject, entry, protocol) for entry in scored])
+        agreements = {each.entry.metric: _agreements(subject, each.entry) for each in chosen}
+        comparison = compare_agreements(agreements, alpha=protocol.alpha) if len(chosen) > 1 else None
+        return Standing(subject, mode, (), chosen, comparison, others)
     strata = {"scene": subject.scenes, "distortion": subject.distortions, "": ()}[protocol.median_of]
     median_of: MedianOf = protocol.median_of if strata else ""
-    judged = [_judge(subject, entry, protocol, median_of) for entry in entries if entry.scores]
-    judged.sort(key=lambda each: (-each.srcc if math.isfinite(each.srcc) else math.inf, each.entry.metric))
+    judged = _best_first([_judge(subject, entry, protocol, median_of) for entry in scored])
     comparison = None
     if len(judged) > 1:
         comparison = compare(
@@ -147,8 +206,42 @@ def _standing(subject: Subject, mode: str, entries: Sequence[Entry], protocol: P
             alpha=protocol.alpha,
             strata=strata or None,
         )
-    others = sorted((entry for entry in entries if not entry.scores), key=lambda entry: entry.metric)
-    return Standing(subject, mode, judged, comparison, others)
+    return Standing(subject, mode, judged, (), comparison, others)
+
+
+def _best_first(ranked: list[R]) -> list[R]:
+    return sorted(ranked, key=lambda each: (-each.value if math.isfinite(each.value) else math.inf, each.entry.metric))
+
+
+def _choose(subject: Subject, entry: Entry, protocol: Protocol) -> Chosen:
+    first, second = _halves(entry)
+    rule = _rule(subject)
+
+    def within(places: Sequence[int], **options: Any) -> Preference:
+        columns = ([column[place] for place in places] for column in (first, second, subject.mos))
+        return evaluate_preferences(*columns, higher_is_better=entry.higher_is_better, rule=rule, **options)
+
+    whole = within(range(len(subject.ids)), groups=subject.groups or None, bootstrap=protocol.bootstrap)
+    kinds: dict[str, list[int]] = {}
+    for place, name in enumerate(subject.distortions):
+        kinds.setdefault(name, []).append(place)
+    return Chosen(entry, whole, {name: within(places, bootstrap=None) for name, places in kinds.items()})
+
+
+def _agreements(subject: Subject, entry: Entry) -> Array:
+    first, second = _halves(entry)
+    columns = as_columns({"first": first, "second": second, "preference": subject.mos})
+    return agreement_of_pairs(*columns, higher_is_better=entry.higher_is_better, rule=_rule(subject))
+
+
+def _rule(subject: Subject) -> Rule:
+    return "majority" if subject.pairs == "majority" else "votes"
+
+
+def _halves(entry: Entry) -> tuple[list[float], list[float]]:
+    numbers = _numbers(entry)
+    half = len(numbers) // 2
+    return numbers[:half], numbers[half:]
 
 
 def _judge(subject: Subject, entry: Entry, protocol: Protocol, median_of: MedianOf) -> Judged:

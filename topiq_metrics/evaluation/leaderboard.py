@@ -7,16 +7,17 @@ import functools
 import importlib.metadata
 import itertools
 import math
+import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
 import topiq_metrics
-from topiq_metrics.datasets import IQADataset, Record
+from topiq_metrics.datasets import IQADataset, PairDataset, PairRecord, Record
 from topiq_metrics.errors import ImageError
 from topiq_metrics.evaluation.board import Board, Cost, Entry, Subject
 from topiq_metrics.evaluation.contenders import Contender, ContenderUnavailableError
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
 
 TIMED_IMAGES = 7
 
+AnyDataset: TypeAlias = "IQADataset | PairDataset"
 Notice = Callable[[str], None]
 
 
 def run_leaderboard(
-    datasets: Sequence[IQADataset],
+    datasets: Sequence[AnyDataset],
     contenders: Sequence[Contender],
     *,
     store: Path,
@@ -51,7 +53,7 @@ def run_leaderboard(
     run computes what is missing only.
 
     Args:
-        datasets: readers of scored images.
+        datasets: readers of scored images, or of pairs with preferences.
         contenders: the metrics.
         store: folder of the scores so far.
         device: where metrics run; a GPU if there is one.
@@ -66,17 +68,17 @@ def run_leaderboard(
     for what, names in (("dataset", [s.key for s in subjects]), ("metric", [c.name for c in contenders])):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"The {what} {twice!r} is there twice.")
+    data = list(zip(map(_Images.of, datasets), subjects, strict=True))
     entries: list[Entry] = []
     for contender in contenders:
-        entries += _entries(
-            contender, list(zip(datasets, subjects, strict=True)), ScoreStore(store), device, workers, weights, notice
-        )
+        entries += _entries(contender, data, ScoreStore(store), device, workers, weights, notice)
     return Board(subjects, entries)
 
 
-def describe(dataset: IQADataset) -> Subject:
+def describe(dataset: AnyDataset) -> Subject:
     """What a board says of a dataset."""
-    records, facts = dataset.records, dataset.facts
+    records: Sequence[Record | PairRecord] = dataset.records
+    facts = dataset.facts
 
     def column(name: str) -> list[str]:
         values = [str(record.extras.get(name, "")) for record in records]
@@ -87,22 +89,51 @@ def describe(dataset: IQADataset) -> Subject:
         name=facts.name,
         split=dataset.split or "all",
         split_hash=dataset.split_hash,
-        seed=dataset.seed,
+        seed=None if isinstance(dataset, PairDataset) else dataset.seed,
         partial=dataset.partial,
         higher_is_better=facts.higher_is_better,
         citation=facts.citation,
         license=facts.license,
         ids=[record.id for record in records],
-        mos=[record.score for record in records],
+        mos=[record.preference if isinstance(record, PairRecord) else record.score for record in records],
         groups=[record.group for record in records] if any(r.group != r.id for r in records) else [],
         distortions=column("distortion"),
         scenes=column("scene"),
+        pairs=dataset.rule if isinstance(dataset, PairDataset) else "",
     )
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The images of a dataset that are to be scored, each with its reference, once.
+
+    Attributes:
+        records: the images.
+        places: of each score of an `Entry`, the image that it is of.
+    """
+
+    records: Sequence[Record]
+    places: Sequence[int]
+
+    @classmethod
+    def of(cls, dataset: AnyDataset) -> _Images:
+        if not isinstance(dataset, PairDataset):
+            return cls(dataset.records, range(len(dataset.records)))
+        # An image is in many pairs.
+        found: dict[tuple[Path, Path], int] = {}
+        seen = [(record.first, record.reference) for record in dataset.records]
+        seen += [(record.second, record.reference) for record in dataset.records]
+        places = [found.setdefault(each, len(found)) for each in seen]
+        records = [
+            Record(image, math.nan, "", reference, id=os.path.relpath(image, dataset.root).replace(os.sep, "/"))
+            for image, reference in found
+        ]
+        return cls(records, places)
 
 
 def _entries(
     contender: Contender,
-    data: Sequence[tuple[IQADataset, Subject]],
+    data: Sequence[tuple[_Images, Subject]],
     store: ScoreStore,
     device: str | None,
     workers: int | None,
@@ -119,12 +150,12 @@ def _entries(
             yield _entry(contender, subject, "unavailable", reason)
         return
     machine = f"{platform.node()}, {getattr(predictor, 'device', 'cpu')}, {torch.get_num_threads()} threads"
-    for dataset, subject in data:
-        if contender.mode == "FR" and not any(record.reference for record in dataset.records):
+    for images, subject in data:
+        if contender.mode == "FR" and not any(record.reference for record in images.records):
             yield _entry(contender, subject, "unfit", f"{subject.name} has no references")
             continue
         identity = _identity(contender, predictor, weights)
-        scores, problems = _scores(contender, predictor, dataset, subject, store, identity, workers)
+        scores, problems = _scores(contender, predictor, images.records, subject, store, identity, workers)
         number = sum(score is not None for score in scores)
         notice(f"{contender.name}: {number} of {len(scores)} images of {subject.name}")
         provenance = {**identity, **_provenance(predictor)}
@@ -134,12 +165,12 @@ def _entries(
         reason = f"{len(problems)} of {len(scores)} images have no score; the first: {problems[0]}" if problems else ""
         yield replace(
             _entry(contender, subject, "partial" if problems else "scored", reason),
-            scores=scores,
+            scores=[scores[place] for place in images.places],
             cost=store.cost(
                 contender.name,
                 identity,
                 f"{subject.key} on {machine}",
-                functools.partial(_cost, predictor, given, dataset),
+                functools.partial(_cost, predictor, given, images.records),
             ),
             provenance=provenance,
         )
@@ -148,25 +179,25 @@ def _entries(
 def _scores(
     contender: Contender,
     predictor: Predictor,
-    dataset: IQADataset,
+    records: Sequence[Record],
     subject: Subject,
     store: ScoreStore,
     identity: dict[str, Any],
     workers: int | None,
 ) -> tuple[list[float | None], list[str]]:
     """The score of each image, or None; and the reasons of those."""
-    keys = image_keys(subject.dataset, dataset.records)
+    keys = image_keys(subject.dataset, records)
     known = store.read(contender.name, identity)
     missing = [index for index, key in enumerate(keys) if key not in known]
     problems: list[str] = []
 
     def rows() -> Iterator[tuple[str, float]]:
         with Engine([predictor], workers=workers) as engine:
-            items = (_item(dataset.records[index]) for index in missing)
+            items = (_item(records[index]) for index in missing)
             for index, row in zip(missing, engine.rows(items), strict=True):
                 score = row.scores[predictor.card.name]
                 if score is None:
-                    problems.append(_problem(dataset.records[index], row.error))
+                    problems.append(_problem(records[index], row.error))
                 yield keys[index], math.nan if score is None else score
 
     if missing:
@@ -188,10 +219,10 @@ def _item(record: Record) -> Item:
     return Item(path=record.image, reference=record.reference)
 
 
-def _cost(predictor: Predictor, weights: str | Path, dataset: IQADataset) -> Cost:
-    step = max(1, len(dataset.records) // TIMED_IMAGES)
+def _cost(predictor: Predictor, weights: str | Path, candidates: Sequence[Record]) -> Cost:
+    step = max(1, len(candidates) // TIMED_IMAGES)
     records, images = [], []
-    for record in itertools.islice(dataset.records, 0, step * TIMED_IMAGES, step):
+    for record in itertools.islice(candidates, 0, step * TIMED_IMAGES, step):
         files = [record.image, record.reference] if predictor.card.mode == "FR" else [record.image]
         try:
             images.append([load_image(file) for file in files if file is not None])

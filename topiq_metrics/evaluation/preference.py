@@ -77,28 +77,45 @@ def evaluate_preferences(
     Raises:
         ValueError: columns or groups of different lengths, preferences beyond 0 to 1, or another rule.
     """
-    if rule not in RULES:
-        raise ValueError(f"Argument `rule` must be one of {RULES}, but got {rule!r}.")
     columns = as_columns({"first": first, "second": second, "preference": preference})
-    usable = finite_rows(*columns)
     p = columns[2]
-    if ((p < 0) | (p > 1)).any():
-        raise ValueError(f"Expected `preference` from 0 to 1, but got {np.nanmin(p):g} to {np.nanmax(p):g}.")
-    # Rounding of 0.5 ± margin must not decide.
-    open_ = usable & (np.abs(p - 0.5) <= margin + 1e-9) if rule == "majority" else np.zeros_like(usable)
-    used = usable & ~open_
-    a, b, p = (column[used] for column in columns)
-    choices = prefer_second(a, b, higher_is_better=higher_is_better)
-    scores = agreement_scores(choices, p if rule == "votes" else (p > 0.5).astype(np.float64))
+    agreements = agreement_of_pairs(*columns, higher_is_better=higher_is_better, rule=rule, margin=margin)
+    usable, used = finite_rows(*columns), np.isfinite(agreements)
+    scores, p = agreements[used], p[used]
     return Preference(
         agreement=_mean(scores, keep_groups(groups, used), bootstrap),
         human=float(np.mean(p**2 + (1 - p) ** 2 if rule == "votes" else np.maximum(p, 1 - p))) if len(p) else math.nan,
         n=len(p),
         left_out=int(np.sum(~usable)),
-        undecided=int(np.sum(open_)),
-        ties=int(np.sum(choices == 0.5)),
+        undecided=int(np.sum(usable & ~used)),
+        ties=int(np.sum(columns[0][used] == columns[1][used])),
         rule=rule,
     )
+
+
+def agreement_of_pairs(
+    first: Array, second: Array, preference: Array, *, higher_is_better: bool, rule: Rule, margin: float = 0.0
+) -> Array:
+    """What each pair adds to `evaluate_preferences`, whose arguments these are; NaN for pairs that are left out.
+
+    Raises:
+        ValueError: preferences beyond 0 to 1, or another rule.
+    """
+    if rule not in RULES:
+        raise ValueError(f"Argument `rule` must be one of {RULES}, but got {rule!r}.")
+    if ((preference < 0) | (preference > 1)).any():
+        low, high = np.nanmin(preference), np.nanmax(preference)
+        raise ValueError(f"Expected `preference` from 0 to 1, but got {low:g} to {high:g}.")
+    used = finite_rows(first, second, preference)
+    votes = preference
+    if rule == "majority":
+        # Rounding of 0.5 ± margin must not decide.
+        used = used & ~(np.abs(preference - 0.5) <= margin + 1e-9)
+        votes = (preference > 0.5).astype(np.float64)
+    scores = np.full(len(votes), math.nan)
+    choices = prefer_second(first[used], second[used], higher_is_better=higher_is_better)
+    scores[used] = agreement_scores(choices, votes[used])
+    return scores
 
 
 def prefer_second(first: Array, second: Array, *, higher_is_better: bool) -> Array:

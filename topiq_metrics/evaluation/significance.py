@@ -101,8 +101,8 @@ class Comparison:
 
     Attributes:
         names: of the metrics.
-        coefficient: what was compared: ``"srcc"``, ``"plcc"`` or ``"krcc"``.
-        test: ``"williams"``, ``"steiger"`` or ``"bootstrap"``.
+        coefficient: what was compared: ``"srcc"``, ``"plcc"`` or ``"krcc"``, or of `compare_agreements` ``"2afc"``.
+        test: ``"williams"``, ``"steiger"`` or ``"bootstrap"``, or of `compare_agreements` ``"t"``.
         approximate: whether the test is an approximation for this coefficient.
         alpha: chance of at least one false verdict among all.
         pairs: by the names of the two metrics.
@@ -110,8 +110,8 @@ class Comparison:
     """
 
     names: tuple[str, ...]
-    coefficient: Coefficient
-    test: Test
+    coefficient: Coefficient | Literal["2afc"]
+    test: Test | Literal["t"]
     approximate: bool
     alpha: float
     pairs: Mapping[tuple[str, str], Pair]
@@ -251,10 +251,44 @@ def compare(
         else:
             columns = [column[usable] for column in (first, second, opinion)]
             pairs[key] = _calculate(columns, codes[usable], coefficient, test)
-    for key, adjusted in zip(pairs, holm([pair.p_value for pair in pairs.values()]), strict=True):
-        pairs[key] = replace(pairs[key], adjusted=adjusted, verdict=_judge(pairs[key], adjusted, alpha))
     approximate = test != "bootstrap" and coefficient == "srcc"
-    return Comparison(tuple(oriented), coefficient, test, approximate, alpha, pairs, strata is not None)
+    return Comparison(
+        tuple(oriented), coefficient, test, approximate, alpha, _corrected(pairs, alpha), strata is not None
+    )
+
+
+def compare_agreements(agreements: Mapping[str, ArrayLike], *, alpha: float = 0.05) -> Comparison:
+    """Compare the 2AFC agreement of every two metrics by paired t tests, with Holm's correction over all of them.
+
+    Args:
+        agreements: of each metric, what each pair of images adds to its agreement, ``(N,)``, as
+            `topiq_metrics.evaluation.preference.agreement_of_pairs` says; NaN for those that are left out.
+        alpha: chance of at least one false verdict.
+    """
+    columns = dict(zip(agreements, as_columns(agreements), strict=True))
+    pairs: dict[tuple[str, str], Pair] = {}
+    for key in combinations(columns, 2):
+        first, second = (columns[name] for name in key)
+        differences = (first - second)[finite_rows(first, second)]
+        n = len(differences)
+        if n < MINIMUM_IMAGES:
+            pairs[key] = _untested(n, f"a test needs at least {MINIMUM_IMAGES} pairs that both have scored")
+            continue
+        mean, error = float(differences.mean()), float(differences.std(ddof=1)) / math.sqrt(n)
+        # Two metrics that choose alike are tied.
+        t = mean / error if error else math.copysign(math.inf, mean) if mean else 0.0
+        p_value = float(2 * load_scipy("stats").t.sf(abs(t), n - 1))
+        pairs[key] = Pair(mean, math.nan, math.nan, t, p_value, math.nan, n, "untested")
+    return Comparison(tuple(columns), "2afc", "t", False, alpha, _corrected(pairs, alpha))
+
+
+def _corrected(pairs: Mapping[tuple[str, str], Pair], alpha: float) -> dict[tuple[str, str], Pair]:
+    """The pairs with Holm's correction and the verdicts that follow."""
+    adjusted = dict(zip(pairs, holm([pair.p_value for pair in pairs.values()]), strict=True))
+    return {
+        key: replace(pair, adjusted=adjusted[key], verdict=_judge(pair, adjusted[key], alpha))
+        for key, pair in pairs.items()
+    }
 
 
 def _why_untestable(first: Array, second: Array, mos: Array) -> str:

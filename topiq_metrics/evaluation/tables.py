@@ -8,10 +8,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from topiq_metrics.evaluation.judging import MODES, Judged, Standing
+from topiq_metrics.evaluation.board import Cost, Entry
+from topiq_metrics.evaluation.judging import MODES, Chosen, Judged, Standing
+from topiq_metrics.evaluation.preference import Preference
 from topiq_metrics.evaluation.protocol import FIGURES, Figure
 
 _COLUMNS = ("dataset", "split", "split_hash", "mode", "place", "metric", "toolbox", "status", "n", "left_out")
+_AGREEMENT = ("agreement", "agreement_low", "agreement_high", "human_agreement", "undecided", "ties")
+_COUNTED = {
+    "votes": "people's votes that a metric agrees with",
+    "majority": "pairs where a metric agrees with most people",
+}
 _PUBLISHED = ("published_srcc", "published_plcc", "disagrees_with_published")
 _COSTS = ("milliseconds", "pixels", "memory", "parameters", "gmacs")
 
@@ -22,7 +29,7 @@ def as_csv(standings: Sequence[Standing]) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(
         stream,
-        [*_COLUMNS, "tied_with_best", "median_of", *ends, *_PUBLISHED, *_COSTS, "reason"],
+        [*_COLUMNS, "tied_with_best", "median_of", *ends, *_AGREEMENT, *_PUBLISHED, *_COSTS, "reason"],
         lineterminator="\n",
     )
     writer.writeheader()
@@ -47,6 +54,11 @@ def as_csv(standings: Sequence[Standing]) -> str:
                 figure = judged.figure(name)
                 row |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
             writer.writerow({name: _plain(value) for name, value in row.items()})
+        for place, chosen in enumerate(standing.chosen, start=1):
+            row = {**head, "place": place, **_named(chosen.entry), **_agreement(chosen.preference)}
+            row |= {name: getattr(chosen.entry.cost, name) for name in _COSTS}
+            row["tied_with_best"] = standing.tied_with_best(chosen.entry.metric)
+            writer.writerow({name: _plain(value) for name, value in row.items()})
         for entry in standing.others:
             writer.writerow({**head, **_named(entry)})
     return stream.getvalue()
@@ -60,10 +72,11 @@ def as_markdown(standings: Sequence[Standing]) -> str:
 def _section(standing: Standing) -> str:
     subject = standing.subject
     part = ", a part of the set" if subject.partial else ""
+    unit = "pairs" if subject.pairs else "images"
     lines = [
         f"## {subject.title}: {MODES[standing.mode]}",
         "",
-        f"{len(subject.ids)} images{part}; split `{subject.split_hash}`. In brackets: bootstrap intervals.",
+        f"{len(subject.ids)} {unit}{part}; split `{subject.split_hash}`. In brackets: bootstrap intervals.",
         "An equals sign: cannot be told from the first.",
         *(f"Figures are medians over {of}s." for of in {each.median_of for each in standing.judged} if of),
         "",
@@ -75,7 +88,18 @@ def _section(standing: Standing) -> str:
         ]
         lines += [_line(standing, place, judged) for place, judged in enumerate(standing.judged, start=1)]
         lines.append("")
-    notes = [each.entry for each in standing.judged if each.entry.reason]
+    if standing.chosen:
+        kinds = list(standing.chosen[0].by_distortion)
+        human = standing.chosen[0].preference.human
+        lines += [
+            f"2AFC is the share of {_COUNTED[subject.pairs]}; one more person would reach {human:.4f}.",
+            "",
+            f"| | metric | 2AFC | {''.join(f'{_cell(kind)} | ' for kind in kinds)}ms/image | MB | parameters |",
+            f"|---|---|---|{'---|' * len(kinds)}---|---|---|",
+        ]
+        lines += [_chosen_line(standing, place, each) for place, each in enumerate(standing.chosen, start=1)]
+        lines.append("")
+    notes = [entry for entry in standing.ranking if entry.reason]
     if notes or standing.others:
         lines += ["| metric | status | reason |", "|---|---|---|"]
         lines += [
@@ -86,21 +110,46 @@ def _section(standing: Standing) -> str:
 
 
 def _line(standing: Standing, place: int, judged: Judged) -> str:
-    cost = judged.entry.cost
-    tied = place > 1 and standing.tied_with_best(judged.entry.metric)
     cells = [
-        f"{place}{' =' if tied else ''}",
-        f"`{judged.entry.metric}`",
+        *_place(standing, place, judged.entry),
         _figure(judged.figure("srcc")),
         _published(judged),
         _number(judged.figure("krcc").value),
         _figure(judged.figure("fitted_plcc")),
         _number(judged.figure("fitted_rmse").value),
+        *_cost(judged.entry.cost),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _chosen_line(standing: Standing, place: int, chosen: Chosen) -> str:
+    parts = [_number(part.agreement.value) for part in chosen.by_distortion.values()]
+    cells = [
+        *_place(standing, place, chosen.entry),
+        _figure(chosen.preference.agreement),
+        *parts,
+        *_cost(chosen.entry.cost),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _place(standing: Standing, place: int, entry: Entry) -> tuple[str, str]:
+    tied = place > 1 and standing.tied_with_best(entry.metric)
+    return f"{place}{' =' if tied else ''}", f"`{entry.metric}`"
+
+
+def _cost(cost: Cost) -> tuple[str, str, str]:
+    return (
         "" if cost.milliseconds is None else f"{cost.milliseconds:.0f}",
         "" if cost.memory is None else f"{cost.memory / 1e6:.0f}",
         "" if cost.parameters is None else f"{cost.parameters / 1e6:.1f} M",
-    ]
-    return f"| {' | '.join(cells)} |"
+    )
+
+
+def _agreement(preference: Preference) -> dict[str, Any]:
+    figure = preference.agreement
+    values = figure.value, figure.low, figure.high, preference.human, preference.undecided, preference.ties
+    return {"n": preference.n, "left_out": preference.left_out, **dict(zip(_AGREEMENT, values, strict=True))}
 
 
 def _figure(figure: Figure) -> str:

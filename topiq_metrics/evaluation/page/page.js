@@ -52,7 +52,7 @@ function activateTable() {
   // A row without scores has one wide cell for all its numbers: what comes after them is counted from the end.
   const value = (row, column) => {
     if (headers[column].classList.contains("numeric")) {
-      const text = "entry" in row.dataset ? row.cells[column].dataset.value : "";
+      const text = row.classList.contains("unscored") ? "" : row.cells[column].dataset.value;
       return text ? Number(text) : null;
     }
     return row.cells[column && row.cells.length - headers.length + column].textContent;

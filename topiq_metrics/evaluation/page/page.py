@@ -30,10 +30,12 @@ OUTLIERS = 8
 _CURVE_POINTS = 64
 _DIGITS = 5
 _SYMBOLS = {"better": "▲", "worse": "▼", "tied": "=", "untested": "·"}
+_AGREEMENT = ("2AFC", True)
 _COLUMNS = (
     ("metric", False),
     ("place", True),
     ("SRCC", True),
+    _AGREEMENT,
     ("published", True),
     ("KRCC", True),
     ("PLCC, fitted", True),
@@ -126,16 +128,19 @@ def _options(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _table(standings: Sequence[Standing], names: Mapping[str, str]) -> ET.Element:
+    has_pairs = any(standing.chosen for standing in standings)
+    columns = [column for column in _COLUMNS if has_pairs or column != _AGREEMENT]
     head = [
         _el("th", {"scope": "col", "class": "numeric"} if numeric else {"scope": "col"}, name)
-        for name, numeric in _COLUMNS
+        for name, numeric in columns
     ]
     rows = []
     for number, standing in enumerate(standings):
-        rows += [_scored_row(standing, number, place, names) for place in range(len(standing.judged))]
+        rows += [_scored_row(standing, number, place, names, has_pairs) for place in range(len(standing.judged))]
+        rows += [_chosen_row(standing, place, names) for place in range(len(standing.chosen))]
         for entry in standing.others:
             # In place of all figures, so that the reason is the first thing to be seen.
-            span = str(sum(numeric for _, numeric in _COLUMNS))
+            span = str(sum(numeric for _, numeric in columns))
             why = _el("td", {"colspan": span}, _el("span", {"class": "why"}, _status(entry), f" {_reason(entry)}"))
             cells = [why, *_word_cells(entry, names, _el("td", {}, _status(entry)))]
             rows.append(_el("tr", {**_filters(entry), "class": "unscored"}, _name_cell(entry.metric), *cells))
@@ -143,25 +148,45 @@ def _table(standings: Sequence[Standing], names: Mapping[str, str]) -> ET.Elemen
     return _el("table", {}, caption, _el("thead", {}, _el("tr", {}, *head)), _el("tbody", {}, *rows))
 
 
-def _scored_row(standing: Standing, number: int, place: int, names: Mapping[str, str]) -> ET.Element:
+def _scored_row(standing: Standing, number: int, place: int, names: Mapping[str, str], has_pairs: bool) -> ET.Element:
     judged = standing.judged[place]
-    entry = judged.entry
-    tied = place > 0 and standing.tied_with_best(entry.metric)
-    note: list[ET.Element | str] = [" =", _el("span", {"class": "unseen"}, " tied with the first")] if tied else []
     cells = [
-        _el("td", {"class": "numeric", "data-value": str(place + 1)}, str(place + 1), *note),
         _figure_cell(judged.figure("srcc"), _reservation(judged)),
+        *([_figure_cell(None, "")] if has_pairs else []),
         _published_cell(judged),
         *(
             _figure_cell(Figure(figure.value, math.nan, math.nan, figure.reason), "")
             for figure in map(judged.figure, ("krcc", "fitted_plcc", "fitted_rmse"))
         ),
-        *_cost_cells(entry),
-        *_word_cells(
-            entry, names, _el("td", {"class": "reason" if entry.reason else ""}, _status(entry), f" {_reason(entry)}")
-        ),
     ]
-    return _el("tr", {**_filters(entry), "data-entry": f"{number} {place}"}, _name_cell(entry.metric), *cells)
+    return _row(standing, place, names, cells, {"data-entry": f"{number} {place}"})
+
+
+def _chosen_row(standing: Standing, place: int, names: Mapping[str, str]) -> ET.Element:
+    preference = standing.chosen[place].preference
+    few = f" {preference.n:,} pairs only" if preference.left_out else ""
+    cells = [
+        _figure_cell(None, ""),
+        _figure_cell(preference.agreement, few),
+        *(_figure_cell(None, "") for _ in ("published", "KRCC", "PLCC", "RMSE")),
+    ]
+    return _row(standing, place, names, cells, {"class": "chosen"})
+
+
+def _row(
+    standing: Standing, place: int, names: Mapping[str, str], figures: Sequence[ET.Element], attributes: dict[str, str]
+) -> ET.Element:
+    entry = standing.ranking[place]
+    tied = place > 0 and standing.tied_with_best(entry.metric)
+    note: list[ET.Element | str] = [" =", _el("span", {"class": "unseen"}, " tied with the first")] if tied else []
+    status = _el("td", {"class": "reason" if entry.reason else ""}, _status(entry), f" {_reason(entry)}")
+    cells = [
+        _el("td", {"class": "numeric", "data-value": str(place + 1)}, str(place + 1), *note),
+        *figures,
+        *_cost_cells(entry),
+        *_word_cells(entry, names, status),
+    ]
+    return _el("tr", {**_filters(entry), **attributes}, _name_cell(entry.metric), *cells)
 
 
 def _reservation(judged: Judged) -> str:
@@ -240,16 +265,23 @@ def _reason(entry: Entry) -> str:
 def _heat_maps(standings: Sequence[Standing], names: Mapping[str, str]) -> list[ET.Element]:
     parts = []
     for standing in standings:
-        judged = [(each, each.by_distortion.parts) for each in standing.judged if each.by_distortion is not None]
-        if not judged:
+        figures = {
+            each.entry.metric: {"all": each.evaluation.srcc}
+            | {str(kind): part.srcc for kind, part in each.by_distortion.parts.items()}
+            for each in standing.judged
+            if each.by_distortion is not None
+        } | {
+            each.entry.metric: {"all": each.preference.agreement}
+            | {kind: part.agreement for kind, part in each.by_distortion.items()}
+            for each in standing.chosen
+            if each.by_distortion
+        }
+        if not figures:
             continue
-        kinds = list(judged[0][1])
-        rows = [
-            (each.entry.metric, [_heat_cell(each.evaluation.srcc), *(_heat_cell(of[kind].srcc) for kind in kinds)])
-            for each, of in judged
-        ]
-        head = [_el("th", {"scope": "col", "class": "matrix-head"}, str(kind)) for kind in ("all", *kinds)]
-        parts.append(_cells(standing, names, "SRCC within each type of distortion", head, rows, "heat"))
+        head = [_el("th", {"scope": "col", "class": "matrix-head"}, kind) for kind in next(iter(figures.values()))]
+        rows = [(name, [_heat_cell(figure) for figure in row.values()]) for name, row in figures.items()]
+        what = "2AFC" if standing.chosen else "SRCC"
+        parts.append(_cells(standing, names, f"{what} within each type of distortion", head, rows, "heat"))
     return parts or [_el("p", {"class": "muted"}, "There are no scores of images with types of distortion.")]
 
 
@@ -267,7 +299,7 @@ def _matrices(standings: Sequence[Standing], names: Mapping[str, str]) -> list[E
         comparison = standing.comparison
         if comparison is None:
             continue
-        metrics = [each.entry.metric for each in standing.judged]
+        metrics = [entry.metric for entry in standing.ranking]
         head = [
             _el(
                 "th", {"scope": "col", "class": "matrix-head"}, _el("abbr", {"title": name, "aria-label": name}, str(i))
@@ -340,9 +372,12 @@ def _provenance(board: Board, standings: Sequence[Standing], names: Mapping[str,
 
 
 def _protocol(standings: Sequence[Standing]) -> dict[str, object]:
+    tests: dict[str, object] = {
+        "test": next((_test(standing.comparison) for standing in standings if standing.comparison), None)
+    }
     judged = [each for standing in standings for each in standing.judged]
     if not judged:
-        return {}
+        return tests
     evaluation = judged[0].evaluation
     bootstrap = evaluation.bootstrap
     return {
@@ -350,7 +385,7 @@ def _protocol(standings: Sequence[Standing]) -> dict[str, object]:
         "intervals": bootstrap
         and f"{bootstrap.confidence:.0%}, {bootstrap.method} bootstrap of {bootstrap.resamples} samples, "
         f"seed {bootstrap.seed}",
-        "test": next((_test(standing.comparison) for standing in standings if standing.comparison), None),
+        **tests,
     }
 
 
@@ -367,7 +402,7 @@ def _about(subject: Subject) -> dict[str, object]:
         "split": subject.split,
         "split hash": subject.split_hash,
         "seed": subject.seed,
-        "images": len(subject.ids),
+        "pairs" if subject.pairs else "images": len(subject.ids),
         "complete": not subject.partial,
         "opinion": "higher is better" if subject.higher_is_better else "lower is better (DMOS)",
         "citation": subject.citation,
@@ -395,6 +430,8 @@ def _plots(
     drawn: list[dict[str, object]] = []
     samples: dict[str, list[int]] = {}
     for subject in board.subjects:
+        if subject.pairs:
+            continue
         judged = [each for standing in standings if standing.subject.key == subject.key for each in standing.judged]
         marked = sorted({index for each in judged for index in _outliers(subject, each)})
         samples[subject.key] = sample = _sample(len(subject.ids), marked)
@@ -407,7 +444,7 @@ def _plots(
             "pictures": _pictures(subject, marked, sample, thumbnails),
         }
     for standing in standings:
-        sample = samples[standing.subject.key]
+        sample = samples.get(standing.subject.key, [])
         drawn.append(
             {
                 "subject": standing.subject.key,
@@ -470,7 +507,7 @@ def _pictures(
 
 
 def _entries(standing: Standing) -> list[Entry]:
-    return [*(each.entry for each in standing.judged), *standing.others]
+    return [*standing.ranking, *standing.others]
 
 
 def _names(subjects: Sequence[Subject]) -> dict[str, str]:

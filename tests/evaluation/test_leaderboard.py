@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from topiq_metrics.catalog import ModelCard
-from topiq_metrics.datasets import DATASETS, CSVDataset
+from topiq_metrics.datasets import DATASETS, CSVDataset, Record
+from topiq_metrics.datasets.splits import BY_REFERENCE, random_splits
 from topiq_metrics.evaluation.board import Board, BoardError, Entry, load_board, merge_boards, save_board
 from topiq_metrics.evaluation.bootstrap import Bootstrap
 from topiq_metrics.evaluation.contenders import Contender, ContenderUnavailableError
@@ -221,6 +223,34 @@ def test_medians_of_distortions_count(board: Board) -> None:
     assert "Figures are medians over distortions." in as_markdown([standing])
     assert next(csv.DictReader(io.StringIO(as_csv([standing]))))["median_of"] == "distortion"
     assert "median of distortions" in leaderboard_page(board, [standing])
+
+
+@pytest.mark.parametrize("by_reference", [True, False])
+def test_medians_of_the_customary_splits_count(board: Board, by_reference: bool) -> None:
+    rng = np.random.default_rng(0)
+    records = [Record(Path(f"{i}.png"), float(rng.random()), "all", group=f"{i // 5}") for i in range(60)]
+    if not by_reference:
+        records = [replace(record, group=record.id) for record in records]
+    mos = [record.score for record in records]
+    scores = [score + float(rng.normal()) for score in mos]
+    groups = [record.group for record in records] if by_reference else []
+    columns = {"ids": [r.id for r in records], "mos": mos, "groups": groups, "distortions": []}
+    subject = replace(board.subjects[0], **columns)
+    entry = replace(entry_of(board, "bright"), subject=subject.key, scores=scores)
+    ((judged,),) = (each.judged for each in judge(Board([subject], [entry]), replace(QUICK, median_of="split")))
+
+    splits = random_splits(records, BY_REFERENCE)
+    assert list(judged.by_split.parts) == [split.hashes["test"] for split in splits]
+    parts = [list(split.parts["test"]) for split in splits]
+    expected = [np.corrcoef(np.array(scores)[part], np.array(mos)[part])[0, 1] for part in parts]
+    assert judged.figure("plcc").value == pytest.approx(statistics.median(expected))
+    assert judged.evaluation.plcc.value == pytest.approx(np.corrcoef(scores, mos)[0, 1])
+
+    one = replace(subject, **{name: column[:1] for name, column in columns.items()})
+    ((judged,),) = (
+        each.judged for each in judge(Board([one], [replace(entry, scores=[0.5])]), replace(QUICK, median_of="split"))
+    )
+    assert math.isnan(judged.value)
 
 
 def test_failures_are_tried_again(run: Callable[..., Board]) -> None:

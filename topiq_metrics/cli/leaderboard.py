@@ -23,7 +23,10 @@ SUFFIXES = (".json", ".csv", ".md", ".html")
 
 MedianOption = Annotated[
     str,
-    typer.Option("--median-of", help="scene, distortion or none: what has an SRCC of its own, whose median counts."),
+    typer.Option(
+        "--median-of",
+        help="What has figures of its own, whose medians count: scene, distortion, split (ten random ones) or none.",
+    ),
 ]
 
 
@@ -129,7 +132,12 @@ def _mode(mode: str | None) -> Mode | None:
 def _protocol(median_of: str) -> Protocol:
     from topiq_metrics.evaluation.judging import MedianOf, Protocol
 
-    choices: dict[str, MedianOf] = {"scene": "scene", "distortion": "distortion", "none": ""}
+    choices: dict[str, MedianOf] = {
+        "scene": "scene",
+        "distortion": "distortion",
+        "split": "split",
+        "none": "",
+    }
     if median_of not in choices:
         fail(f"Option --median-of must be one of {tuple(choices)}, but got {median_of!r}.")
     return Protocol(median_of=choices[median_of])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
@@ -99,7 +99,10 @@ def evaluate_groups(
 
 
 def evaluate_splits(
-    predicted: ArrayLike, mos: ArrayLike, splits: Sequence[Sequence[int]], **options: Unpack[Options]
+    predicted: ArrayLike,
+    mos: ArrayLike,
+    splits: Sequence[Sequence[int]] | Mapping[str, Sequence[int]],
+    **options: Unpack[Options],
 ) -> Breakdown:
     """Measure agreement on each of several test parts; their median and spread is what papers publish.
 
@@ -110,16 +113,19 @@ def evaluate_splits(
         predicted: the metric's score of each image, ``(N,)``.
         mos: mean opinion score of each image, ``(N,)``.
         splits: for each, the indices of the images of its test part; those that
-            `topiq_metrics.datasets.splits.random_splits` draws, for example.
+            `topiq_metrics.datasets.splits.random_splits` draws, for example; with names, or numbered from 0.
         options: ``higher_is_better``, ``mos_higher_is_better`` and ``logistic``, as for `evaluate`.
 
     Raises:
         ValueError: columns of different lengths.
     """
     columns = as_columns({"predicted": predicted, "mos": mos})
-    parts: dict[Hashable, Evaluation] = {
-        number: evaluate(*(column[np.asarray(test, dtype=np.intp)] for column in columns), bootstrap=None, **options)
-        for number, test in enumerate(splits)
+    named: Iterable[tuple[Hashable, Sequence[int]]] = (
+        splits.items() if isinstance(splits, Mapping) else enumerate(splits)
+    )
+    parts = {
+        name: evaluate(*(column[np.asarray(test, dtype=np.intp)] for column in columns), bootstrap=None, **options)
+        for name, test in named
     }
     overlap = Interval(math.nan, math.nan, "splits overlap: they give no interval")
     return Breakdown(parts, {name: _summarise(parts, name, None, overlap) for name in FIGURES}, None)

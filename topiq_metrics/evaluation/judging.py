@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from topiq_metrics.catalog.cards import PublishedResult
+from topiq_metrics.datasets.splits import BY_IMAGE, BY_REFERENCE, random_splits
 from topiq_metrics.evaluation.arrays import Array, as_columns
 from topiq_metrics.evaluation.board import Board, Entry, Subject
 from topiq_metrics.evaluation.bootstrap import Bootstrap
-from topiq_metrics.evaluation.grouped import Breakdown, evaluate_groups
+from topiq_metrics.evaluation.grouped import Breakdown, evaluate_groups, evaluate_splits
 from topiq_metrics.evaluation.logistic import LogisticName
 from topiq_metrics.evaluation.preference import Preference, Rule, agreement_of_pairs, evaluate_preferences
 from topiq_metrics.evaluation.protocol import FIGURES, Evaluation, Figure, evaluate
 from topiq_metrics.evaluation.published import published_result
 from topiq_metrics.evaluation.significance import Comparison, compare, compare_agreements
 
-MedianOf: TypeAlias = Literal["scene", "distortion", ""]
+MedianOf: TypeAlias = Literal["scene", "distortion", "split", ""]
 MODES = {"NR": "no-reference", "FR": "full-reference"}
 
 
@@ -31,7 +32,7 @@ class Protocol:
         bootstrap: how the intervals are made.
         alpha: chance that any two metrics of a subject and mode are wrongly told apart.
         median_of: what has figures of its own, whose medians count: ``"scene"`` or ``"distortion"``, where a subject
-            has them, or ``""`` for none.
+            has them; ``"split"``, the test parts of the ten customary random splits; or ``""`` for none.
     """
 
     logistic: LogisticName = "logistic4"
@@ -49,7 +50,8 @@ class Judged:
         evaluation: agreement over all images.
         by_distortion: agreement within each type of distortion, if the subject has types.
         by_scene: agreement within each scene, if the subject has scenes.
-        median_of: ``"scene"`` or ``"distortion"`` where the medians of these count, else ``""``.
+        by_split: agreement on each test part, by its `split_hash`, if the medians of these count.
+        median_of: ``"scene"``, ``"distortion"`` or ``"split"`` where the medians of these count, else ``""``.
         published: what was published of the metric on these images, if anything was.
     """
 
@@ -57,6 +59,7 @@ class Judged:
     evaluation: Evaluation
     by_distortion: Breakdown | None
     by_scene: Breakdown | None
+    by_split: Breakdown | None = None
     median_of: MedianOf = ""
     published: PublishedResult | None = None
 
@@ -69,8 +72,9 @@ class Judged:
         return any(not figure.low <= value <= figure.high for figure, value in pairs if math.isfinite(figure.low))
 
     def figure(self, name: str) -> Figure:
-        """The figure that counts, by its name: over all images, or the median of scenes or distortions."""
-        parts = {"scene": self.by_scene, "distortion": self.by_distortion, "": None}[self.median_of]
+        """The figure that counts, by its name: over all images, or the median of parts."""
+        breakdowns = {"scene": self.by_scene, "distortion": self.by_distortion, "split": self.by_split}
+        parts = breakdowns.get(self.median_of)
         found: Figure = getattr(self.evaluation, name) if parts is None else parts.summaries[name].median
         return found
 
@@ -164,6 +168,7 @@ def as_records(standings: Sequence[Standing]) -> list[dict[str, Any]]:
                     "fit": {"name": evaluation.fit.name, "parameters": list(evaluation.fit.parameters)},
                     "srcc_by_distortion": _values(judged.by_distortion),
                     "srcc_by_scene": _values(judged.by_scene),
+                    "srcc_by_split": _values(judged.by_split),
                     "published": None if judged.published is None else asdict(judged.published),
                     "disagrees_with_published": judged.disagrees,
                 }
@@ -193,8 +198,8 @@ def _standing(subject: Subject, mode: str, entries: Sequence[Entry], protocol: P
         agreements = {each.entry.metric: _agreements(subject, each.entry) for each in chosen}
         comparison = compare_agreements(agreements, alpha=protocol.alpha) if len(chosen) > 1 else None
         return Standing(subject, mode, (), chosen, comparison, others)
-    strata = {"scene": subject.scenes, "distortion": subject.distortions, "": ()}[protocol.median_of]
-    median_of: MedianOf = protocol.median_of if strata else ""
+    strata = {"scene": subject.scenes, "distortion": subject.distortions}.get(protocol.median_of, ())
+    median_of: MedianOf = protocol.median_of if strata or protocol.median_of == "split" else ""
     judged = _best_first([_judge(subject, entry, protocol, median_of) for entry in scored])
     comparison = None
     if len(judged) > 1:
@@ -263,8 +268,27 @@ def _judge(subject: Subject, entry: Entry, protocol: Protocol, median_of: Median
         bootstrap=protocol.bootstrap,
         **direction,
     )
+    by_split = None
+    if median_of == "split":
+        by_split = evaluate_splits(scores, subject.mos, _test_parts(subject), logistic=protocol.logistic, **direction)
     known = published_result(entry.metric, subject)
-    return Judged(entry, evaluation, within(subject.distortions), within(subject.scenes), median_of, known)
+    parts = within(subject.distortions), within(subject.scenes), by_split
+    return Judged(entry, evaluation, *parts, median_of, known)
+
+
+@dataclass(frozen=True)
+class _Member:
+    id: str
+    group: str
+
+
+def _test_parts(subject: Subject) -> dict[str, tuple[int, ...]]:
+    """The test parts of random splits by reference, or by image, by their hashes; none of a single one."""
+    if len(set(subject.groups or subject.ids)) < 2:
+        return {}
+    members = [_Member(*each) for each in zip(subject.ids, subject.groups or subject.ids, strict=True)]
+    splits = random_splits(members, BY_REFERENCE if subject.groups else BY_IMAGE)
+    return {split.hashes["test"]: split.parts["test"] for split in splits}
 
 
 def _numbers(entry: Entry) -> list[float]:

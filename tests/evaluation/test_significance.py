@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from topiq_metrics.evaluation import Bootstrap, compare, holm, srcc, steiger_test, williams_test
+from topiq_metrics.evaluation import Bootstrap, compare, compare_agreements, holm, srcc, steiger_test, williams_test
 
 stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
 
@@ -228,3 +228,25 @@ class TestStrata:
     def test_strata_that_are_too_small(self, test):
         pair = compare({"a": [1, 3, 2, 5, 4, 6], "b": [1, 2, 3, 4, 6, 5]}, range(6), test=test, strata="uvwxyz")
         assert pair.pairs["a", "b"].verdict == "untested"
+
+
+class TestAgreements:
+    def test_the_test_is_that_of_scipy(self):
+        rng = np.random.default_rng(0)
+        votes = rng.random(80)
+        columns = {name: np.where(rng.random(80) < share, votes, 1 - votes) for name, share in (("a", 0.9), ("b", 0.4))}
+        columns["a"][:3] = np.nan
+        found = compare_agreements(columns)
+        expected = stats.ttest_rel(columns["a"][3:], columns["b"][3:])
+        pair = found.pairs["a", "b"]
+        assert (pair.statistic, pair.p_value) == pytest.approx((expected.statistic, expected.pvalue))
+        assert pair.difference == pytest.approx(np.mean(columns["a"][3:] - columns["b"][3:]))
+        assert (pair.n, found.coefficient, found.test) == (77, "2afc", "t")
+
+    def test_verdicts(self):
+        always = np.ones(20)
+        found = compare_agreements({"right": always, "too": always, "wrong": 0 * always, "few": always * np.nan})
+        verdicts = {pair: found.pairs[pair].verdict for pair in found.pairs}
+        assert verdicts["right", "too"] == "tied"
+        assert verdicts["right", "wrong"] == "better"
+        assert verdicts["wrong", "few"] == "untested"

@@ -22,7 +22,13 @@ def test_key_names(pair):
 
 
 def test_scores(pair, parity):
-    results = [pair.compare(size, batch) for size in parity.sizes_of(pair.name) for batch in parity.BATCHES]
+    results = [
+        pair.compare(size, batch)
+        for size in parity.sizes_of(pair.name)
+        for batch in parity.BATCHES
+        # benchmarks/parity.py compares batches of large images, too, which takes minutes.
+        if batch == 1 or max(size) <= 512
+    ]
     assert parity.failures(results) == []
 
 

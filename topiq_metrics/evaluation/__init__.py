@@ -11,9 +11,17 @@ from topiq_metrics.evaluation.grouped import (
     evaluate_splits,
 )
 from topiq_metrics.evaluation.logistic import Fit, fit_logistic
-from topiq_metrics.evaluation.preference import Preference, evaluate_preferences
+from topiq_metrics.evaluation.preference import Preference, agreement_of_pairs, evaluate_preferences
 from topiq_metrics.evaluation.protocol import FIGURES, Evaluation, Figure, evaluate
-from topiq_metrics.evaluation.significance import Comparison, Pair, compare, holm, steiger_test, williams_test
+from topiq_metrics.evaluation.significance import (
+    Comparison,
+    Pair,
+    compare,
+    compare_agreements,
+    holm,
+    steiger_test,
+    williams_test,
+)
 
 __all__ = [
     "FIGURES",
@@ -27,7 +35,9 @@ __all__ = [
     "Pair",
     "Preference",
     "Summary",
+    "agreement_of_pairs",
     "compare",
+    "compare_agreements",
     "evaluate",
     "evaluate_groups",
     "evaluate_preferences",

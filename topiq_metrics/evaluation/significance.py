@@ -262,7 +262,7 @@ def compare_agreements(agreements: Mapping[str, ArrayLike], *, alpha: float = 0.
 
     Args:
         agreements: of each metric, what each pair of images adds to its agreement, ``(N,)``, as
-            `topiq_metrics.evaluation.preference.agreement_of_pairs` says; NaN for those that are left out.
+            `agreement_of_pairs` says; NaN for those that are left out.
         alpha: chance of at least one false verdict.
     """
     columns = dict(zip(agreements, as_columns(agreements), strict=True))

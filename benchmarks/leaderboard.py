@@ -51,6 +51,10 @@ PICTURES = (
     "rocket.jpg",
 )
 SIZE = "max_side=384"
+TITLES = {
+    "no-reference": "No-reference metrics against human opinion",
+    "full-reference": "Full-reference metrics against levels of damage",
+}
 LEVELS = 5
 
 
@@ -96,7 +100,7 @@ def damaged(folder: Path) -> IQADataset:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("board", choices=("no-reference", "full-reference"))
+    parser.add_argument("board", choices=TITLES)
     parser.add_argument("output", type=Path)
     parser.add_argument("--biq2021", type=Path, help="its folder, for the no-reference board")
     parser.add_argument("--metrics", nargs="+", default=["*"], help="names or patterns; default: all")
@@ -125,7 +129,8 @@ def main() -> int:
     save_board(board, path.with_suffix(".json"), {"figures": as_records(standings)})
     path.with_suffix(".csv").write_text(as_csv(standings), encoding="utf-8")
     path.with_suffix(".md").write_text(as_markdown(standings), encoding="utf-8")
-    path.with_suffix(".html").write_text(leaderboard_page(board, standings), encoding="utf-8")
+    page = leaderboard_page(board, standings, title=TITLES[arguments.board])
+    path.with_suffix(".html").write_text(page, encoding="utf-8")
     print(as_markdown(standings))
     return 0
 

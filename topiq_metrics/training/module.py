@@ -14,6 +14,7 @@ from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.training import losses
 from topiq_metrics.training.backbones import load_pretrained_backbone
 from topiq_metrics.training.data import TrainingBatch
+from topiq_metrics.training.gathering import gather
 from topiq_metrics.training.recipe import Recipe, RecipeError
 from topiq_metrics.weights import load_network
 
@@ -40,9 +41,10 @@ class QualityModule(LightningModule):
         scores, damaged = predictions[:count], predictions[count:]
         mild, severe = damaged.chunk(2) if len(damaged) else (damaged, damaged)
         mild_severity, severe_severity = batch.severities.chunk(2) if len(damaged) else (damaged, damaged)
+        predicted, targets = gather(scores), gather(batch.scores)
         terms = {
-            "mse": losses.mse(scores, batch.scores),
-            "nin": losses.nin(scores, batch.scores),
+            "mse": losses.mse(predicted, targets),
+            "nin": losses.nin(predicted, targets),
             "rank": losses.rank(
                 torch.cat([scores[: len(mild)], mild]),
                 torch.cat([mild, severe]),

@@ -191,7 +191,7 @@ def _row(
 
 def _reservation(judged: Judged) -> str:
     evaluation = judged.evaluation
-    median = f" median of {judged.median_of}s" if judged.median_of else ""
+    median = " median" if judged.median_of else ""
     return median + (f" {evaluation.n:,} images only" if evaluation.left_out else "")
 
 
@@ -523,7 +523,9 @@ def _heading(standing: Standing, names: Mapping[str, str]) -> str:
 def _note(standings: Sequence[Standing]) -> str:
     bootstrap = next((each.evaluation.bootstrap for standing in standings for each in standing.judged), None)
     interval = f"In brackets: {bootstrap.confidence:.0%} bootstrap intervals. " if bootstrap else ""
-    return f"{interval}An equals sign beside the place: tied with the first, from which it cannot be told."
+    parts = dict.fromkeys(f"{each.median_of}s" for standing in standings for each in standing.judged if each.median_of)
+    medians = f" Where it says median, figures are medians over {' or '.join(parts)}." if parts else ""
+    return f"{interval}An equals sign beside the place: tied with the first, from which it cannot be told.{medians}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -12,6 +12,7 @@ from topiq_metrics._lazy import lazy_names
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import ModelCard, get_card
+    from topiq_metrics.explaining import Explanation, explain
     from topiq_metrics.functional import (
         FaceScores,
         lpips_plus,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "Explanation",
     "FaceScores",
     "FittedPearsonCorrCoef",
     "FittedRootMeanSquaredError",
@@ -52,6 +54,7 @@ __all__ = [
     "TwoAlternativeForcedChoice",
     "__version__",
     "create_metric",
+    "explain",
     "get_card",
     "list_metrics",
     "load_image",
@@ -65,6 +68,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Explanation": "explaining",
     "FaceScores": "functional",
     "FittedPearsonCorrCoef": "metrics",
     "FittedRootMeanSquaredError": "metrics",
@@ -78,6 +82,7 @@ _HOMES = {
     "TOPIQNoReference": "metrics",
     "TwoAlternativeForcedChoice": "metrics",
     "create_metric": "registry",
+    "explain": "explaining",
     "get_card": "catalog",
     "list_metrics": "registry",
     "load_image": "images",

@@ -11,6 +11,7 @@ from topiq_metrics.weights import find
 
 MODULES = [
     *(f"{room}.{module}" for room in ("functional", "metrics") for module in ("topiq", "face", "lpips")),
+    "explaining.run",
     "losses",
     "registry",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import topiq_metrics
-from topiq_metrics.cli import catalog, datasets, export, leaderboard, score, train, weights
+from topiq_metrics.cli import catalog, datasets, explain, export, leaderboard, score, train, weights
 
 app = typer.Typer(
     name="topiq",
@@ -15,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("score")(score.score)
+app.command("explain")(explain.explain)
 app.command("list")(catalog.list_models)
 app.command("train")(train.train)
 app.command("export")(export.export)

@@ -20,6 +20,22 @@ class MultiHeadAttention(nn.Module):
         self.out_proj = nn.Linear(dim, dim)
 
     def forward(self, query: Tensor, memory: Tensor | None = None) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        out = F.scaled_dot_product_attention(*self._project(query, memory), dropout_p=dropout)
+        projected: Tensor = self.out_proj(out.transpose(1, 2).flatten(2))
+        return projected
+
+    def weights(self, query: Tensor, memory: Tensor | None = None) -> Tensor:
+        """How much each query attends to each token of the memory, ``(N, heads, Lq, Lm)``: rows sum to 1.
+
+        `forward` never makes it: it takes memory for every pair of tokens.
+        """
+        q, k, _ = self._project(query, memory)
+        logits: Tensor = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+        return logits.softmax(dim=-1)
+
+    def _project(self, query: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values by head, ``(N, heads, L, D / heads)``."""
         if memory is None:
             q, k, v = self.in_proj(query).chunk(3, dim=-1)
         else:
@@ -27,10 +43,7 @@ class MultiHeadAttention(nn.Module):
             weight, bias = self.in_proj.weight, self.in_proj.bias
             q = F.linear(query, weight[:dim], bias[:dim])
             k, v = F.linear(memory, weight[dim:], bias[dim:]).chunk(2, dim=-1)
-        dropout = self.dropout if self.training else 0.0
-        out = F.scaled_dot_product_attention(self._split(q), self._split(k), self._split(v), dropout_p=dropout)
-        projected: Tensor = self.out_proj(out.transpose(1, 2).flatten(2))
-        return projected
+        return self._split(q), self._split(k), self._split(v)
 
     def _split(self, x: Tensor) -> Tensor:
         batch, length, dim = x.shape
@@ -86,6 +99,11 @@ class CrossScaleAttentionBlock(_AttentionBlock):
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
         query = query + self.drop(self.attention(self.norm_query(query), self.norm_memory(memory)))
         return self._feed_forward(query)
+
+    def weights(self, query: Tensor, memory: Tensor) -> Tensor:
+        """How much each query attends to each token of the memory, as `MultiHeadAttention.weights`."""
+        weights: Tensor = self.attention.weights(self.norm_query(query), self.norm_memory(memory))
+        return weights
 
 
 def position_embedding(h_emb: Tensor, w_emb: Tensor, size: tuple[int, int]) -> Tensor:

@@ -124,11 +124,16 @@ class CFANet(QualityNetwork):
 
         One after the other, so that the backbone's map of a level need not outlive the next.
         """
-        maps = [self.normalize(x) for x in (image, reference) if x is not None]
         grid = self.grid(image.shape[-2], image.shape[-1])
-        for step, glp, reduce in zip(cast(Backbone, self.backbone).steps(), self.gated_pools, self.reduce, strict=True):
-            maps = [step(x) for x in maps]
+        for maps, glp, reduce in zip(self.features(image, reference), self.gated_pools, self.reduce, strict=True):
             yield reduce(glp(maps, grid))
+
+    def features(self, image: Tensor, reference: Tensor | None = None) -> Iterator[list[Tensor]]:
+        """The backbone's map of the image, and of the reference, at each level, shallow to deep: ``(N, C, H, W)``."""
+        maps = [self.normalize(x) for x in (image, reference) if x is not None]
+        for step in cast(Backbone, self.backbone).steps():
+            maps = [step(x) for x in maps]
+            yield maps
 
     def normalize(self, image: Tensor) -> Tensor:
         """Bring an image in [0, 1] to the mean and deviation that the backbone expects."""
@@ -141,14 +146,25 @@ class CFANet(QualityNetwork):
 
     def regress(self, levels: Sequence[Tensor]) -> Tensor:
         """From coarse to fine: the head's raw output ``(N, K)`` for the pooled and reduced levels."""
+        query, *memories = self.tokens(levels)
+        for block, memory in zip(self.cross_attention, memories, strict=True):
+            query = block(query, memory)
+        return self.conclude(query)
+
+    def tokens(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Tokens ``(N, L, D)`` of the pooled and reduced levels, deep to shallow, as the cross-scale blocks take them.
+
+        The first are the first block's queries, the others are what the blocks look at, one after the other.
+        """
         position = position_embedding(self.h_emb, self.w_emb, (levels[-1].shape[-2], levels[-1].shape[-1]))
         tokens = [
             block((level + position).flatten(2).transpose(1, 2))
             for block, level in zip(self.self_attention, levels, strict=True)
         ]
-        query = tokens[-1]
-        for block, memory in zip(self.cross_attention, reversed(tokens[:-1]), strict=True):
-            query = block(query, memory)
+        return tokens[::-1]
+
+    def conclude(self, query: Tensor) -> Tensor:
+        """The head's raw output ``(N, K)`` for the last cross-scale block's tokens ``(N, L, D)``."""
         output: Tensor = self.head(self.pool_attention(query).mean(dim=1))
         return output
 

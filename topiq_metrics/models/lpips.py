@@ -8,8 +8,9 @@ Quality Assessment". IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060. LPIPS: Zha
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -68,17 +69,40 @@ class LPIPSPlusNetwork(QualityNetwork):
         self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
+        dtype = torch.promote_types(image.dtype, torch.float32)
+        distance = torch.zeros(image.shape[0], dtype=dtype, device=image.device)
+        for distance_map, weights in self.maps(image, reference):
+            distance = distance + weighted_mean(distance_map, weights)
+        return distance
+
+    def maps(self, image: Tensor, reference: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Each level's distance map and what weighs it, shallow to deep: both ``(N, 1, h, w)``, float32 or wider.
+
+        The weights, which add up to anything, are None where every place counts alike.
+        """
         # The sums over a large map are beyond half precision's range.
         dtype = torch.promote_types(image.dtype, torch.float32)
         pyramids = [[level.to(dtype) for level in self.pyramid(x)] for x in (image, reference)]
         layer = self.config.semantic_layer
         semantics = None if layer is None else pyramids[1][layer].sum(dim=1, keepdim=True)
-        distance = torch.zeros(image.shape[0], dtype=dtype, device=image.device)
         for linear, distorted, clean in zip(self.linear, *pyramids, strict=True):
             difference = (_unit(distorted) - _unit(clean)).square()
             distance_map = (difference * linear.to(dtype).view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
-            distance = distance + _semantic_mean(distance_map, semantics)
-        return distance
+            yield distance_map, None if semantics is None else _weights(semantics, distance_map.shape[-2:])
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels to a cell of each level, along a side."""
+        strides = []
+        stride = 1
+        for index, layer in enumerate(self.features):
+            if isinstance(layer, nn.Conv2d):
+                stride *= layer.stride[0]
+            elif isinstance(layer, nn.MaxPool2d):
+                stride *= cast(int, layer.stride)
+            if index in self._ends:
+                strides.append(stride)
+        return tuple(strides)
 
     def pyramid(self, image: Tensor) -> list[Tensor]:
         """The backbone's maps after the last activation of each level, shallow to deep."""
@@ -101,15 +125,19 @@ class LPIPSPlusNetwork(QualityNetwork):
         return other
 
 
-def _semantic_mean(distance_map: Tensor, semantics: Tensor | None) -> Tensor:
-    """The mean of ``(N, 1, h, w)`` weighted by the semantics, wherever there are any: ``(N,)``."""
-    if semantics is None:
+def weighted_mean(distance_map: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of ``(N, 1, h, w)`` under weights of the same shape, or none: ``(N,)``."""
+    if weights is None:
         return distance_map.mean(dim=(1, 2, 3))
-    weights = F.interpolate(semantics, size=distance_map.shape[-2:], mode="bilinear", align_corners=False)
-    # Where the reference has no features at all, every place counts alike.
-    weights = torch.where(weights.sum(dim=(1, 2, 3), keepdim=True) > 0, weights, torch.ones_like(weights))
     mean: Tensor = (distance_map * weights).sum(dim=(1, 2, 3)) / weights.sum(dim=(1, 2, 3))
     return mean
+
+
+def _weights(semantics: Tensor, size: Sequence[int]) -> Tensor:
+    """The semantics ``(N, 1, h, w)`` on the grid of another level, wherever there are any."""
+    weights = F.interpolate(semantics, size=tuple(size), mode="bilinear", align_corners=False)
+    # Where the reference has no features at all, every place counts alike.
+    return torch.where(weights.sum(dim=(1, 2, 3), keepdim=True) > 0, weights, torch.ones_like(weights))
 
 
 def _unit(features: Tensor) -> Tensor:

@@ -59,8 +59,13 @@ class GatedPoolNR(GatedPool):
         self.out_channels = channels
 
     def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
+        return self.masked(*features)[1:]
+
+    def masked(self, *features: Tensor) -> tuple[Tensor, Tensor]:
+        """The gate's mask ``(N, 1, H, W)`` in (0, 1), and the gated map."""
         x1, x2 = self.split(*features).chunk(2, dim=1)
-        return (F.gelu(x1) * self.gate(x2),)
+        mask = self.gate(x2)
+        return mask, F.gelu(x1) * mask
 
 
 class GatedPoolFR(GatedPool):
@@ -72,6 +77,11 @@ class GatedPoolFR(GatedPool):
         self.out_channels = 3 * channels
 
     def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
+        return self.masked(*features)[1:]
+
+    def masked(self, *features: Tensor) -> tuple[Tensor, Tensor]:
+        """As `GatedPoolNR.masked`, of both maps and their difference."""
         distorted, reference = features
         difference = ((distorted - reference).square() + 1e-12).sqrt()
-        return (self.gate(difference) * torch.cat([distorted, reference, difference], dim=1),)
+        mask = self.gate(difference)
+        return mask, mask * torch.cat([distorted, reference, difference], dim=1)

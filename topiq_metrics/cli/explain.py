@@ -1,0 +1,108 @@
+"""``topiq explain``: beside a picture's score, why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from topiq_metrics.catalog import DEFAULT_NR
+from topiq_metrics.cli.console import fail, printable
+
+if TYPE_CHECKING:
+    from topiq_metrics.explaining import Explanation
+
+
+def explain(
+    image: Annotated[Path, typer.Argument(help="The picture.")],
+    reference: Annotated[Path | None, typer.Argument(help="Its reference, for a full-reference metric.")] = None,
+    metric: Annotated[str, typer.Option("-m", "--metric", help="A metric, or ms_ssim.")] = DEFAULT_NR,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FOLDER", help="For overlay-….png, sheet.png and maps.npz."),
+    ] = None,
+    point: Annotated[
+        str | None,
+        typer.Option("--point", metavar="X,Y", help="In pixels: also show what this place attends to."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="A weights file instead of the published one.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", help="native, max_side=N, short_side=N or square=N. Default: the metric's.")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier explanation in the folder.")] = False,
+) -> None:
+    """Tell why a picture has its score: gates and attention of each level, or distances and what weighs them.
+
+    Prints the score and a line for each map: its cells, its values, and the smallest part of the picture that holds
+    half of it (50% if all places count alike).
+    """
+    from topiq_metrics.errors import WeightsError
+    from topiq_metrics.explaining import explain as explain_image
+    from topiq_metrics.explaining.explanation import check_folder
+
+    if output is None and force:
+        fail("--force goes with -o.")
+    place = None if point is None else _parse(point)
+    try:
+        if output is not None:
+            check_folder(output, overwrite=force)
+        found = explain_image(image, reference, metric, weights or "default", size=size, point=place, device=device)
+        _show(found)
+        paths = [] if output is None else found.save(output, overwrite=force)
+    except (ValueError, OSError, WeightsError, ImportError) as error:
+        fail(error)
+    except (RuntimeError, MemoryError) as error:
+        # Memory does not suffice, on whatever device.
+        fail(str(error).strip().partition("\n")[0] or type(error).__name__, code=1)
+    except KeyboardInterrupt:
+        fail("Interrupted.", code=130)
+    if paths:
+        typer.echo(printable(f"{len(paths)} files -> {output}"), err=True)
+
+
+def _parse(point: str) -> tuple[float, float]:
+    try:
+        x, y = (float(value) for value in point.split(","))
+    except ValueError:
+        fail(f"--point must be X,Y in pixels, such as 120,80, but got {point!r}.")
+    return x, y
+
+
+def _show(found: Explanation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from topiq_metrics.explaining.maps import KINDS
+
+    typer.echo(f"{found.metric}: {found.score:.4f}")
+    table = Table("map", "stride", "cells", "mean", "lowest", "highest", "half in", "counts")
+    for name, level_map in found.maps.items():
+        kind = KINDS[level_map.kind]
+        values = level_map.heat if kind.is_share else level_map.values
+        numbers = (f"{value:.3g}{kind.suffix}" for value in (values.mean(), values.min(), values.max()))
+        counts = "" if level_map.share is None else f"{level_map.share:.1%}"
+        cells = f"{values.shape[1]}x{values.shape[0]}"
+        table.add_row(name, str(level_map.stride), cells, *numbers, f"{level_map.half_area:.0%}", counts)
+    console = Console()
+    Console(width=None if console.is_terminal else 160).print(table)
+    typer.echo(_most(found))
+
+
+def _most(found: Explanation) -> str:
+    """Which map matters most, in words."""
+    maps = found.maps.values()
+    counting = max((m for m in maps if m.share is not None), key=lambda m: m.share or 0.0, default=None)
+    if counting is not None and not counting.share:
+        return "The picture and its reference are alike."
+    if counting is not None:
+        return f"{counting.name} counts most: {counting.share:.1%} of the score."
+    gate = max((m for m in maps if m.kind == "gate"), key=lambda m: float(m.values.mean()))
+    attention = min((m for m in maps if m.kind == "attention"), key=lambda m: m.half_area)
+    return (
+        f"{gate.name} is open widest: {gate.values.mean():.2f} on average. {attention.name} is the most "
+        f"selective: half of it goes to {attention.half_area:.0%} of the picture."
+    )

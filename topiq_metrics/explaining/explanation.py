@@ -1,0 +1,118 @@
+"""What is found of one picture, to compute with, to look at and to keep."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topiq_metrics.explaining.maps import LevelMap
+from topiq_metrics.scoring.sinks.files import write_whole
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_SHEET, _MAPS, _OVERLAYS = "sheet.png", "maps.npz", "overlay-*.png"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A score, and the maps that it is made of.
+
+    Attributes:
+        metric: its name.
+        score: the metric's score of the picture.
+        size: height and width at which it was scored.
+        maps: by name, such as ``gate-level1``; level 1 is the shallowest.
+        image: the picture, upright, ``(H, W, 3)``, uint8.
+        reference: likewise, or None.
+        point: the place that was asked about, x and y in pixels of the picture, or None.
+    """
+
+    metric: str
+    score: float
+    size: tuple[int, int]
+    maps: dict[str, LevelMap] = field(repr=False)
+    image: NDArray[np.uint8] = field(repr=False)
+    reference: NDArray[np.uint8] | None = field(default=None, repr=False)
+    point: tuple[float, float] | None = None
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The values of every map by its name, float32 ``(h, w)``, and the ``score``."""
+        return {**{name: level_map.values for name, level_map in self.maps.items()}, "score": np.array(self.score)}
+
+    def overlay(self, name: str) -> Image.Image:
+        """The map ``name`` in colour over the picture in grey, with a scale; 448 to 1024 pixels a side.
+
+        Raises:
+            ValueError: if there is no such map.
+        """
+        from topiq_metrics.explaining.overlays import draw_overlay
+
+        if name not in self.maps:
+            raise ValueError(f"There is no map {name!r}, but {', '.join(self.maps)}.")
+        return draw_overlay(self, self.maps[name])
+
+    def sheet(self) -> Image.Image:
+        """The picture and every map, side by side: a row for each kind, a column for each level."""
+        from topiq_metrics.explaining.overlays import draw_sheet
+
+        return draw_sheet(self)
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+        """Write ``maps.npz`` (see `arrays`), ``sheet.png`` and an ``overlay-….png`` for each map.
+
+        Args:
+            folder: is made if there is none; the folder it is to lie in must be there.
+            overwrite: replace the files of an earlier explanation, whose other overlays are removed.
+
+        Returns:
+            The paths of the files.
+
+        Raises:
+            FileExistsError: if such files are there, without ``overwrite``.
+            OSError: if they cannot be written.
+        """
+        folder = check_folder(folder, overwrite=overwrite)
+        folder.mkdir(exist_ok=True)
+        stream = io.BytesIO()
+        np.savez_compressed(stream, **self.arrays())  # type: ignore[arg-type]
+        contents = {_MAPS: stream.getvalue(), _SHEET: _png(self.sheet())}
+        contents |= {f"overlay-{name}.png": _png(self.overlay(name)) for name in self.maps}
+        for name, content in contents.items():
+            write_whole(folder / name, content)
+        for path in folder.glob(_OVERLAYS):
+            if path.name not in contents:
+                path.unlink()
+        return [folder / name for name in contents]
+
+
+def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Path:
+    """The folder, if `Explanation.save` can be expected to write there; nothing is changed.
+
+    Raises:
+        OSError: if not.
+    """
+    path = Path(folder).expanduser()
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent}: make it first.")
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file: give a folder.")
+    if path.is_dir() and not overwrite:
+        earlier = next((found for name in (_MAPS, _SHEET, _OVERLAYS) for found in path.glob(name)), None)
+        if earlier is not None:
+            raise FileExistsError(f"{earlier} is there already: name another folder, or overwrite it (--force).")
+    if not os.access(path if path.is_dir() else path.parent, os.W_OK):
+        raise PermissionError(f"The folder {path} cannot be written to.")
+    return path
+
+
+def _png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()

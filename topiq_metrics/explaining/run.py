@@ -1,0 +1,214 @@
+"""From a picture and a metric's name to an explanation."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from topiq_metrics.catalog import CARDS, DEFAULT_NR, Mode, ModelCard, get_card
+from topiq_metrics.catalog.builtin import FACE_DETECTOR
+from topiq_metrics.errors import ImageError, ImageTooSmallError
+from topiq_metrics.explaining.explanation import Explanation
+from topiq_metrics.explaining.maps import KINDS, LevelMap
+from topiq_metrics.explaining.ms_ssim import explain_ms_ssim
+from topiq_metrics.explaining.passes import Findings, explain_cfanet, explain_lpips
+from topiq_metrics.faces import FACE_SIDE
+from topiq_metrics.images import SizePolicy, load_image
+from topiq_metrics.images.loader import ImageSource
+from topiq_metrics.inference.predictor import choose_device
+from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.lpips import LPIPSPlusNetwork
+from topiq_metrics.models.network import QualityNetwork, for_all_modes
+from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
+from topiq_metrics.weights import load_network
+
+MS_SSIM = "ms_ssim"
+"""Explained beside the metrics of the catalogue, to compare with."""
+
+
+def explain(
+    image: ImageSource,
+    reference: ImageSource | None = None,
+    metric: str = DEFAULT_NR,
+    weights: str | os.PathLike[str] | None = "default",
+    *,
+    net: QualityNetwork | None = None,
+    size: str | SizePolicy | None = None,
+    point: tuple[float, float] | None = None,
+    device: str | torch.device | None = None,
+) -> Explanation:
+    """Tell why an image has its score: what the metric sees of it at each level.
+
+    - A TOPIQ metric (CFANet): the mask of each level's gate, and the cross-scale attention that each place of a level
+      gets from the deeper ones.
+    - LPIPS+: each level's distance, which is LPIPS's, the semantic weights, both together, and the level's share.
+    - ``"ms_ssim"``: the contrast and structure of each scale, at the last one the luminance, too, and the scale's
+      share.
+
+    The maps come from a pass of their own through a network of its own; metrics and functions keep no map.
+
+    Args:
+        image: as `topiq_metrics.load_image` takes it, or a tensor ``(1, 3, H, W)``. A face metric takes an aligned
+            face of 512 x 512 pixels.
+        reference: the same, for a full-reference metric, of the same size.
+        metric: a metric of the catalogue, or ``"ms_ssim"``.
+        weights: ``"default"`` for the published weights, the path of a file, or None for a network that is not
+            trained.
+        net: a network to use instead, as `topiq_metrics.weights.load_network` gives it: to load it once for many
+            images. Its name decides on the metric.
+        size: a size policy instead of the metric's own, such as ``"max_side=2048"``: a pass takes up to 1 kB of memory
+            per pixel that is scored.
+        point: x and y in pixels of the image, from its upper left corner: adds, for each cross-scale block, what this
+            place of the deepest grid attends to. Only for TOPIQ metrics.
+        device: where to run; by default that of ``net``, else a GPU if there is one.
+
+    Returns:
+        The score, which is the metric's up to rounding, and the maps.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        ImageError: if an image cannot be had or used; it is a ValueError, too.
+        WeightsError: if the weights cannot be had.
+
+    Examples:
+        >>> import torch
+        >>> from topiq_metrics import explain
+        >>> found = explain(torch.rand(3, 64, 96, generator=torch.manual_seed(0)))
+        >>> found.maps["gate-level1"].values.shape, found.maps["attention-level1"].values.shape
+        ((32, 48), (2, 3))
+        >>> round(float(found.maps["attention-level1"].values.sum()), 4)
+        1.0
+    """
+    if net is not None:
+        _check_network(net)
+    name = metric if net is None else net.name or metric
+    card = None if name == MS_SSIM else _card(name)
+    mode = "FR" if card is None else card.mode if net is None else net.config.mode
+    _check_arguments(name, mode, net, weights, reference, point)
+    pictures = [
+        _load(source, what) for source, what in ((image, "image"), (reference, "reference")) if source is not None
+    ]
+    place = None if point is None else _share(point, pictures[0])
+    policy = SizePolicy.parse(size or ("native" if card is None else card.size))
+    _check_pictures(name, card, pictures, policy)
+    if net is not None:
+        where = next(net.parameters()).device
+        if device is not None and torch.empty(0, device=device).device != where:
+            raise ValueError(f"Argument `net` is on {where}, but `device` is {str(device)!r}: leave it out.")
+    else:
+        where = choose_device(device)
+        if card is not None:
+            with for_all_modes():
+                net = load_network(name, weights, device=where)
+    with torch.inference_mode(), torch.autocast(where.type, enabled=False):
+        inputs = [policy.apply(picture[None].to(where)) for picture in pictures]
+        found = _explain(net, inputs, place)
+    first, *others = (_pixels(picture) for picture in pictures)
+    return Explanation(
+        metric=name,
+        score=found.score,
+        size=(inputs[0].shape[-2], inputs[0].shape[-1]),
+        maps={level_map.name: level_map for level_map in sorted(found.maps, key=_order)},
+        image=first,
+        reference=others[0] if others else None,
+        point=point,
+    )
+
+
+def _explain(net: QualityNetwork | None, inputs: list[Tensor], point: tuple[float, float] | None) -> Findings:
+    if isinstance(net, CFANet):
+        return explain_cfanet(net, *inputs, point=point)
+    return explain_ms_ssim(*inputs) if net is None else explain_lpips(cast(LPIPSPlusNetwork, net), *inputs)
+
+
+def _order(level_map: LevelMap) -> tuple[int, int]:
+    return list(KINDS).index(level_map.kind), level_map.level
+
+
+def _card(name: str) -> ModelCard:
+    try:
+        card = get_card(name)
+    except ValueError as error:
+        raise ValueError(f"{error} To compare with, {MS_SSIM!r} can be explained, too.") from None
+    if not card.architecture:
+        raise ValueError(
+            f"{name!r} is the metric of another distribution, and what it looks at is not known here. Explained are: "
+            f"{', '.join(sorted([*CARDS, MS_SSIM]))}."
+        )
+    return card
+
+
+def _check_arguments(
+    name: str,
+    mode: Mode,
+    net: QualityNetwork | None,
+    weights: str | os.PathLike[str] | None,
+    reference: object,
+    point: object,
+) -> None:
+    if mode == "FR" and reference is None:
+        raise ValueError(f"{name!r} is a full-reference metric: give the reference, too.")
+    if mode == "NR" and reference is not None:
+        raise ValueError(
+            f"{name!r} scores an image by itself: leave out the reference, or name a full-reference metric such as "
+            "'topiq_fr'."
+        )
+    if name == MS_SSIM and weights != "default":
+        raise ValueError(f"{MS_SSIM!r} has no weights: leave them out.")
+    is_cfanet = (
+        isinstance(net, CFANet) if net is not None else name != MS_SSIM and get_card(name).architecture == "cfanet"
+    )
+    if point is not None and not is_cfanet:
+        raise ValueError(f"Argument `point` asks what a place attends to, but {name!r} has no attention.")
+
+
+def _check_network(net: QualityNetwork) -> None:
+    if not isinstance(net, (CFANet, LPIPSPlusNetwork)):
+        raise ValueError(f"Argument `net` must be a network from `load_network`, but got {type(net).__name__}.")
+    if net.training:
+        raise ValueError("Argument `net` is in training mode, where dropout makes scores random: call `net.eval()`.")
+    if isinstance(net, CFANet) and not all(isinstance(glp, (GatedPoolNR, GatedPoolFR)) for glp in net.gated_pools):
+        raise ValueError("Argument `net` is folded for inference: take one from `topiq_metrics.weights.load_network`.")
+
+
+def _load(source: ImageSource, what: str) -> Tensor:
+    if isinstance(source, Tensor) and source.ndim == 4:
+        if len(source) != 1:
+            raise ValueError(f"Argument `{what}` must be one image, but got shape {tuple(source.shape)}.")
+        source = source[0]
+    return load_image(source).detach()
+
+
+def _share(point: tuple[float, float], picture: Tensor) -> tuple[float, float]:
+    height, width = picture.shape[-2:]
+    x, y = point
+    if not (0 <= x < width and 0 <= y < height):
+        raise ValueError(
+            f"Argument `point` must lie in the image: x from 0 to below {width}, y from 0 to below {height}, but got "
+            f"({x:g}, {y:g})."
+        )
+    return x / width, y / height
+
+
+def _check_pictures(name: str, card: ModelCard | None, pictures: list[Tensor], policy: SizePolicy) -> None:
+    height, width = pictures[0].shape[-2:]
+    if any(picture.shape != pictures[0].shape for picture in pictures):
+        other = pictures[1].shape
+        raise ImageError(f"The image has {width}x{height}, but its reference {other[-1]}x{other[-2]}.")
+    if card is not None and FACE_DETECTOR in card.also_needs and (height, width) != (FACE_SIDE, FACE_SIDE):
+        raise ImageError(
+            f"{name!r} is explained on an aligned face of {FACE_SIDE}x{FACE_SIDE}, but the image has {width}x{height}. "
+            "`topiq_metrics.faces.find_faces` finds and aligns the faces of a photograph."
+        )
+    if too_small := policy.too_small(height, width):
+        raise ImageTooSmallError(f"The image is too small: {too_small}.")
+
+
+def _pixels(picture: Tensor) -> NDArray[np.uint8]:
+    pixels: NDArray[np.uint8] = picture.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return pixels

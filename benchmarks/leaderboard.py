@@ -29,12 +29,11 @@ from torchvision.utils import save_image
 from topiq_metrics import load_image
 from topiq_metrics.catalog import Mode
 from topiq_metrics.datasets import BIQ2021, CSVDataset, IQADataset
-from topiq_metrics.evaluation.board import save_board
 from topiq_metrics.evaluation.contenders import find_contenders, missing_toolboxes
-from topiq_metrics.evaluation.judging import Protocol, as_records, judge
+from topiq_metrics.evaluation.judging import Protocol
 from topiq_metrics.evaluation.leaderboard import run_leaderboard
-from topiq_metrics.evaluation.page import leaderboard_page
-from topiq_metrics.evaluation.tables import as_csv, as_markdown
+from topiq_metrics.evaluation.outputs import SUFFIXES, write_outputs
+from topiq_metrics.evaluation.tables import as_markdown
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.training.data import split_by_name
 from topiq_metrics.training.distortions import DISTORTIONS, distort
@@ -124,13 +123,8 @@ def main() -> int:
     board = run_leaderboard(
         [dataset], contenders, store=arguments.scores, notice=lambda text: print(text, file=sys.stderr, flush=True)
     )
-    standings = judge(board, Protocol(median_of="distortion"))
-    path = arguments.output / arguments.board
-    save_board(board, path.with_suffix(".json"), {"figures": as_records(standings)})
-    path.with_suffix(".csv").write_text(as_csv(standings), encoding="utf-8")
-    path.with_suffix(".md").write_text(as_markdown(standings), encoding="utf-8")
-    page = leaderboard_page(board, standings, title=TITLES[arguments.board])
-    path.with_suffix(".html").write_text(page, encoding="utf-8")
+    paths = [(arguments.output / arguments.board).with_suffix(suffix) for suffix in SUFFIXES]
+    standings = write_outputs(board, paths, Protocol(median_of="distortion"), title=TITLES[arguments.board])
     print(as_markdown(standings))
     return 0
 

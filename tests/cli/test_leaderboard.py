@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -72,12 +73,13 @@ def test_pairs(tmp_path, save_picture, topiq):
     result = topiq(*arguments)
     assert result.exit_code == 0, result.output
     assert "| metric | 2AFC |" in result.stdout
-    refused = topiq(*arguments, "--seed", "1")
-    assert refused.exit_code == 2
-    assert "BAPPS has official splits: leave out --seed" in refused.stderr
+    # Its splits are official: a seed is for other sets beside it.
+    assert topiq(*arguments, "--seed", "1").exit_code == 0
 
 
 def test_patterns_and_medians(arguments, labels, topiq):
+    other_labels = labels.with_name("other.csv")
+    shutil.copy(labels, other_labels)
     with labels.open(newline="") as stream:
         head, *rows = csv.reader(stream)
     with labels.open("w", newline="") as stream:
@@ -85,6 +87,8 @@ def test_patterns_and_medians(arguments, labels, topiq):
     result = topiq(*arguments, "-m", "topiq_nr-l*", "--mode", "nr", "--median-of", "distortion")
     assert result.exit_code == 0, result.output
     assert "Figures are medians over distortions." in result.stdout
+    plain = topiq(*arguments, "-m", "topiq_nr-l*", "--data", other_labels, "--median-of", "distortion")
+    assert "other has no types of distortion: its figures are over all images" in plain.stderr
 
 
 def test_a_reason_and_an_exit_code(arguments, topiq, monkeypatch):
@@ -102,9 +106,18 @@ def test_a_reason_and_an_exit_code(arguments, topiq, monkeypatch):
         (["-o", "board.xlsx"], "An output must end in one of"),
         (["-o", "no/such/board.json"], "There is no folder no/such"),
         (["--split", "test"], "give both `split` and `seed`"),
+        (["-m", "nothing*"], "No metric fits 'nothing*'"),
+        (["-m", " , "], "Name a metric with -m"),
+        (["--mode", "both"], "must be nr or fr, but got 'both'"),
+        (["--median-of", "mode"], "must be one of ('scene', 'distortion', 'split', 'none'), but got 'mode'"),
+        (["-o", "folder.json"], "folder.json is a folder: name a file"),
+        (["--scores", "file"], "file is a file: the scores so far need a folder"),
     ],
 )
-def test_what_cannot_be_done(options, message, arguments, topiq):
+def test_what_cannot_be_done(options, message, arguments, topiq, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "file").touch()
     result = topiq(*arguments, *options)
     assert result.exit_code == 2
     assert message in result.output

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import os
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -189,12 +190,83 @@ def test_a_line_that_a_kill_has_cut_off(run: Callable[..., Board], folder: Path)
 
 def test_costs_that_cannot_be_read_are_measured_again(run: Callable[..., Board], folder: Path) -> None:
     run(fake("bright"))
-    (file,) = (folder / "store").glob("*.json")
+    (file,) = (folder / "store").glob("*.costs.json")
     file.write_bytes(file.read_bytes()[:-9])
     again = fake("bright")
     assert entry_of(run(again), "bright").cost.milliseconds > 0
     assert len(again.calls) == sum(again.calls) > 0
     assert json.loads(file.read_text())
+
+
+def test_provenance_is_that_of_the_scores(
+    run: Callable[..., Board], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = entry_of(run(fake("bright")), "bright").provenance
+    monkeypatch.setattr(torch, "__version__", "9.9")
+    assert entry_of(run(fake("bright")), "bright").provenance == first
+    (folder / "03.png").touch()
+    mixed = entry_of(run(fake("bright")), "bright").provenance
+    assert mixed["versions"]["torch"] == "9.9"
+    (earlier,) = mixed["some scores are of"]
+    assert earlier["versions"] == first["versions"]
+
+
+def test_another_image_of_the_same_size_and_time_is_another_one(run: Callable[..., Board], folder: Path) -> None:
+    from PIL import Image
+
+    path = folder / "03.png"
+    Image.new("RGB", (40, 36), (60, 60, 60)).save(path, "BMP")
+    times = path.stat().st_mtime_ns
+    run(fake("bright"))
+    Image.new("RGB", (40, 36), (255, 255, 255)).save(path, "BMP")
+    os.utime(path, ns=(times, times))
+    assert entry_of(run(fake("bright")), "bright").scores[3] == 1
+
+
+def test_a_metric_that_lacks_scores_comes_after_those_that_have_all(board: Board, run: Callable[..., Board]) -> None:
+    (subject,) = board.subjects
+    scores = [*subject.mos[:4], *[None] * (COUNT - 4)]
+    few = replace(entry_of(board, "some"), metric="few", scores=scores, status="partial", reason="8 are gone")
+    noisy = replace(entry_of(board, "bright"), metric="noisy", scores=[(7 * i) % 11 / 11 for i in range(COUNT)])
+    (standing,) = judge(Board([subject], [few, noisy]), QUICK)
+    assert [entry.metric for entry in standing.ranking] == ["noisy", "few"]
+    assert standing.judged[1].value > standing.judged[0].value
+    assert standing.against_first("few") == "untested"
+    text = as_markdown([standing])
+    assert "| 2 ? | `few` | 1.0000 (of 4 only)" in text
+
+
+def test_published_results_are_not_beside_medians(board: Board) -> None:
+    csiq = replace(board.subjects[0], name="CSIQ", split="all", partial=False)
+    entry = replace(entry_of(board, "bright"), subject=csiq.key, metric="topiq_fr", mode="FR")
+    for median_of, has in (("", True), ("distortion", False)):
+        ((judged,),) = (s.judged for s in judge(Board([csiq], [entry]), replace(QUICK, median_of=median_of)))
+        assert (judged.published is not None) == has
+
+
+def test_times_of_several_machines_are_told(board: Board) -> None:
+    here, there = entry_of(board, "bright"), entry_of(board, "dark")
+    there = replace(there, provenance={**there.provenance, "machine": "another, 64 threads"})
+    for entries, told in (([here, there], True), ([here, here], False)):
+        standings = judge(Board(board.subjects, entries), QUICK)
+        assert ("Times and memory are of several machines" in as_markdown(standings)) == told
+        assert ("Times and memory are of several machines" in leaderboard_page(board, standings)) == told
+
+
+def test_versions_of_one_reference_are_compared_by_reference(board: Board) -> None:
+    (subject,) = board.subjects
+    grouped = replace(subject, groups=[str(i // 2) for i in range(COUNT)])
+    for subject_, expected in ((subject, "williams"), (grouped, "jackknife")):
+        (standing,) = judge(Board([subject_], [entry_of(board, "bright"), entry_of(board, "dark")]), QUICK)
+        assert standing.comparison.test == expected
+
+
+def test_names_stay_within_their_cells(board: Board) -> None:
+    subject = replace(board.subjects[0], name="a | b\n<img src=x>")
+    entry = replace(entry_of(board, "bright"), subject=subject.key, metric="c`|<i>\nd")
+    text = as_markdown(judge(Board([subject], [entry]), QUICK))
+    assert r"## a \| b &lt;img src=x>" in text
+    assert r"`c'\|&lt;i> d`" in text
 
 
 def test_memory_is_measured_of_an_image_of_median_size(
@@ -272,7 +344,7 @@ def test_directions_and_ties(board: Board) -> None:
     no_reference, full_reference = judge(board, QUICK)
     assert [each.entry.metric for each in no_reference.judged] == ["again", "bright", "dark", "some"]
     assert all(each.value == pytest.approx(1) for each in no_reference.judged)
-    assert no_reference.tied_with_best("dark")
+    assert no_reference.against_first("dark") == "tied"
     assert [entry.metric for entry in no_reference.others] == ["fails", "missing"]
     assert not full_reference.judged
     some = no_reference.judged[3]
@@ -285,7 +357,7 @@ def test_a_better_metric_comes_first(run: Callable[..., Board]) -> None:
     worse = fake("worse", score=lambda image, reference: noise[round(float(image.mean()) * 255 / 20)])
     (standing,) = judge(run(worse, fake("bright")), QUICK)
     assert [each.entry.metric for each in standing.judged] == ["bright", "worse"]
-    assert not standing.tied_with_best("worse")
+    assert standing.against_first("worse") == "worse"
 
 
 def test_published_results_are_beside_measured_ones(board: Board) -> None:
@@ -352,6 +424,52 @@ def test_a_board_whose_columns_differ(board: Board, tmp_path: Path) -> None:
     save_board(Board(board.subjects, [entry]), tmp_path / "a.json")
     with pytest.raises(BoardError, match="bright has 1 scores for 12 images"):
         load_board(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"scores": ["high"] * COUNT}, "bright has a score that is no number, 'high'"),
+        ({"scores": [True] * COUNT}, "bright has a score that is no number, True"),
+        ({"scores": [1e999] * COUNT}, "bright has the status 'scored', and lacks some scores"),
+        ({"mode": "XX"}, "bright has the status 'scored' and the mode 'XX'"),
+        ({"status": "unavailable"}, "bright has the status 'unavailable' and 12 scores"),
+        ({"status": "done"}, "bright has the status 'done'"),
+        ({"scores": []}, "bright has the status 'scored' and 0 scores"),
+    ],
+)
+def test_entries_that_cannot_be(board: Board, changed: dict[str, Any], message: str, tmp_path: Path) -> None:
+    entry = replace(entry_of(board, "bright"), **changed)
+    save_board(Board(board.subjects, [entry]), tmp_path / "a.json")
+    with pytest.raises(BoardError, match=message):
+        load_board(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"mos": "a text"}, "has 6 mos for 12 images"),
+        ({"mos": ["low"] * COUNT}, "an opinion score that is no number, 'low'"),
+        ({"pairs": "all"}, "scores for 24 images|counts agreement by 'all'"),
+    ],
+)
+def test_subjects_that_cannot_be(board: Board, changed: dict[str, Any], message: str, tmp_path: Path) -> None:
+    subject = replace(board.subjects[0], **changed)
+    save_board(Board([subject], [entry_of(board, "bright")]), tmp_path / "a.json")
+    document = json.loads((tmp_path / "a.json").read_text())
+    document["subjects"][0] |= changed
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    with pytest.raises(BoardError, match=message):
+        load_board(tmp_path / "a.json")
+
+
+def test_boards_of_other_directions_do_not_merge(board: Board) -> None:
+    turned = replace(entry_of(board, "bright"), higher_is_better=False)
+    with pytest.raises(BoardError, match="another direction of bright"):
+        merge_boards([board, Board(board.subjects, [turned])])
+    subject = replace(board.subjects[0], higher_is_better=False)
+    with pytest.raises(BoardError, match="another direction of the opinion scores"):
+        merge_boards([board, Board([subject], [])])
 
 
 def test_merging(board: Board, run: Callable[..., Board]) -> None:

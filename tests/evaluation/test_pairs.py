@@ -79,7 +79,7 @@ def test_agreement_is_that_of_the_scores(board, bapps):
     assert psnr.by_distortion["cnn"].agreement.value == pytest.approx(np.mean(agreed[COUNT:]))
     assert [entry.status for entry in standing.others] == ["unavailable"]
     assert standing.comparison.coefficient == "2afc"
-    assert standing.tied_with_best("torchmetrics:psnr")
+    assert standing.against_first("torchmetrics:psnr") == "tied"
 
 
 def test_files(board, tmp_path):
@@ -95,7 +95,7 @@ def test_files(board, tmp_path):
     assert rows[0]["srcc"] == ""
     text = as_markdown(standings)
     assert f"{2 * COUNT} pairs, a part of the set" in text
-    assert "one more person would reach 0.76" in text
+    assert "the votes themselves, drawn at random: 0.76" in text
     page = leaderboard_page(board, standings)
     assert "2AFC within each type of distortion" in page
     assert 'class="chosen"' in page

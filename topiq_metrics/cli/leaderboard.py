@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,13 +12,11 @@ from topiq_metrics.cli.console import fail, printable
 if TYPE_CHECKING:
     from topiq_metrics.catalog import Mode
     from topiq_metrics.evaluation.board import Board
-    from topiq_metrics.evaluation.judging import Protocol, Standing
+    from topiq_metrics.evaluation.judging import Protocol
     from topiq_metrics.evaluation.leaderboard import AnyDataset
     from topiq_metrics.evaluation.page.page import Thumbnails
 
 app = typer.Typer(no_args_is_help=True)
-
-SUFFIXES = (".json", ".csv", ".md", ".html")
 
 
 MedianOption = Annotated[
@@ -45,7 +43,9 @@ def leaderboard(
         list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
     ] = None,
     split: Annotated[str | None, typer.Option("--split", help="Of every dataset, such as test. Default: all.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of a random split.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of the random split of sets that have no official one.")
+    ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Accept a part of a published set.")] = False,
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="The scores of CSV files are differences (DMOS).")
@@ -80,6 +80,8 @@ def leaderboard(
         from topiq_metrics.evaluation.leaderboard import run_leaderboard
 
         names = [name.strip() for name in metrics.split(",") if name.strip()]
+        if not names:
+            fail("Name a metric with -m.")
         chosen = find_contenders(names, _mode(mode))
         datasets = [
             dataset
@@ -96,6 +98,8 @@ def leaderboard(
         )
     except (DatasetError, ValueError, ModuleNotFoundError, OSError) as error:
         fail(error)
+    except KeyboardInterrupt:
+        fail("Interrupted. What has been scored is kept: the same command goes on.", code=130)
     _give(board, outputs, protocol, None if no_thumbnails else _thumbnails(board, datasets))
     if any(entry.status != "scored" for entry in board.entries):
         raise typer.Exit(1)
@@ -151,11 +155,13 @@ def _check_outputs(outputs: list[Path]) -> None:
         load_scipy("stats")
     except ModuleNotFoundError as error:
         fail(error)
-    for path in outputs:
-        if path.suffix.lower() not in SUFFIXES:
-            fail(f"An output must end in one of {SUFFIXES}, but got {path.name!r}.")
-        if not path.parent.is_dir():
-            fail(f"There is no folder {path.parent}: make it first.")
+    from topiq_metrics.evaluation.outputs import check_output
+
+    try:
+        for path in outputs:
+            check_output(path)
+    except (ValueError, OSError) as error:
+        fail(error)
 
 
 def _open(
@@ -164,18 +170,17 @@ def _open(
     """The datasets that a folder is, or holds."""
     from topiq_metrics.datasets import DATASETS, PAIR_DATASETS, CSVDataset, DatasetError, find_datasets
 
-    options: dict[str, Any] = {"partial": partial, "seed": seed}
     if root.suffix.lower() == ".csv":
-        return [CSVDataset(root, split, higher_is_better=higher_is_better, **options)]
+        return [CSVDataset(root, split, higher_is_better=higher_is_better, partial=partial, seed=seed)]
     found = find_datasets(root)
     if not found:
         raise DatasetError(f"{root} holds no dataset that is known here (see `topiq datasets list`).")
     datasets: list[AnyDataset] = []
     for key, path in found:
         if key in DATASETS:
-            datasets.append(DATASETS[key](path, split, **options))
-        elif seed is not None:
-            raise DatasetError(f"{PAIR_DATASETS[key].facts.name} has official splits: leave out --seed.")
+            # A seed is for those that have no official split.
+            own = None if DATASETS[key].facts.split.kind == "official" else seed
+            datasets.append(DATASETS[key](path, split, partial=partial, seed=own))
         else:
             datasets.append(PAIR_DATASETS[key](path, split, partial=partial))
     return datasets
@@ -193,28 +198,16 @@ def _thumbnails(board: Board, datasets: list[AnyDataset]) -> Thumbnails:
 
 
 def _give(board: Board, outputs: list[Path], protocol: Protocol, thumbnails: Thumbnails | None = None) -> None:
-    from topiq_metrics.evaluation.board import save_board
-    from topiq_metrics.evaluation.judging import as_records, judge
+    from topiq_metrics.evaluation.outputs import write_outputs
     from topiq_metrics.evaluation.tables import as_markdown
 
-    standings = judge(board, protocol)
-    if not outputs:
-        typer.echo(as_markdown(standings))
-    for path in outputs:
-        try:
-            if path.suffix.lower() == ".json":
-                save_board(board, path, {"figures": as_records(standings)})
-            else:
-                path.write_text(_text(path.suffix.lower(), board, standings, thumbnails), encoding="utf-8")
-        except OSError as error:
-            fail(error)
-        typer.echo(str(path))
-
-
-def _text(suffix: str, board: Board, standings: list[Standing], thumbnails: Thumbnails | None) -> str:
-    from topiq_metrics.evaluation.page import leaderboard_page
-    from topiq_metrics.evaluation.tables import as_csv, as_markdown
-
-    if suffix == ".html":
-        return leaderboard_page(board, standings, thumbnails=thumbnails)
-    return as_csv(standings) if suffix == ".csv" else as_markdown(standings)
+    if protocol.median_of == "distortion":
+        for subject in board.subjects:
+            if not subject.distortions:
+                note = f"{subject.title} has no types of distortion: its figures are over all images."
+                typer.echo(printable(note), err=True)
+    try:
+        standings = write_outputs(board, outputs, protocol, thumbnails=thumbnails)
+    except OSError as error:
+        fail(error)
+    typer.echo("\n".join(map(str, outputs)) if outputs else as_markdown(standings))

@@ -184,10 +184,14 @@ def merge_boards(boards: Sequence[Board]) -> Board:
     for board in boards:
         for subject in board.subjects:
             known = subjects.setdefault(subject.key, subject)
-            if (list(known.ids), list(known.mos)) != (list(subject.ids), list(subject.mos)):
-                raise BoardError(f"Two boards have other opinion scores, or another order, of {subject.key}.")
+            if any(list(getattr(known, name)) != list(getattr(subject, name)) for name in ("ids", "mos", "groups")):
+                raise BoardError(f"Two boards have other opinion scores, groups, or another order, of {subject.key}.")
+            if (known.higher_is_better, known.pairs) != (subject.higher_is_better, subject.pairs):
+                raise BoardError(f"Two boards have another direction of the opinion scores of {subject.key}.")
         for entry in board.entries:
             place = entry.subject, entry.metric
+            if place in entries and entries[place].higher_is_better != entry.higher_is_better:
+                raise BoardError(f"Two boards have another direction of {entry.metric}.")
             if place not in entries or _scored(entry) >= _scored(entries[place]):
                 entries[place] = entry
     return Board(list(subjects.values()), list(entries.values()))
@@ -202,15 +206,29 @@ def _check(board: Board) -> None:
     for subject in board.subjects:
         for name in ("mos", "groups", "distortions", "scenes"):
             column = getattr(subject, name)
-            if len(column) != len(subject.ids) and (column or name == "mos"):
+            if not isinstance(column, list) or (len(column) != len(subject.ids) and (column or name == "mos")):
                 raise ValueError(f"{subject.key} has {len(column)} {name} for {len(subject.ids)} images")
+        _check_numbers(f"{subject.key} has an opinion score", subject.mos)
+        if subject.pairs not in ("", "votes", "majority"):
+            raise ValueError(f"{subject.key} counts agreement by {subject.pairs!r}")
     for entry in board.entries:
         if entry.subject not in sizes:
             raise ValueError(f"{entry.metric} is of {entry.subject}, which is not there")
-        if entry.status not in STATUSES:
-            raise ValueError(f"{entry.metric} has the status {entry.status!r}")
+        if entry.status not in STATUSES or entry.mode not in ("NR", "FR"):
+            raise ValueError(f"{entry.metric} has the status {entry.status!r} and the mode {entry.mode!r}")
         if entry.scores and len(entry.scores) != sizes[entry.subject]:
             raise ValueError(f"{entry.metric} has {len(entry.scores)} scores for {sizes[entry.subject]} images")
+        _check_numbers(f"{entry.metric} has a score", [score for score in entry.scores if score is not None])
+        if bool(entry.scores) != (entry.status in ("scored", "partial")):
+            raise ValueError(f"{entry.metric} has the status {entry.status!r} and {len(entry.scores)} scores")
+        if entry.status == "scored" and None in entry.scores:
+            raise ValueError(f"{entry.metric} has the status 'scored', and lacks some scores")
+
+
+def _check_numbers(what: str, values: Sequence[object]) -> None:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{what} that is no number, {value!r}")
 
 
 def _without_nan(value: Any) -> Any:

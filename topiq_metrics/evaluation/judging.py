@@ -17,9 +17,12 @@ from topiq_metrics.evaluation.logistic import LogisticName
 from topiq_metrics.evaluation.preference import Preference, Rule, agreement_of_pairs, evaluate_preferences
 from topiq_metrics.evaluation.protocol import FIGURES, Evaluation, Figure, evaluate
 from topiq_metrics.evaluation.published import published_result
-from topiq_metrics.evaluation.significance import Comparison, compare, compare_agreements
+from topiq_metrics.evaluation.significance import Comparison, Verdict, compare, compare_agreements
 
 MedianOf: TypeAlias = Literal["scene", "distortion", "split", ""]
+MARKS: dict[Verdict, str] = {"tied": "=", "untested": "?", "better": "▲", "worse": ""}
+"""Beside a place, what `Standing.against_first` says."""
+
 MODES = {"NR": "no-reference", "FR": "full-reference"}
 
 
@@ -132,9 +135,24 @@ class Standing:
         """The entries that have scores, best first."""
         return [*(each.entry for each in self.judged), *(each.entry for each in self.chosen)]
 
-    def tied_with_best(self, metric: str) -> bool:
-        """Whether a metric cannot be told from the best one."""
-        return self.comparison is not None and self.comparison.verdict(self.ranking[0].metric, metric) == "tied"
+    def against_first(self, metric: str) -> Verdict:
+        """What the test says of a metric, compared with the one in the first place.
+
+        ``"better"`` can be where medians decide on the place: the test compares means within parts.
+        """
+        if self.comparison is None:
+            return "untested"
+        return self.comparison.verdict(metric, self.ranking[0].metric)
+
+
+def several_machines(standing: Standing) -> list[str]:
+    """The machines that a standing's costs are of, if there is more than one."""
+    machines = {
+        f"{entry.provenance.get('device', '')} on {entry.provenance.get('machine', '')}"
+        for entry in standing.ranking
+        if entry.cost.milliseconds is not None
+    }
+    return sorted(machines) if len(machines) > 1 else []
 
 
 def judge(board: Board, protocol: Protocol = Protocol()) -> list[Standing]:
@@ -159,7 +177,7 @@ def as_records(standings: Sequence[Standing]) -> list[dict[str, Any]]:
                 {
                     **_head(standing, judged.entry),
                     "place": place,
-                    "tied_with_best": standing.tied_with_best(judged.entry.metric),
+                    "against_first": standing.against_first(judged.entry.metric),
                     "n": evaluation.n,
                     "left_out": evaluation.left_out,
                     "median_of": judged.median_of,
@@ -182,7 +200,7 @@ def _chosen_record(standing: Standing, place: int, chosen: Chosen) -> dict[str, 
     return {
         **_head(standing, chosen.entry),
         "place": place,
-        "tied_with_best": standing.tied_with_best(chosen.entry.metric),
+        "against_first": standing.against_first(chosen.entry.metric),
         "n": chosen.preference.n,
         "left_out": chosen.preference.left_out,
         "preference": asdict(chosen.preference),
@@ -196,7 +214,9 @@ def _standing(subject: Subject, mode: str, entries: Sequence[Entry], protocol: P
     if subject.pairs:
         chosen = _best_first([_choose(subject, entry, protocol) for entry in scored])
         agreements = {each.entry.metric: _agreements(subject, each.entry) for each in chosen}
-        comparison = compare_agreements(agreements, alpha=protocol.alpha) if len(chosen) > 1 else None
+        comparison = None
+        if len(chosen) > 1:
+            comparison = compare_agreements(agreements, groups=subject.groups or None, alpha=protocol.alpha)
         return Standing(subject, mode, (), chosen, comparison, others)
     strata = {"scene": subject.scenes, "distortion": subject.distortions}.get(protocol.median_of, ())
     median_of: MedianOf = protocol.median_of if strata or protocol.median_of == "split" else ""
@@ -208,14 +228,23 @@ def _standing(subject: Subject, mode: str, entries: Sequence[Entry], protocol: P
             subject.mos,
             higher_is_better={each.entry.metric: each.entry.higher_is_better for each in judged},
             mos_higher_is_better=subject.higher_is_better,
+            # Versions of one reference are not independent.
+            test="jackknife" if subject.groups else "williams",
             alpha=protocol.alpha,
+            groups=subject.groups or None,
             strata=strata or None,
         )
     return Standing(subject, mode, judged, (), comparison, others)
 
 
 def _best_first(ranked: list[R]) -> list[R]:
-    return sorted(ranked, key=lambda each: (-each.value if math.isfinite(each.value) else math.inf, each.entry.metric))
+    """Those that have scored everything come first: a figure of a few images is another figure."""
+
+    def place(each: R) -> tuple[bool, float, str]:
+        value = each.value if math.isfinite(each.value) else -math.inf
+        return each.entry.status != "scored", -value, each.entry.metric
+
+    return sorted(ranked, key=place)
 
 
 def _choose(subject: Subject, entry: Entry, protocol: Protocol) -> Chosen:
@@ -271,7 +300,8 @@ def _judge(subject: Subject, entry: Entry, protocol: Protocol, median_of: Median
     by_split = None
     if median_of == "split":
         by_split = evaluate_splits(scores, subject.mos, _test_parts(subject), logistic=protocol.logistic, **direction)
-    known = published_result(entry.metric, subject)
+    # What was published is of all images together.
+    known = None if median_of else published_result(entry.metric, subject)
     parts = within(subject.distortions), within(subject.scenes), by_split
     return Judged(entry, evaluation, *parts, median_of, known)
 

@@ -67,7 +67,10 @@ def run_leaderboard(
     subjects = [describe(dataset) for dataset in datasets]
     for what, names in (("dataset", [s.key for s in subjects]), ("metric", [c.name for c in contenders])):
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"The {what} {twice!r} is there twice.")
+            hint = " Rename one of two files of the same name." if what == "dataset" else ""
+            raise ValueError(f"The {what} {twice!r} is there twice.{hint}")
+    if store.exists() and not store.is_dir():
+        raise NotADirectoryError(f"{store} is a file: the scores so far need a folder.")
     data = list(zip(map(_Images.of, datasets), subjects, strict=True))
     entries: list[Entry] = []
     for contender in contenders:
@@ -155,10 +158,12 @@ def _entries(
             yield _entry(contender, subject, "unfit", f"{subject.name} has no references")
             continue
         identity = _identity(contender, predictor, weights)
-        scores, problems = _scores(contender, predictor, images.records, subject, store, identity, workers)
+        scores, problems, added = _scores(contender, predictor, images.records, subject, store, identity, workers)
         number = sum(score is not None for score in scores)
         notice(f"{contender.name}: {number} of {len(scores)} images of {subject.name}")
-        provenance = {**identity, **_provenance(predictor)}
+        now = _provenance(predictor)
+        where = store.provenance(contender.name, identity, subject.key, now, has_scored=added)
+        provenance = {**identity, **where}
         if not number:
             yield replace(_entry(contender, subject, "failed", problems[0]), provenance=provenance)
             continue
@@ -184,8 +189,8 @@ def _scores(
     store: ScoreStore,
     identity: dict[str, Any],
     workers: int | None,
-) -> tuple[list[float | None], list[str]]:
-    """The score of each image, or None; and the reasons of those."""
+) -> tuple[list[float | None], list[str], bool]:
+    """The score of each image, or None; the reasons of those; and whether some were not known before."""
     keys = image_keys(subject.dataset, records)
     known = store.read(contender.name, identity)
     missing = [index for index, key in enumerate(keys) if key not in known]
@@ -204,7 +209,7 @@ def _scores(
         for key, score in zip([keys[i] for i in missing], store.add(contender.name, identity, rows()), strict=True):
             known[key] = score
     values = [known[key] for key in keys]
-    return [score if math.isfinite(score) else None for score in values], problems
+    return [score if math.isfinite(score) else None for score in values], problems, len(missing) > len(problems)
 
 
 def _problem(record: Record, error: str) -> str:
@@ -221,14 +226,17 @@ def _item(record: Record) -> Item:
 
 def _cost(predictor: Predictor, weights: str | Path, candidates: Sequence[Record]) -> Cost:
     step = max(1, len(candidates) // TIMED_IMAGES)
-    records, images = [], []
+    pairs, images = [], []
     for record in itertools.islice(candidates, 0, step * TIMED_IMAGES, step):
         files = [record.image, record.reference] if predictor.card.mode == "FR" else [record.image]
+        pair = [file for file in files if file is not None]
+        if len(pair) < len(files):
+            continue
         try:
-            images.append([load_image(file) for file in files if file is not None])
+            images.append([load_image(file) for file in pair])
         except ImageError:
             continue
-        records.append([file for file in files if file is not None])
+        pairs.append(pair)
     try:
         cost = measure_cost(predictor, images)
     except Exception:  # noqa: BLE001 - a metric that fails on an image of the few; its scores are what counts
@@ -236,7 +244,7 @@ def _cost(predictor: Predictor, weights: str | Path, candidates: Sequence[Record
     if not images:
         return cost
     middle = sorted(range(len(images)), key=lambda index: images[index][0].numel())[len(images) // 2]
-    return replace(cost, memory=peak_memory(predictor, weights, records[middle]))
+    return replace(cost, memory=peak_memory(predictor, weights, pairs[middle]))
 
 
 def _entry(contender: Contender, subject: Subject, status: Any, reason: str = "") -> Entry:

@@ -24,7 +24,8 @@ class Preference:
 
     Attributes:
         agreement: from 0 to 1; a metric that decides at random reaches 0.5.
-        human: the agreement that one more observer, drawn from those who voted, would reach on average.
+        human: the agreement that a vote reaches on average, drawn at random from those that were cast, itself among
+            them. Of few votes a pair, another person would reach less.
         n: pairs that the figures are of.
         left_out: pairs with a score or a preference that is not finite.
         undecided: pairs that the rule leaves out because the votes decide nothing.

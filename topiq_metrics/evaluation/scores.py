@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 from topiq_metrics.datasets import Record
 from topiq_metrics.evaluation.board import Cost
 from topiq_metrics.scoring.sinks.files import write_whole
+
+_END = 1 << 16
+"""Bytes at each end of a file that tell it from another one of its size and time."""
 
 
 class ScoreStore:
@@ -58,17 +62,30 @@ class ScoreStore:
     def cost(self, contender: str, identity: Mapping[str, Any], place: str, measure: Callable[[], Cost]) -> Cost:
         """What it costs at ``place``, a dataset on a machine; measured if that is not known yet."""
         path = self._path(contender, identity).with_suffix(".costs.json")
+        known = _read_json(path)
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))
             if place in known:
                 return Cost(**known[place])
-        except (OSError, ValueError, TypeError):
+        except TypeError:
             known = {}
         cost = measure()
         if cost != Cost():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps({**known, place: asdict(cost)}).encode())
+            _write_json(path, {**known, place: asdict(cost)})
         return cost
+
+    def provenance(
+        self, contender: str, identity: Mapping[str, Any], subject: str, now: Mapping[str, Any], *, has_scored: bool
+    ) -> dict[str, Any]:
+        """Where the scores of a subject come from: the last run that added some, and what differed in earlier ones."""
+        path = self._path(contender, identity).with_suffix(".provenance.json")
+        known = _read_json(path)
+        runs = known.get(subject)
+        runs = [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
+        if has_scored or not runs:
+            runs = [run for run in runs if {**run, "created": ""} != {**now, "created": ""}] + [dict(now)]
+            _write_json(path, {**known, subject: runs})
+        *earlier, last = runs
+        return {**last, "some scores are of": earlier} if earlier else last
 
     def _path(self, contender: str, identity: Mapping[str, Any]) -> Path:
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
@@ -92,9 +109,27 @@ def _state(path: Path | None) -> str:
         return ""
     try:
         status = path.stat()
+        with path.open("rb") as stream:
+            ends = zlib.crc32(stream.read(_END))
+            stream.seek(max(0, status.st_size - _END))
+            ends = zlib.crc32(stream.read(_END), ends)
     except OSError:
         return "missing"
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns} {ends}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """What a file beside the scores holds; nothing if it cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(content).encode())
 
 
 def _parse(line: str) -> tuple[str, float]:

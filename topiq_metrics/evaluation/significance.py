@@ -1,21 +1,24 @@
 """Whether one metric agrees better with opinion than another on the same images, or the two are tied.
 
 The correlations of two metrics with the same opinion scores depend on each other, which a comparison of their intervals
-ignores. Three tests take it into account:
+ignores. Four tests take it into account:
 
 - ``"williams"``: Williams' t (1959), the one that Steiger, "Tests for comparing elements of a correlation matrix",
   Psychological Bulletin 87(2), 1980, recommends for two correlations that share a variable (his T2);
 - ``"steiger"``: Steiger's Z (1980), on Fisher-transformed correlations with a pooled covariance (his Z1*);
+- ``"jackknife"``: the difference against its deviation when one group of images after the other is left out, as a t
+  with a degree of freedom less than there are groups (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993);
 - ``"bootstrap"``: the paired bootstrap, which resamples images, or groups of images, for both metrics at once.
 
-The first two are made for Pearson's correlation and bivariate normal scores. On ranks, for SRCC, they are
-approximations; of KRCC they say nothing.
+The first two are made for Pearson's correlation and bivariate normal scores of independent images. On ranks, for SRCC,
+they are approximations, with the larger variance that ranks have (Bonett and Wright, Psychometrika 65, 2000); of KRCC
+they say nothing. The last two know groups: images of one reference are not independent.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal, TypeAlias
@@ -38,11 +41,12 @@ from topiq_metrics.evaluation.correlation import kendall, pearson, rank, spearma
 from topiq_metrics.evaluation.logistic import why_constant
 
 Coefficient: TypeAlias = Literal["srcc", "plcc", "krcc"]
-Test: TypeAlias = Literal["williams", "steiger", "bootstrap"]
+Test: TypeAlias = Literal["williams", "steiger", "jackknife", "bootstrap"]
 Verdict: TypeAlias = Literal["better", "worse", "tied", "untested"]
 
 COEFFICIENTS = {"srcc": spearman, "plcc": pearson, "krcc": kendall}
-TESTS = ("williams", "steiger", "bootstrap")
+TESTS = ("williams", "steiger", "jackknife", "bootstrap")
+ON_GROUPS = ("jackknife", "bootstrap")
 
 MINIMUM_IMAGES = 5
 
@@ -57,7 +61,7 @@ class TestResult:
     """A two-sided test of equal correlations.
 
     Attributes:
-        statistic: t of ``"williams"``, z of ``"steiger"``, NaN for ``"bootstrap"``.
+        statistic: t of ``"williams"`` and ``"jackknife"``, z of ``"steiger"``, NaN for ``"bootstrap"``.
         p_value: probability of a difference at least as large where the true correlations are equal.
     """
 
@@ -102,7 +106,7 @@ class Comparison:
     Attributes:
         names: of the metrics.
         coefficient: what was compared: ``"srcc"``, ``"plcc"`` or ``"krcc"``, or of `compare_agreements` ``"2afc"``.
-        test: ``"williams"``, ``"steiger"`` or ``"bootstrap"``, or of `compare_agreements` ``"t"``.
+        test: ``"williams"``, ``"steiger"``, ``"jackknife"`` or ``"bootstrap"``, or of `compare_agreements` ``"t"``.
         approximate: whether the test is an approximation for this coefficient.
         alpha: chance of at least one false verdict among all.
         pairs: by the names of the two metrics.
@@ -205,13 +209,13 @@ def compare(
         mos: mean opinion score of each image, ``(N,)``.
         higher_is_better: direction of all metrics, or of each by name.
         mos_higher_is_better: direction of the opinion scores.
-        coefficient: ``"srcc"``, ``"plcc"``, or with ``test="bootstrap"`` ``"krcc"``.
-        test: ``"williams"``, ``"steiger"`` or ``"bootstrap"``.
+        coefficient: ``"srcc"``, ``"plcc"``, or with ``"jackknife"`` and ``"bootstrap"`` ``"krcc"``.
+        test: ``"williams"``, ``"steiger"``, ``"jackknife"`` or ``"bootstrap"``.
         alpha: chance of at least one false verdict.
-        groups: of each image, its reference for example; for ``test="bootstrap"``, as the other tests take images for
-            independent.
-        strata: of each image, its scene for example, for SRCC with ``test="williams"`` or ``"steiger"``: what is
-            compared is then the mean SRCC within strata, each weighted by its images.
+        groups: of each image, its reference for example; for ``"jackknife"`` and ``"bootstrap"``, as the other tests
+            take images for independent.
+        strata: of each image, its scene for example, for SRCC and all tests but ``"bootstrap"``: what is compared is
+            then the mean SRCC within strata, each weighted by its images.
         bootstrap: how the resamples are drawn, for ``test="bootstrap"``. Its intervals of the differences are
             percentiles, in keeping with the p values.
 
@@ -222,12 +226,12 @@ def compare(
         raise ValueError(f"Argument `coefficient` must be one of {tuple(COEFFICIENTS)}, but got {coefficient!r}.")
     if test not in TESTS:
         raise ValueError(f"Argument `test` must be one of {TESTS}, but got {test!r}.")
-    if test != "bootstrap" and coefficient == "krcc":
-        raise ValueError("KRCC is compared with test='bootstrap': the other tests are for Pearson's correlation.")
-    if test != "bootstrap" and groups is not None:
-        raise ValueError(f"Groups need test='bootstrap': {test!r} takes images for independent.")
+    if test not in ON_GROUPS and coefficient == "krcc":
+        raise ValueError(f"KRCC is compared with a test of {ON_GROUPS}: the others are for Pearson's correlation.")
+    if test not in ON_GROUPS and groups is not None:
+        raise ValueError(f"Groups need a test of {ON_GROUPS}: {test!r} takes images for independent.")
     if strata is not None and (test == "bootstrap" or coefficient != "srcc"):
-        raise ValueError("Strata need SRCC and test='williams' or 'steiger'.")
+        raise ValueError("Strata need SRCC and another test than 'bootstrap'.")
     if isinstance(higher_is_better, Mapping) and set(predictions) - set(higher_is_better):
         missing = sorted(set(predictions) - set(higher_is_better))
         raise ValueError(f"Argument `higher_is_better` has no direction for {missing[0]!r}.")
@@ -238,7 +242,11 @@ def compare(
         oriented[name] = column if better == mos_higher_is_better else -column
 
     codes = np.zeros(len(opinion), dtype=np.intp) if strata is None else group_codes(strata, len(opinion))
-    tester = _Resampler(opinion, coefficient, groups, bootstrap) if test == "bootstrap" else None
+    tester: _Resampler | _Jackknife | None = None
+    if test == "bootstrap":
+        tester = _Resampler(opinion, coefficient, groups, bootstrap)
+    if test == "jackknife":
+        tester = _Jackknife(opinion, coefficient, groups, codes)
     pairs: dict[tuple[str, str], Pair] = {}
     for key in combinations(oriented, 2):
         first, second = (oriented[name] for name in key)
@@ -250,35 +258,39 @@ def compare(
             pairs[key] = tester.pair(key, (first, second), usable)
         else:
             columns = [column[usable] for column in (first, second, opinion)]
-            pairs[key] = _calculate(columns, codes[usable], coefficient, test)
-    approximate = test != "bootstrap" and coefficient == "srcc"
+            is_williams = test == "williams"
+            pairs[key] = _calculate(columns, codes[usable], coefficient, williams_test if is_williams else steiger_test)
+    approximate = test not in ON_GROUPS and coefficient == "srcc"
     return Comparison(
         tuple(oriented), coefficient, test, approximate, alpha, _corrected(pairs, alpha), strata is not None
     )
 
 
-def compare_agreements(agreements: Mapping[str, ArrayLike], *, alpha: float = 0.05) -> Comparison:
+def compare_agreements(
+    agreements: Mapping[str, ArrayLike], *, groups: Sequence[Hashable] | None = None, alpha: float = 0.05
+) -> Comparison:
     """Compare the 2AFC agreement of every two metrics by paired t tests, with Holm's correction over all of them.
 
     Args:
-        agreements: of each metric, what each pair of images adds to its agreement, ``(N,)``, as
-            `agreement_of_pairs` says; NaN for those that are left out.
+        agreements: of each metric, what each pair of images adds to its agreement, ``(N,)``, as `agreement_of_pairs`
+            says; NaN for those that are left out.
+        groups: of each pair, its reference for example; the test is then the jackknife over groups.
         alpha: chance of at least one false verdict.
     """
     columns = dict(zip(agreements, as_columns(agreements), strict=True))
     pairs: dict[tuple[str, str], Pair] = {}
     for key in combinations(columns, 2):
         first, second = (columns[name] for name in key)
-        differences = (first - second)[finite_rows(first, second)]
-        n = len(differences)
-        if n < MINIMUM_IMAGES:
-            pairs[key] = _untested(n, f"a test needs at least {MINIMUM_IMAGES} pairs that both have scored")
+        usable = finite_rows(first, second)
+        differences, n = (first - second)[usable], int(usable.sum())
+        codes = group_codes(keep_groups(groups, usable) or range(n), n)
+        if codes.size == 0 or codes.max() + 1 < MINIMUM_UNITS:
+            pairs[key] = _untested(n, f"a test needs at least {MINIMUM_UNITS} pairs, or groups, that both have scored")
             continue
-        mean, error = float(differences.mean()), float(differences.std(ddof=1)) / math.sqrt(n)
-        # Two metrics that choose alike are tied.
-        t = mean / error if error else math.copysign(math.inf, mean) if mean else 0.0
-        p_value = float(2 * load_scipy("stats").t.sf(abs(t), n - 1))
-        pairs[key] = Pair(mean, math.nan, math.nan, t, p_value, math.nan, n, "untested")
+        sums, counts = np.bincount(codes, differences), np.bincount(codes)
+        mean = float(differences.mean())
+        result = _jackknife_test(mean, (differences.sum() - sums) / (n - counts))
+        pairs[key] = Pair(mean, math.nan, math.nan, result.statistic, result.p_value, math.nan, n, "untested")
     return Comparison(tuple(columns), "2afc", "t", False, alpha, _corrected(pairs, alpha))
 
 
@@ -305,7 +317,12 @@ def _judge(pair: Pair, adjusted: float, alpha: float) -> Verdict:
     return "better" if pair.difference > 0 else "worse"
 
 
-def _calculate(columns: Sequence[Array], strata: Indices, coefficient: Coefficient, test: Test) -> Pair:
+def _calculate(
+    columns: Sequence[Array],
+    strata: Indices,
+    coefficient: Coefficient,
+    test: Callable[[float, float, float, int], TestResult],
+) -> Pair:
     """Of the first metric, the second one and opinion."""
     n = len(strata)
     if coefficient == "srcc":
@@ -313,10 +330,73 @@ def _calculate(columns: Sequence[Array], strata: Indices, coefficient: Coefficie
     a, b, between = (float(pearson(columns[i], columns[j])(np.ones((1, n), dtype=np.intp))[0]) for i, j in _SIDES)
     # Each stratum has a mean of its own, which takes a degree of freedom.
     free = n - (len(np.unique(strata)) - 1)
-    result = (williams_test if test == "williams" else steiger_test)(a, b, between, free)
+    result = test(a, b, between, free)
+    if coefficient == "srcc":
+        result = _of_ranks(result, (a + b) / 2, free if test is williams_test else None)
     if math.isnan(result.p_value):
         return _untested(n, "the scores are equal up to rounding, or strata are too small")
     return Pair(a - b, math.nan, math.nan, result.statistic, result.p_value, math.nan, n, "untested")
+
+
+def _of_ranks(result: TestResult, mean: float, n: int | None) -> TestResult:
+    """The test with the variance of a rank correlation: 1 + ρ²/2 times as large as that of Pearson's."""
+    if not math.isfinite(result.statistic) or result.statistic == 0:
+        return result
+    statistic = result.statistic / math.sqrt(1 + mean**2 / 2)
+    stats = load_scipy("stats")
+    tail = stats.norm.sf(abs(statistic)) if n is None else stats.t.sf(abs(statistic), n - 3)
+    return TestResult(statistic, float(2 * tail))
+
+
+def _jackknife_test(difference: float, without: Array) -> TestResult:
+    """A difference against its values without one group after the other."""
+    count = len(without)
+    error = math.sqrt((count - 1) / count * float(np.square(without - without.mean()).sum()))
+    # Two metrics that are alike wherever one looks are tied.
+    t = difference / error if error > _SAME else math.copysign(math.inf, difference) if abs(difference) > _SAME else 0.0
+    return TestResult(t, float(2 * load_scipy("stats").t.sf(abs(t), count - 1)))
+
+
+class _Jackknife:
+    """All metrics without one group after the other, each computed once for a choice of images."""
+
+    def __init__(
+        self, mos: Array, coefficient: Coefficient, groups: Sequence[Hashable] | None, strata: Indices
+    ) -> None:
+        self.mos = mos
+        self.coefficient: Coefficient = coefficient
+        self.groups = groups
+        self.strata = strata
+        self.known: dict[tuple[str, bytes], tuple[float, Array]] = {}
+
+    def pair(self, names: tuple[str, str], columns: tuple[Array, Array], usable: Mask) -> Pair:
+        n = int(usable.sum())
+        codes = group_codes(keep_groups(self.groups, usable) or range(n), n)
+        if codes.max() + 1 < MINIMUM_UNITS:
+            return _untested(n, f"a jackknife needs at least {MINIMUM_UNITS} groups, and there are {codes.max() + 1}")
+        (a, without_a), (b, without_b) = (
+            self._values(name, column, usable, codes) for name, column in zip(names, columns, strict=True)
+        )
+        if np.isnan(without_a - without_b).any() or math.isnan(a - b):
+            return _untested(n, "without one of the groups there is no correlation")
+        result = _jackknife_test(a - b, without_a - without_b)
+        return Pair(a - b, math.nan, math.nan, result.statistic, result.p_value, math.nan, n, "untested")
+
+    def _values(self, name: str, column: Array, usable: Mask, codes: Indices) -> tuple[float, Array]:
+        key = name, usable.tobytes()
+        if key not in self.known:
+            rows = column[usable], self.mos[usable], self.strata[usable]
+            whole = self._of(*rows)
+            without = [self._of(*(row[codes != code] for row in rows)) for code in range(int(codes.max()) + 1)]
+            self.known[key] = whole, np.array(without)
+        return self.known[key]
+
+    def _of(self, column: Array, mos: Array, strata: Indices) -> float:
+        if self.coefficient == "srcc":
+            product = _standard_ranks(column, strata) * _standard_ranks(mos, strata)
+            return float(product.mean()) if product.any() else math.nan
+        statistic = COEFFICIENTS[self.coefficient](column, mos)
+        return float(statistic(np.ones((1, len(mos)), dtype=np.intp))[0])
 
 
 def _standard_ranks(column: Array, strata: Indices) -> Array:

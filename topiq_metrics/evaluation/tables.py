@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from topiq_metrics.evaluation.board import Cost, Entry
-from topiq_metrics.evaluation.judging import MODES, Chosen, Judged, Standing
+from topiq_metrics.evaluation.judging import MARKS, MODES, Chosen, Judged, Standing, several_machines
 from topiq_metrics.evaluation.preference import Preference
 from topiq_metrics.evaluation.protocol import FIGURES, Figure
 
@@ -29,7 +29,7 @@ def as_csv(standings: Sequence[Standing]) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(
         stream,
-        [*_COLUMNS, "tied_with_best", "median_of", *ends, *_AGREEMENT, *_PUBLISHED, *_COSTS, "reason"],
+        [*_COLUMNS, "against_first", "median_of", *ends, *_AGREEMENT, *_PUBLISHED, *_COSTS, "reason"],
         lineterminator="\n",
     )
     writer.writeheader()
@@ -45,7 +45,7 @@ def as_csv(standings: Sequence[Standing]) -> str:
             row: dict[str, Any] = {**head, "place": place, **_named(judged.entry)}
             row |= {name: getattr(judged.entry.cost, name) for name in _COSTS}
             row |= {"n": judged.evaluation.n, "left_out": judged.evaluation.left_out}
-            row["tied_with_best"] = standing.tied_with_best(judged.entry.metric)
+            row["against_first"] = standing.against_first(judged.entry.metric)
             row["median_of"] = judged.median_of
             if judged.published is not None:
                 row |= {"published_srcc": judged.published.srcc, "published_plcc": judged.published.plcc}
@@ -57,7 +57,7 @@ def as_csv(standings: Sequence[Standing]) -> str:
         for place, chosen in enumerate(standing.chosen, start=1):
             row = {**head, "place": place, **_named(chosen.entry), **_agreement(chosen.preference)}
             row |= {name: getattr(chosen.entry.cost, name) for name in _COSTS}
-            row["tied_with_best"] = standing.tied_with_best(chosen.entry.metric)
+            row["against_first"] = standing.against_first(chosen.entry.metric)
             writer.writerow({name: _plain(value) for name, value in row.items()})
         for entry in standing.others:
             writer.writerow({**head, **_named(entry)})
@@ -74,13 +74,15 @@ def _section(standing: Standing) -> str:
     part = ", a part of the set" if subject.partial else ""
     unit = "pairs" if subject.pairs else "images"
     lines = [
-        f"## {subject.title}: {MODES[standing.mode]}",
+        f"## {_cell(subject.title)}: {MODES[standing.mode]}",
         "",
         f"{len(subject.ids)} {unit}{part}; split `{subject.split_hash}`. In brackets: bootstrap intervals.",
-        "An equals sign: cannot be told from the first.",
+        "Beside a place: = cannot be told from the first, ? could not be tested, ▲ better by the test.",
         *(f"Figures are medians over {of}s." for of in {each.median_of for each in standing.judged} if of),
         "",
     ]
+    if several := several_machines(standing):
+        lines += [f"Times and memory are of several machines: {'; '.join(map(_cell, several))}.", ""]
     if standing.judged:
         lines += [
             "| | metric | SRCC | published | KRCC | PLCC, fitted | RMSE, fitted | ms/image | MB | parameters |",
@@ -92,7 +94,7 @@ def _section(standing: Standing) -> str:
         kinds = list(standing.chosen[0].by_distortion)
         human = standing.chosen[0].preference.human
         lines += [
-            f"2AFC is the share of {_COUNTED[subject.pairs]}; one more person would reach {human:.4f}.",
+            f"2AFC is the share of {_COUNTED[subject.pairs]}; the votes themselves, drawn at random: {human:.4f}.",
             "",
             f"| | metric | 2AFC | {''.join(f'{_cell(kind)} | ' for kind in kinds)}ms/image | MB | parameters |",
             f"|---|---|---|{'---|' * len(kinds)}---|---|---|",
@@ -112,7 +114,7 @@ def _section(standing: Standing) -> str:
 def _line(standing: Standing, place: int, judged: Judged) -> str:
     cells = [
         *_place(standing, place, judged.entry),
-        _figure(judged.figure("srcc")),
+        _figure(judged.figure("srcc")) + _few(judged.entry, judged.evaluation.n),
         _published(judged),
         _number(judged.figure("krcc").value),
         _figure(judged.figure("fitted_plcc")),
@@ -126,7 +128,7 @@ def _chosen_line(standing: Standing, place: int, chosen: Chosen) -> str:
     parts = [_number(part.agreement.value) for part in chosen.by_distortion.values()]
     cells = [
         *_place(standing, place, chosen.entry),
-        _figure(chosen.preference.agreement),
+        _figure(chosen.preference.agreement) + _few(chosen.entry, chosen.preference.n),
         *parts,
         *_cost(chosen.entry.cost),
     ]
@@ -134,8 +136,8 @@ def _chosen_line(standing: Standing, place: int, chosen: Chosen) -> str:
 
 
 def _place(standing: Standing, place: int, entry: Entry) -> tuple[str, str]:
-    tied = place > 1 and standing.tied_with_best(entry.metric)
-    return f"{place}{' =' if tied else ''}", f"`{entry.metric}`"
+    mark = MARKS[standing.against_first(entry.metric)] if place > 1 else ""
+    return f"{place} {mark}".strip(), f"`{_cell(entry.metric)}`"
 
 
 def _cost(cost: Cost) -> tuple[str, str, str]:
@@ -150,6 +152,10 @@ def _agreement(preference: Preference) -> dict[str, Any]:
     figure = preference.agreement
     values = figure.value, figure.low, figure.high, preference.human, preference.undecided, preference.ties
     return {"n": preference.n, "left_out": preference.left_out, **dict(zip(_AGREEMENT, values, strict=True))}
+
+
+def _few(entry: Entry, n: int) -> str:
+    return f" (of {n} only)" if entry.status == "partial" else ""
 
 
 def _figure(figure: Figure) -> str:
@@ -172,7 +178,8 @@ def _number(value: float) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    """A text as it is, whatever it holds."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").replace("`", "'").split())
 
 
 def _named(entry: Any) -> dict[str, str]:

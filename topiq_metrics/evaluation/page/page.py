@@ -12,7 +12,7 @@ import numpy as np
 
 import topiq_metrics
 from topiq_metrics.evaluation.board import SCHEMA, VERSION, Board, Entry, Subject
-from topiq_metrics.evaluation.judging import MODES, Judged, Standing
+from topiq_metrics.evaluation.judging import MARKS, MODES, Judged, Standing, several_machines
 from topiq_metrics.evaluation.protocol import Figure
 from topiq_metrics.evaluation.significance import Comparison
 from topiq_metrics.scoring.items import Encoded
@@ -23,6 +23,8 @@ Thumbnails = Callable[[Subject, Sequence[str]], Mapping[str, Encoded]]
 
 MAX_POINTS = 3000
 """Of one scatter plot: of more images an even sample is drawn, and every outlier."""
+
+TITLE = "Image quality metrics against human opinion"
 
 OUTLIERS = 8
 """How many images are marked as farthest from a fit, at most; and at most a tenth of all."""
@@ -57,7 +59,7 @@ def leaderboard_page(
     standings: Sequence[Standing],
     *,
     thumbnails: Thumbnails | None = None,
-    title: str = "Image quality metrics against human opinion",
+    title: str = TITLE,
 ) -> str:
     """A board as one HTML file that asks for nothing else.
 
@@ -177,8 +179,10 @@ def _row(
     standing: Standing, place: int, names: Mapping[str, str], figures: Sequence[ET.Element], attributes: dict[str, str]
 ) -> ET.Element:
     entry = standing.ranking[place]
-    tied = place > 0 and standing.tied_with_best(entry.metric)
-    note: list[ET.Element | str] = [" =", _el("span", {"class": "unseen"}, " tied with the first")] if tied else []
+    verdict = standing.against_first(entry.metric)
+    note: list[ET.Element | str] = []
+    if place and verdict != "worse":
+        note = [f" {MARKS[verdict]}", _el("span", {"class": "unseen"}, f" {verdict}, against the first")]
     status = _el("td", {"class": "reason" if entry.reason else ""}, _status(entry), f" {_reason(entry)}")
     cells = [
         _el("td", {"class": "numeric", "data-value": str(place + 1)}, str(place + 1), *note),
@@ -372,9 +376,8 @@ def _provenance(board: Board, standings: Sequence[Standing], names: Mapping[str,
 
 
 def _protocol(standings: Sequence[Standing]) -> dict[str, object]:
-    tests: dict[str, object] = {
-        "test": next((_test(standing.comparison) for standing in standings if standing.comparison), None)
-    }
+    distinct = dict.fromkeys(_test(standing.comparison) for standing in standings if standing.comparison)
+    tests: dict[str, object] = {"test": "; ".join(distinct) or None}
     judged = [each for standing in standings for each in standing.judged]
     if not judged:
         return tests
@@ -407,6 +410,7 @@ def _about(subject: Subject) -> dict[str, object]:
         "opinion": "higher is better" if subject.higher_is_better else "lower is better (DMOS)",
         "citation": subject.citation,
         "license": subject.license,
+        **({"2AFC": f"by {subject.pairs}"} if subject.pairs else {}),
     }
 
 
@@ -525,7 +529,10 @@ def _note(standings: Sequence[Standing]) -> str:
     interval = f"In brackets: {bootstrap.confidence:.0%} bootstrap intervals. " if bootstrap else ""
     parts = dict.fromkeys(f"{each.median_of}s" for standing in standings for each in standing.judged if each.median_of)
     medians = f" Where it says median, figures are medians over {' or '.join(parts)}." if parts else ""
-    return f"{interval}An equals sign beside the place: tied with the first, from which it cannot be told.{medians}"
+    several = sorted({machine for standing in standings for machine in several_machines(standing)})
+    machines = f" Times and memory are of several machines: {'; '.join(several)}." if several else ""
+    marks = "Beside a place: = cannot be told from the first, ? could not be tested, ▲ better by the test."
+    return f"{interval}{marks}{medians}{machines}"
 
 
 def _count(number: int, noun: str) -> str:

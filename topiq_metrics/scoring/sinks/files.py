@@ -14,11 +14,16 @@ from topiq_metrics.scoring.sinks.errors import OutputError
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is never seen half-written, and is on the disk before it has its name."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 class OutputLock:

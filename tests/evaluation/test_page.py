@@ -158,7 +158,7 @@ def test_everything_is_in_the_tables(page_file: Path, open_page: Callable[..., A
     ]
     assert metrics(page) == names
     row = page.locator("#board tbody tr").nth(1)
-    assert re.match(r"piq:twin\s+2 =\s+tied with the first\s+0\.\d{4} \[0\.\d{3}, ", row.inner_text())
+    assert re.match(r"piq:twin\s+2 =\s+tied, against the first\s+0\.\d{4} \[0\.\d{3}, ", row.inner_text())
     assert all("tied" not in page.locator("#board tbody tr").nth(place).inner_text() for place in (0, 2))
     assert f"its weights are elsewhere {HOSTILE}" in page.locator("#board tbody tr").nth(5).inner_text()
     assert "partial 1 of 60 images has no score" in page.locator("#board tbody tr").nth(4).inner_text()

@@ -266,7 +266,9 @@ def test_names_stay_within_their_cells(board: Board) -> None:
     entry = replace(entry_of(board, "bright"), subject=subject.key, metric="c`|<i>\nd")
     text = as_markdown(judge(Board([subject], [entry]), QUICK))
     assert r"## a \| b &lt;img src=x>" in text
-    assert r"`c'\|&lt;i> d`" in text
+    assert r"`c'\|<i> d`" in text
+    failed = replace(entry, status="failed", reason="<b>no</b>", scores=())
+    assert r"| `c'\|<i> d` | failed | &lt;b>no&lt;/b> |" in as_markdown(judge(Board([subject], [failed]), QUICK))
 
 
 def test_memory_is_measured_of_an_image_of_median_size(

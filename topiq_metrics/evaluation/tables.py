@@ -105,7 +105,8 @@ def _section(standing: Standing) -> str:
     if notes or standing.others:
         lines += ["| metric | status | reason |", "|---|---|---|"]
         lines += [
-            f"| `{entry.metric}` | {entry.status} | {_cell(entry.reason)} |" for entry in (*notes, *standing.others)
+            f"| {_code(entry.metric)} | {entry.status} | {_cell(entry.reason)} |"
+            for entry in (*notes, *standing.others)
         ]
         lines.append("")
     return "\n".join(lines)
@@ -137,7 +138,7 @@ def _chosen_line(standing: Standing, place: int, chosen: Chosen) -> str:
 
 def _place(standing: Standing, place: int, entry: Entry) -> tuple[str, str]:
     mark = MARKS[standing.against_first(entry.metric)] if place > 1 else ""
-    return f"{place} {mark}".strip(), f"`{_cell(entry.metric)}`"
+    return f"{place} {mark}".strip(), _code(entry.metric)
 
 
 def _cost(cost: Cost) -> tuple[str, str, str]:
@@ -179,7 +180,13 @@ def _number(value: float) -> str:
 
 def _cell(text: str) -> str:
     """A text as it is, whatever it holds."""
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").replace("`", "'").split())
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _code(text: str) -> str:
+    """A text as code; nothing but its end and the cell's has a meaning there."""
+    inside = " ".join(text.replace("|", r"\|").replace("`", "'").split())
+    return f"`{inside}`"
 
 
 def _named(entry: Any) -> dict[str, str]:

@@ -20,7 +20,8 @@ myst_heading_anchors = 3
 nitpicky = False
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
-exclude_patterns = ["_build", "examples", "photographs"]
+exclude_patterns = ["_build", "boards", "examples", "photographs"]
 
 html_theme = "furo"
+html_extra_path = ["boards"]
 html_title = f"topiq-metrics {release}"

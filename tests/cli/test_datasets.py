@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from topiq_metrics.datasets import all_datasets
@@ -9,8 +11,6 @@ from topiq_metrics.datasets.facts import COLUMNS, rows
 @pytest.fixture
 def kadid(tmp_path, save_picture, monkeypatch):
     """A folder with a whole copy of a small KADID-10k in it."""
-    from dataclasses import replace
-
     from topiq_metrics.datasets import KADID10k
 
     folder = tmp_path / "sets" / "kadid10k"
@@ -68,6 +68,17 @@ class TestCheck:
         first, second = result.stdout.splitlines()
         assert first.startswith("spaq: broken: SPAQ: there is no label file ")
         assert second.startswith("kadid-10k: whole, 2 records")
+
+    def test_one_whole_split(self, tmp_path, save_picture, topiq, monkeypatch):
+        from topiq_metrics.datasets import BIQ2021
+
+        save_picture(tmp_path / "Images" / "ss01 (1).jpg", 32, 32)
+        (tmp_path / "Test (Images and MOS).csv").write_text("Image Name,MOS\nss01 (1).jpg,0.5\n")
+        monkeypatch.setattr(BIQ2021, "facts", replace(BIQ2021.facts, size={"train": 1, "test": 1}))
+        result = topiq("datasets", "check", tmp_path)
+        assert result.exit_code == 1
+        assert result.stdout.startswith("biq2021: broken: BIQ2021: there is no label file ")
+        assert result.stdout.endswith(f" Whole: test 1. ({tmp_path})\n")
 
     def test_no_dataset(self, tmp_path, topiq):
         result = topiq("datasets", "check", tmp_path)

@@ -73,6 +73,9 @@ def test_pairs(tmp_path, save_picture, topiq):
     result = topiq(*arguments)
     assert result.exit_code == 0, result.output
     assert "| metric | 2AFC |" in result.stdout
+    wrong = topiq("leaderboard", "--data", f"{tmp_path / 'bapps'}:attribute=Details")
+    assert wrong.exit_code == 2
+    assert "has an option 'attribute'" in wrong.stderr
     # Its splits are official: a seed is for other sets beside it.
     assert topiq(*arguments, "--seed", "1").exit_code == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -28,6 +29,8 @@ from topiq_metrics.datasets import (
     IQADataset,
     PairDataset,
     check_folder,
+    choose_datasets,
+    find_datasets,
     get_dataset,
 )
 from topiq_metrics.images import load_image
@@ -138,7 +141,7 @@ class FolderTests:
         split = next(iter(facts.size))
         monkeypatch.setattr(self.reader, "facts", replace(facts, size={**facts.size, split: 1000}, total=None))
         of_split = rf" in the split '{split}'" if split != "all" else "( in the split 'all')?"
-        pattern = rf"{facts.name}: expected 1000 \w+{of_split}, but got \d+ in .*Pass `partial=True`"
+        pattern = rf"{facts.name}: expected 1000 \w+{of_split}, but got \d+ in '.*'\. Pass `partial=True`"
         with pytest.raises(DatasetError, match=pattern):
             self.read(root)
         assert len(self.read(root, partial=True)) == sum(self.sizes().values())
@@ -156,6 +159,12 @@ class FolderTests:
             self.read(root)
         assert Path(self.image).stem.lower() in str(caught.value).lower()
         assert len(self.read(root, partial=True)) < sum(self.sizes().values())
+
+    def test_image_that_is_a_folder(self, root):
+        (root / self.image).unlink()
+        (root / self.image).mkdir()
+        with pytest.raises(DatasetError, match=rf"names '.*', which is not in '{re.escape(str(root))}'\."):
+            self.read(root)
 
     def test_missing_label_file(self, root):
         (root / self.labels).unlink()
@@ -181,6 +190,13 @@ class FolderTests:
             found, *others = sorted(check_folder(place), key=lambda finding: finding.dataset in self.beside)
             assert (found.dataset, found.folder, found.problem) == (self.reader.facts.key, root, "")
             assert {other.dataset for other in others} == set(self.beside)
+        # Archives often unpack into a folder in the folder.
+        (root.parent / "outer").mkdir()
+        root = root.rename(root.parent / "outer" / "inner")
+        below = {finding.dataset: finding for finding in check_folder(root.parent.parent)}
+        assert below.keys() == {self.reader.facts.key, *self.beside}
+        found = below[self.reader.facts.key]
+        assert (found.folder, found.problem) == (root, "")
         (root / self.image).write_bytes(b"")
         (found,) = (finding for finding in check_folder(root) if finding.dataset == self.reader.facts.key)
         assert re.search(r"is no file, or an empty one", found.problem)
@@ -208,6 +224,15 @@ class ColumnTests(NumberTests):
         name = self.column.strip('"')
         self.spoil(root, name, "other")
         with pytest.raises(DatasetError, match=rf"{re.escape(self.labels)} has no (column|list) '{name}'"):
+            self.read(root)
+
+    def test_repeated_column(self, root):
+        if not self.labels.endswith(".csv"):
+            return
+        quoted = f'"{self.column}"'
+        name = quoted if quoted in (root / self.labels).read_text(encoding="utf-8-sig") else self.column
+        self.spoil(root, name, f"{name},{name}")
+        with pytest.raises(DatasetError, match=rf"has the column '{self.column}' more than once"):
             self.read(root)
 
 
@@ -346,8 +371,21 @@ class TestLIVE(ReaderTests):
         return ["bikes.bmp", "plane.bmp"]
 
     def test_realigned_scores(self, root):
-        scores = [record.score for record in self.reader(root, realigned=True).records]
-        assert scores == [41.0, 13.0, -1.0, 81.0]
+        dataset = self.reader(root, realigned=True)
+        assert [record.score for record in dataset.records] == [41.0, 13.0, -1.0, 81.0]
+        # Other scores are another set.
+        assert (dataset.facts.name, dataset.facts.key) == ("LIVE realigned", "live-realigned")
+        assert (self.reader(root).facts.name, self.reader.facts.name) == ("LIVE", "LIVE")
+
+    def test_missing_label_file(self, root):
+        (root / "dmos.mat").unlink()
+        dataset = self.reader(root)
+        assert (dataset.facts.name, dataset.records[0].score) == ("LIVE realigned", 41.0)
+        (finding,) = check_folder(root)
+        assert (finding.dataset, finding.problem) == ("live", "")
+        (root / "dmos_realigned.mat").unlink()
+        with pytest.raises(DatasetError, match=r"there is no label file .*dmos.mat, nor dmos_realigned.mat"):
+            self.reader(root)
 
     @pytest.mark.parametrize(
         ("variables", "message"),
@@ -437,6 +475,34 @@ class TestCSIQ(NumberTests, CSIQTests):
     def test_unknown_names(self, name, root):
         self.spoil(root, "1600.AWGN.1.png", name)
         with pytest.raises(DatasetError, match=r"csiq_label.txt: expected a (name like|type of)"):
+            self.reader(root)
+
+
+class TestCSIQOlderText(NumberTests, CSIQTests):
+    labels = "csiq.beta.txt"
+    number = "0.061989"
+
+    def make_labels(self, root: Path) -> None:
+        write(
+            root,
+            self.labels,
+            "1600\t1\tnoise\t1\t0.05\t0.061989\r\n1600\t3\tjpeg 2000\t5\t0.1\t0.9\r\n"
+            "family\t 5\tblur\t2\t0.1\t0.25\r\n",
+        )
+
+    def test_what_is_beside_the_score(self, root):
+        assert [record.extras["std"] for record in self.reader(root).records] == [0.05, 0.1, 0.1]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            ("\t1\tnoise", "\t7\tnoise", "the number of a type, 1 to 6, but got '7'"),
+            ("noise\t1", "noise\tx", "a level"),
+        ],
+    )
+    def test_unknown_types(self, old, new, message, root):
+        self.spoil(root, old, new)
+        with pytest.raises(DatasetError, match=message):
             self.reader(root)
 
 
@@ -613,7 +679,43 @@ class TestKonIQ10k(ColumnTests, ReaderTests):
 
     def test_the_larger_images(self, root):
         (root / "512x384").rename(root / "1024X768")
-        assert len(self.reader(root, "test")) == 1
+        # The smaller ones are not there, or not yet.
+        for number in range(2):
+            dataset = self.reader(root, "test")
+            assert len(dataset) == 1
+            assert (dataset.facts.name, dataset.facts.key) == ("KonIQ-10k 1024x768", "koniq-10k-1024x768")
+            assert pickle.loads(pickle.dumps(dataset)).facts == dataset.facts
+            (root / f"512x384{'/more' * number}").mkdir()
+        assert self.reader.facts.name == "KonIQ-10k"
+        assert DATASETS["koniq-10k"] is self.reader
+        (finding,) = check_folder(root)
+        assert (finding.dataset, finding.problem) == ("koniq-10k", "")
+
+    @pytest.mark.parametrize(
+        ("place", "name"),
+        [
+            ("koniq10k_512x384", "KonIQ-10k"),
+            ("koniq10k_512x384/512x384", "KonIQ-10k"),
+            ("koniq10k_1024x768", "KonIQ-10k 1024x768"),
+            ("koniq10k_1024x768/1024x768", "KonIQ-10k 1024x768"),
+        ],
+    )
+    def test_folders_as_the_archives_unpack(self, place, name, root):
+        (root / place).parent.mkdir(exist_ok=True)
+        (root / "512x384").rename(root / place)
+        beside = root / "koniq10k_scores_and_distributions"
+        beside.mkdir()
+        (root / self.labels).rename(beside / self.labels)
+        dataset = self.reader(root)
+        assert (dataset.facts.name, len(dataset)) == (name, 4)
+        (finding,) = check_folder(root.parent)
+        assert (finding.folder, finding.problem) == (root, "")
+
+    def test_a_part_without_the_first_image(self, root):
+        (root / self.image).unlink()
+        (root / "1024x768").mkdir()
+        dataset = self.reader(root, partial=True)
+        assert (dataset.facts.name, len(dataset)) == ("KonIQ-10k", 3)
 
     def test_unknown_set(self, root):
         self.spoil(root, "validation", "val")
@@ -701,6 +803,12 @@ class TestFLIVE(ColumnTests, ReaderTests):
             path.rename(root / "database" / path.name)
         assert len(self.reader(root, "test")) == 1
         assert len(self.reader(root / "database", "validation")) == 1
+
+    @pytest.mark.skipif(os.name == "nt", reason="names cannot hold < and > here")
+    def test_names_as_the_authors_have_them(self, root):
+        (root / "labels640.csv").rename(root / "labels>640.csv")
+        (root / "labels=640_padded.csv").rename(root / "labels<=640_padded.csv")
+        assert [len(self.reader(root, split)) for split in self.expected] == [2, 1, 1]
 
     def test_splits_that_nobody_asked_for(self, root):
         (root / "labels640.csv").unlink()
@@ -876,7 +984,7 @@ class TestPIPAL(NumberTests, ReaderTests):
         with pytest.raises(DatasetError, match="PIPAL: expected 3 images in the split 'train', but got 1"):
             self.reader(root)
 
-    @pytest.mark.parametrize("place", ["Train_Dist", "Train_Dist/Distortion_1"])
+    @pytest.mark.parametrize("place", ["Train_Dist", "Train_Dist/Distortion_1", "Dist_Imgs"])
     def test_one_folder(self, place, root):
         for path in self.references:
             save(root, f"{place}/{Path(path).name}")
@@ -1054,6 +1162,16 @@ class TestGFIQA20k(ColumnTests, ReaderTests):
         with pytest.raises(DatasetError, match=r"GFIQA-20k: expected one .csv file in .*: `labels=`"):
             self.reader(root)
 
+    def test_another_csv_file_beside(self, root):
+        write(root, "aside.csv", "a,b\n")
+        (finding,) = check_folder(root)
+        assert (finding.records, finding.problem) == (10, "")
+
+    def test_label_file_of_another_name(self, root):
+        (root / self.labels).rename(root / "mine.csv")
+        (finding,) = check_folder(root)
+        assert (finding.records, finding.problem) == (10, "")
+
     def test_named_label_file(self, root, tmp_path):
         write(tmp_path, "mine.csv", "name,mos\n0.png,0.5\n")
         (record,) = self.reader(root, labels=tmp_path / "mine.csv", partial=True).records
@@ -1144,6 +1262,10 @@ class TestPIQ23(ColumnTests, ReaderTests):
         (record,) = self.reader(root, "test", by="scene", attribute="Exposure").records
         assert record.image.name == "2_Night_Scene_1.JPG"
         assert record.image.parent.name == "Exposure"
+
+    def test_other_attributes_are_other_sets(self, root):
+        names = [self.reader(root, attribute=attribute).facts.name for attribute in self.reader.attributes]
+        assert names == ["PIQ23", "PIQ23 Details", "PIQ23 Exposure"]
 
     def test_splits_that_nobody_asked_for(self, root):
         (root / "Test split/Device Split.csv").unlink()
@@ -1326,6 +1448,17 @@ class TestBAPPS(PairTests):
         with pytest.raises(DatasetError, match="BAPPS: expected 3 pairs in the split 'train', but got 2"):
             self.reader(root)
 
+    def test_only_one_split(self, root):
+        (finding,) = check_folder(root)
+        assert finding.splits == {}
+        (root / "2afc/train").rename(root / "aside")
+        (finding,) = check_folder(root)
+        assert re.search(r"there is no folder .*train", finding.problem)
+        assert finding.splits == {"val": 6}
+        (root / "2afc/val/cnn/ref/000000.png").write_bytes(b"")
+        (finding,) = check_folder(root)
+        assert finding.splits == {}
+
 
 class TestCSVDataset:
     """Its facts are what the file says."""
@@ -1379,11 +1512,101 @@ class TestCSVDataset:
             ("image,score\na/9.png,1\n", "mine: mine.csv names 'a/9.png', which is not in"),
             ("image,score\n", "mine.csv has no rows"),
             ("image,score,split\na/0.png,1,train\na/2.png,1,\n", "expected a split in every row, or no column 'split'"),
+            ("image,score,Score\na/0.png,1,2\n", "mine.csv has the column 'score' more than once"),
+            ("image,score,kind,kind\na/0.png,1,2,3\n", "mine.csv has the column 'kind' more than once"),
+            ("image,score\n.,1\n", r"names '\.', which is not in '.*'\."),
+            ("image,score\na,1\n", r"names 'a', which is not in '.*'\."),
+            ("image,score\na/0.png,1\na/2.png,2\n\na\\0.PNG,3\n", r"line 5: 'a.+0.PNG' is there already, on line 2"),
+            (
+                "image,score,reference\na/0.png,1,ref/r.png\na/0.png,1,ref/s.png\n./a/0.png,2,ref/r.png\n",
+                r"line 4: './a/0.png' is there already, on line 2",
+            ),
         ],
     )
     def test_errors(self, text, message, make):
         with pytest.raises(DatasetError, match=message):
             CSVDataset(make(text), higher_is_better=True)
+
+
+class TestFindDatasets:
+    def make(self, root: Path) -> Path:
+        save(root, "TestImage/00001.jpg")
+        return root
+
+    def test_not_below_a_dataset(self, tmp_path):
+        whole = self.make(tmp_path / "SPAQ")
+        self.make(whole / "TestImage")
+        self.make(whole / "copy")
+        assert find_datasets(tmp_path) == [("spaq", whole)]
+
+    def test_what_is_passed_over(self, tmp_path, monkeypatch):
+        deep = self.make(tmp_path / "a" / "b")
+        for place in ("__MACOSX/SPAQ", ".hidden/SPAQ", "a/.hidden", "c/d/e"):
+            self.make(tmp_path / place)
+        assert find_datasets(tmp_path) == [("spaq", deep)]
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "access", lambda path, mode: path != deep)
+            assert find_datasets(tmp_path) == []
+        for number in range(100):
+            (tmp_path / "a" / str(number)).mkdir()
+        assert find_datasets(tmp_path) == []
+
+    def test_labels_of_other_kinds_of_sets(self, tmp_path):
+        for name in ("images/train/1.jpg", "labels/train/1.txt", "labels/val/2.txt"):
+            save(tmp_path / "detection", name)
+        assert find_datasets(tmp_path) == []
+
+    def test_no_folder_is_listed_twice(self, tmp_path, monkeypatch):
+        for place in ("SPAQ", "CLIVE/ChallengeDB_release/Data", "GFIQA/GFIQA-20k/image", "KADID/images/more"):
+            self.make(tmp_path / place)
+        listed = []
+        scandir = os.scandir
+        monkeypatch.setattr(os, "scandir", lambda path: listed.append(Path(path)) or scandir(path))
+        find_datasets(tmp_path)
+        assert tmp_path / "CLIVE/ChallengeDB_release" in listed
+        assert len(set(listed)) == len(listed)
+
+
+class TestChooseDatasets:
+    @pytest.fixture
+    def root(self, tmp_path) -> Path:
+        write(tmp_path, "PIQ23/Scores_Overall.csv", "")
+        write(tmp_path, "LIVE/dmos.mat", "")
+        return tmp_path
+
+    def test_without_options(self, root):
+        assert choose_datasets(str(root)) == [("live", root / "LIVE", {}), ("piq23", root / "PIQ23", {})]
+
+    def test_options_go_to_the_datasets_that_have_them(self, root):
+        options = {"attribute": "Details", "by": "scene"}
+        assert choose_datasets(f"{root}:attribute=Details,by=scene,realigned=yes") == [
+            ("live", root / "LIVE", {"realigned": True}),
+            ("piq23", root / "PIQ23", options),
+        ]
+        assert choose_datasets(f"{root / 'PIQ23'}:attribute=Details,by=scene") == [("piq23", root / "PIQ23", options)]
+
+    def test_every_choice_is_an_argument(self):
+        for reader in (datasets.LIVE, datasets.PIQ23):
+            assert reader.choices.keys() <= inspect.signature(reader).parameters.keys()
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            (":kind=x", r"No dataset in '.*' has an option 'kind'; they have \['attribute', 'by', 'realigned'\]"),
+            (":by=person", r"Option 'by' must be one of \('device', 'scene'\), but got 'person'"),
+            ("/nowhere:by=scene", r"There is no folder .*nowhere\."),
+            (":by", r"There is no folder .*:by"),
+        ],
+    )
+    def test_errors(self, text, message, root):
+        with pytest.raises(DatasetError, match=message):
+            choose_datasets(f"{root}{text}")
+
+    @pytest.mark.skipif(os.name == "nt", reason="names cannot hold a colon here")
+    def test_a_folder_with_a_colon(self, root):
+        place = root / "some:by=scene"
+        (root / "PIQ23").rename(place)
+        assert choose_datasets(str(place)) == [("piq23", place, {})]
 
 
 def test_every_reader_is_tested():

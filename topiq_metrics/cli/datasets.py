@@ -47,6 +47,8 @@ def check(
                 count += 1
                 bad |= bool(finding.problem)
                 state = f"broken: {finding.problem}" if finding.problem else f"whole, {finding.records} records"
+                if finding.splits:
+                    state += " Whole: " + ", ".join(f"{split} {size}" for split, size in finding.splits.items()) + "."
                 typer.echo(printable(f"{finding.dataset}: {state} ({finding.folder})"))
         except (DatasetError, OSError) as error:
             fail(error)

@@ -33,7 +33,11 @@ def leaderboard(
     context: typer.Context,
     data: Annotated[
         list[Path] | None,
-        typer.Option("--data", help="A dataset's folder, or one that holds some, or a CSV file; several times, too."),
+        typer.Option(
+            "--data",
+            help="A dataset's folder, or one that holds some, or a CSV file; several times, too. Options of a reader "
+            "after a colon: DIR:attribute=Details.",
+        ),
     ] = None,
     metrics: Annotated[
         str, typer.Option("-m", "--metrics", help="Names with commas: topiq_nr-lite,pyiqa:niqe,'piq:*' …")
@@ -168,19 +172,19 @@ def _open(
     root: Path, split: str | None, seed: int | None, *, partial: bool, higher_is_better: bool
 ) -> list[AnyDataset]:
     """The datasets that a folder is, or holds."""
-    from topiq_metrics.datasets import DATASETS, PAIR_DATASETS, CSVDataset, DatasetError, find_datasets
+    from topiq_metrics.datasets import DATASETS, PAIR_DATASETS, CSVDataset, DatasetError, choose_datasets
 
     if root.suffix.lower() == ".csv":
         return [CSVDataset(root, split, higher_is_better=higher_is_better, partial=partial, seed=seed)]
-    found = find_datasets(root)
+    found = choose_datasets(str(root))
     if not found:
         raise DatasetError(f"{root} holds no dataset that is known here (see `topiq datasets list`).")
     datasets: list[AnyDataset] = []
-    for key, path in found:
+    for key, path, chosen in found:
         if key in DATASETS:
             # A seed is for those that have no official split.
             own = None if DATASETS[key].facts.split.kind == "official" else seed
-            datasets.append(DATASETS[key](path, split, partial=partial, seed=own))
+            datasets.append(DATASETS[key](path, split, partial=partial, seed=own, **chosen))
         else:
             datasets.append(PAIR_DATASETS[key](path, split, partial=partial))
     return datasets

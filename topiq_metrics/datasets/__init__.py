@@ -11,7 +11,7 @@ from topiq_metrics.datasets.bapps import BAPPS, BAPPSJND
 from topiq_metrics.datasets.base import DatasetFacts, DatasetReader, IQADataset, PairDataset, PairRecord, Record
 from topiq_metrics.datasets.biq2021 import BIQ2021
 from topiq_metrics.datasets.cgfiqa40k import CGFIQA40k
-from topiq_metrics.datasets.checking import Finding, check_folder, find_datasets
+from topiq_metrics.datasets.checking import Finding, check_folder, choose_datasets, find_datasets
 from topiq_metrics.datasets.csiq import CSIQ
 from topiq_metrics.datasets.files import DatasetError
 from topiq_metrics.datasets.flive import FLIVE
@@ -65,6 +65,7 @@ __all__ = [
     "SplitRule",
     "all_datasets",
     "check_folder",
+    "choose_datasets",
     "find_datasets",
     "get_dataset",
     "random_split",

@@ -137,6 +137,8 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R]):
     """Files and folders any one of which says that a folder is of this dataset."""
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     """Options of the reader under which a whole copy can be read."""
+    choices: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Options of this reader alone, which commands offer: for each, its values by their texts."""
     _unit = "images"
 
     def __init__(
@@ -164,7 +166,7 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R]):
         self.records: list[R] = self._select(records)
         if not self.records:
             of = "" if split is None else f" of the split {split!r}"
-            raise DatasetError(f"{self.facts.name}: there is no scored image{of} in {self.root}.")
+            raise DatasetError(f"{self.facts.name}: there is no scored image{of} in '{self.root}'.")
 
     @abstractmethod
     def read(self, folder: Folder) -> Iterator[R]:
@@ -193,7 +195,7 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R]):
             return
         about = "about " if self.facts.rounding > 1 else ""
         raise DatasetError(
-            f"{self.facts.name}: expected {about}{expected} {self._unit}{where}, but got {count} in {self.root}. "
+            f"{self.facts.name}: expected {about}{expected} {self._unit}{where}, but got {count} in '{self.root}'. "
             "Pass `partial=True` to use a part of the set."
         )
 

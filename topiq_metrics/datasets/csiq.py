@@ -20,13 +20,17 @@ _TAGS = {
     "jpeg 2000": "jpeg2000",
 }
 _TEXTS = ("csiq_label.txt", "csiq.DMOS.txt")
-_WORKBOOK = "csiq.DMOS.xlsx"
+_WORKBOOKS = ("csiq.DMOS.xlsx", "csiq.beta.xlsx")
+_OLDER = "csiq.beta.txt"
+# The types of the older text, in the order of their numbers.
+_NUMBERED = ("AWGN", "JPEG", "jpeg2000", "fnoise", "BLUR", "contrast")
 
 
 class CSIQ(IQADataset):
     """``dst_imgs/{type}/{reference}.{type}.{level}.png`` with difference mean opinion scores 0…1, lower better.
 
-    The scores are those of a text file of lines ``1600.AWGN.1.png 0.061989``, else of the authors' workbook.
+    The scores are those of a text file of lines ``1600.AWGN.1.png 0.061989``, else of the authors' workbook, else of
+    their older text, ``csiq.beta.txt``.
     """
 
     facts = DatasetFacts(
@@ -41,13 +45,14 @@ class CSIQ(IQADataset):
         references=30,
         split=BY_REFERENCE,
     )
-    marks: ClassVar = (*_TEXTS, _WORKBOOK, "dst_imgs_all", "dst_imgs")
+    marks: ClassVar = (*_TEXTS, *_WORKBOOKS, _OLDER, "dst_imgs_all", "dst_imgs")
 
     def read(self, folder: Folder) -> Iterator[Record]:
-        labels = folder.labels(*_TEXTS, _WORKBOOK)
+        labels = folder.labels(*_TEXTS, *_WORKBOOKS, _OLDER)
         distorted = folder.folder("dst_imgs", "dst_imgs_all")
-        rows = _from_workbook(labels) if labels.suffix.lower() == ".xlsx" else _from_text(labels)
-        for (reference, kind, level), score, known in rows:
+        file = labels.name.lower()
+        read = _from_workbook if file.endswith(".xlsx") else _from_older if file == _OLDER else _from_text
+        for (reference, kind, level), score, known in read(labels):
             name = f"{reference}.{kind}.{level}.png"
             image = folder.image(
                 labels,
@@ -80,6 +85,16 @@ def _from_workbook(labels: Path) -> Iterator[_Row]:
         reference = row["image"].removesuffix(".0")
         kind, level = _kind_and_level(row["dst_type"], row["dst_lev"].removesuffix(".0"), labels)
         yield (reference, kind, level), read_score(row["dmos"], labels), optional_number(row, std="dmos_std")
+
+
+def _from_older(labels: Path) -> Iterator[_Row]:
+    columns = ("image", "dst_idx", "dst_type", "dst_lev", "dmos_std", "dmos")
+    for row in read_columns(labels, columns, "\t"):
+        number = row["dst_idx"]
+        if number not in {str(index) for index in range(1, len(_NUMBERED) + 1)}:
+            raise DatasetError(f"{labels}: expected the number of a type, 1 to {len(_NUMBERED)}, but got {number!r}.")
+        kind, level = _kind_and_level(_NUMBERED[int(number) - 1], row["dst_lev"], labels)
+        yield (row["image"], kind, level), read_score(row["dmos"], labels), optional_number(row, std="dmos_std")
 
 
 def _kind_and_level(kind: str, level: str, labels: Path) -> tuple[str, str]:

@@ -9,9 +9,10 @@ import os
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,13 @@ class RowError(DatasetError):
     """A row of a label file that lacks a value."""
 
 
+class _Listing(NamedTuple):
+    names: dict[str, str]
+    """The names in a folder, by themselves and by their small letters."""
+    folders: frozenset[str]
+    """Those that are of folders."""
+
+
 class Folder:
     """A dataset's folder, in which names resolve whatever their case; the same case wins where several fit.
 
@@ -40,7 +48,7 @@ class Folder:
         self.path = path
         self.name = name
         self.partial = partial
-        self._listings: dict[Path, dict[str, str]] = {}
+        self._listings: dict[Path, _Listing] = {}
 
     def find(self, relative: str) -> Path | None:
         r"""The file or folder at a path below the folder, with ``/`` or ``\`` between its names."""
@@ -48,7 +56,7 @@ class Folder:
         for name in re.split(r"[\\/]", relative):
             if name in {"", "."}:
                 continue
-            names = self._names(path)
+            names = self._listing(path).names
             actual = names.get(name) or names.get(name.lower())
             if actual is None:
                 return None
@@ -75,11 +83,11 @@ class Folder:
         """The first of these files that is there; None if there is none and that is allowed."""
         for place in places:
             path = self.find(place)
-            if path is not None:
+            if path is not None and path != self.path and path.name not in self._listing(path.parent).folders:
                 return path
         if self.partial:
             return None
-        raise DatasetError(f"{self.name}: {labels.name} names {places[0]!r}, which is not in {self.path}.")
+        raise DatasetError(f"{self.name}: {labels.name} names {places[0]!r}, which is not in '{self.path}'.")
 
     def subfolders(self, relative: str = "") -> list[str]:
         """The folders in a folder, as paths below this one, sorted."""
@@ -87,7 +95,13 @@ class Folder:
         if path is None:
             return []
         prefix = f"{relative}/" if relative else ""
-        return [prefix + name for name in self.names(relative) if (path / name).is_dir()]
+        return [prefix + name for name in sorted(self._listing(path).folders)]
+
+    def below(self, relative: str) -> Folder:
+        """One of its folders; what has been listed is not listed again."""
+        folder = Folder(self.path / relative, relative, partial=self.partial)
+        folder._listings = self._listings
+        return folder
 
     def places(self) -> list[str]:
         """The folder and those up to two levels below it, as prefixes of paths: for images that may be in any."""
@@ -97,35 +111,51 @@ class Folder:
     def names(self, relative: str = "") -> list[str]:
         """What is in a folder, sorted; nothing if there is no such folder."""
         path = self.find(relative)
-        return [] if path is None else sorted(set(self._names(path).values()))
+        return [] if path is None else sorted(set(self._listing(path).names.values()))
 
-    def _names(self, path: Path) -> dict[str, str]:
+    def _listing(self, path: Path) -> _Listing:
         if path not in self._listings:
             try:
-                names = sorted(os.listdir(path))  # noqa: PTH208
+                # Says which are folders without asking for each.
+                with os.scandir(path) as entries:
+                    is_folder = {entry.name: entry.is_dir() for entry in entries}
             except (NotADirectoryError, FileNotFoundError):
-                names = []
-            self._listings[path] = {name.lower(): name for name in names} | {name: name for name in names}
+                is_folder = {}
+            names = sorted(is_folder)
+            self._listings[path] = _Listing(
+                {name.lower(): name for name in names} | {name: name for name in names},
+                frozenset(name for name in names if is_folder[name]),
+            )
         return self._listings[path]
 
 
-def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
+def read_csv(path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
     """Yield the rows of a label file, names and values stripped; a byte-order mark and empty columns are ignored.
 
-    Rows that have none of ``columns`` are ignored too.
+    Rows that have none of ``columns`` are ignored too. Names in ``columns`` and ``optional`` are found whatever their
+    case.
 
     Raises:
-        DatasetError: the file or one of ``columns`` is missing, a row ends early, or the file is no text.
+        DatasetError: the file or one of ``columns`` is missing, a column is there twice, a row ends early, or the file
+            is no text.
     """
+    for _, values in read_numbered_csv(path, columns, optional):
+        yield values
+
+
+def read_numbered_csv(
+    path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Like `read_csv`, with the number of the line on which each row ends."""
     with _opened(path) as stream:
         rows = csv.reader(stream)
         try:
-            header = _header(next(rows, []), columns, path)
+            header = _header(next(rows, []), columns, path, optional)
             for row in rows:
                 values = {name: value.strip() for name, value in zip(header, row, strict=False) if name}
                 if any(values.get(name) for name in columns or values):
                     _check_values(values, columns, f"{path}, line {rows.line_num}")
-                    yield values
+                    yield rows.line_num, values
         except (UnicodeDecodeError, csv.Error) as error:
             raise DatasetError(f"{path} is not a CSV file in UTF-8: {error}") from error
 
@@ -163,7 +193,7 @@ def read_xlsx(path: Path, columns: tuple[str, ...], sheet: str | None = None) ->
             texts = ["" if cell is None else str(cell).strip() for cell in row]
             if header is None:
                 if columns[0].lower() in {text.lower() for text in texts}:
-                    header = _header(texts, columns, path)
+                    header = _header(texts, columns, path, is_sheet=True)
                 continue
             values = {name: text for name, text in zip(header, texts, strict=False) if name}
             if any(values.get(name) for name in columns or values):
@@ -282,10 +312,17 @@ def _opened(path: Path) -> Any:
     return path.open(newline="", encoding="utf-8-sig")
 
 
-def _header(texts: list[str], columns: tuple[str, ...], path: Path) -> list[str]:
-    """The names of the columns, with those in ``columns`` spelled as there."""
-    spelled = {name.lower(): name for name in columns}
+def _header(
+    texts: list[str], columns: tuple[str, ...], path: Path, optional: tuple[str, ...] = (), *, is_sheet: bool = False
+) -> list[str]:
+    """The names of the columns, with those in ``columns`` and ``optional`` spelled as there."""
+    spelled = {name.lower(): name for name in (*columns, *optional)}
     header = [spelled.get(text.strip().lower(), text.strip()) for text in texts]
+    # A sheet may hold other cells beside the table.
+    unique = set(columns) if is_sheet else {*header} - {""}
+    repeated = [name for name, count in Counter(header).items() if name in unique and count > 1]
+    if repeated:
+        raise DatasetError(f"{path} has the column {repeated[0]!r} more than once.")
     missing = [name for name in columns if name not in header]
     if missing:
         raise DatasetError(f"{path} has no column {missing[0]!r}; its columns are {[name for name in header if name]}.")

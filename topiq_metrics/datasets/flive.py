@@ -9,7 +9,9 @@ from typing import ClassVar
 from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, Record
 from topiq_metrics.datasets.files import Folder, read_csv, read_score
 
-_LABELS, _TEST, _REST = "labels_image.csv", "labels640.csv", "labels=640_padded.csv"
+_LABELS = "labels_image.csv"
+# Some file systems have no < and > in names.
+_TEST, _REST = ("labels640.csv", "labels>640.csv"), ("labels=640_padded.csv", "labels<=640_padded.csv")
 
 
 class FLIVE(IQADataset):
@@ -45,12 +47,12 @@ class FLIVE(IQADataset):
 
     def _parts(self, folder: Folder) -> dict[str, str] | None:
         """The images outside the training part; None where that is not known and not asked for."""
-        if self.split is None and folder.find(_TEST) is None and folder.find(f"database/{_TEST}") is None:
+        test, rest = ([*names, *(f"database/{name}" for name in names)] for names in (_TEST, _REST))
+        if self.split is None and all(folder.find(name) is None for name in test):
             return None
-        rest = folder.labels(_REST, f"database/{_REST}")
-        rows = read_csv(rest, ("name_image", "is_valid"))
+        rows = read_csv(folder.labels(*rest), ("name_image", "is_valid"))
         parts = {_name(row["name_image"]): "validation" for row in rows if row["is_valid"].lower() in {"true", "1"}}
-        rows = read_csv(folder.labels(_TEST, f"database/{_TEST}"), ("name_image",))
+        rows = read_csv(folder.labels(*test), ("name_image",))
         return parts | {_name(row["name_image"]): "test" for row in rows}
 
 

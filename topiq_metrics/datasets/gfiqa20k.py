@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, Record
 from topiq_metrics.datasets.files import DatasetError, Folder, has_columns, read_csv, read_score
 from topiq_metrics.datasets.splits import SplitRule
 
+_LABELS = "mos_val_rating.csv"
 _NAMES = ("name", "img_name", "image_name", "image")
 
 
@@ -22,7 +23,7 @@ class GFIQA20k(IQADataset):
         split: ``"train"``, ``"validation"`` or ``"test"`` of a random split, with ``seed``.
         transform: as for `IQADataset`.
         labels: the CSV file with the columns ``mos`` and ``name``, ``img_name``, ``image_name`` or ``image``; by
-            default the only CSV file in ``root``.
+            default ``mos_val_rating.csv``, else the only CSV file in ``root``.
         options: those of `IQADataset`.
     """
 
@@ -37,6 +38,7 @@ class GFIQA20k(IQADataset):
         source="https://database.mmsp-kn.de/gfiqa-20k-database.html",
         split=SplitRule("random", "image", (("train", 0.7), ("validation", 0.1), ("test", 0.2))),
     )
+    marks: ClassVar = (_LABELS,)
 
     def __init__(
         self,
@@ -52,11 +54,13 @@ class GFIQA20k(IQADataset):
 
     @classmethod
     def recognizes(cls, folder: Folder) -> bool:
-        image, path = folder.find("image"), _only_csv(folder)
-        return image is not None and path is not None and any(has_columns(path, "mos", name) for name in _NAMES)
+        if super().recognizes(folder):
+            return True
+        path = _find_labels(folder) if folder.find("image") is not None else None
+        return path is not None and any(has_columns(path, "mos", name) for name in _NAMES)
 
     def read(self, folder: Folder) -> Iterator[Record]:
-        labels = self.labels or _only_csv(folder)
+        labels = self.labels or _find_labels(folder)
         if labels is None:
             raise DatasetError(
                 f"{self.facts.name}: expected one .csv file in {self.root}; name the one with the scores: `labels=`."
@@ -72,6 +76,9 @@ class GFIQA20k(IQADataset):
                 yield Record(path, read_score(row["mos"], labels), ALL)
 
 
-def _only_csv(folder: Folder) -> Path | None:
+def _find_labels(folder: Folder) -> Path | None:
+    path = folder.find(_LABELS)
+    if path is not None:
+        return path
     names = [name for name in folder.names() if name.lower().endswith(".csv")]
     return folder.find(names[0]) if len(names) == 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, Record
@@ -18,7 +19,8 @@ class LIVE(IQADataset):
         root: the dataset's folder, with ``jp2k/``, …, ``refimgs/`` and ``dmos.mat``.
         split: ``"train"`` or ``"test"`` of a random split, with ``seed``.
         transform: as for `IQADataset`.
-        realigned: take the scores of ``dmos_realigned.mat``.
+        realigned: take the scores of ``dmos_realigned.mat``, as is done where there is no ``dmos.mat``; in ``facts``,
+            the set is then named "LIVE realigned".
         options: those of `IQADataset`.
     """
 
@@ -35,6 +37,7 @@ class LIVE(IQADataset):
         split=BY_REFERENCE,
     )
     marks: ClassVar = ("refnames_all.mat", "dmos.mat", "dmos_realigned.mat")
+    choices: ClassVar = {"realigned": {"no": False, "yes": True}}
     images_of: ClassVar[Mapping[str, int]] = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
     """Images in each folder, in the order of the scores; copies of references are among them."""
 
@@ -52,7 +55,10 @@ class LIVE(IQADataset):
 
     def read(self, folder: Folder) -> Iterator[Record]:
         names = folder.labels("refnames_all.mat")
-        labels = folder.labels("dmos_realigned.mat" if self.realigned else "dmos.mat")
+        labels = folder.labels(*(() if self.realigned else ("dmos.mat",)), "dmos_realigned.mat")
+        self.realigned = labels.name.lower() != "dmos.mat"
+        if self.realigned:
+            self.facts = replace(self.facts, name=f"{self.facts.name} realigned")
         references = read_mat(names, "refnames_all")
         scores = read_mat(labels, "dmos_new" if self.realigned else "dmos")
         copies = read_mat(labels, "orgs")

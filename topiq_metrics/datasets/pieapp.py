@@ -20,7 +20,8 @@ _PAIRS = "_pairwise_labels.csv"
 _SCORES = "_per_image_score.csv"
 # Processed ones are given for every pair, raw ones for those that observers saw.
 _PREFERENCES = ("processed preference for a", "raw preference for a", "preference for a")
-_MARKS = ("test_reference_list.txt", "train_reference_list.txt", "labels/train", "labels/test")
+# Sets of other kinds have labels/train, too.
+_MARKS = ("test_reference_list.txt", "train_reference_list.txt", "reference_images/train", "reference_images/test")
 
 
 class PieAPP(PairDataset):

@@ -8,7 +8,7 @@ from typing import ClassVar
 from topiq_metrics.datasets.base import DatasetFacts, IQADataset, Record
 from topiq_metrics.datasets.files import DatasetError, Folder, read_columns, read_score
 
-_DISTORTED = ("Train_Dist", "Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4")
+_DISTORTED = ("Train_Dist", "Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4", "Dist_Imgs")
 
 
 class PIPAL(IQADataset):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ class PIQ23(IQADataset):
             there or in ``Test split/``.
         split: ``"train"`` or ``"test"``.
         transform: as for `IQADataset`.
-        attribute: ``"Overall"``, ``"Details"`` or ``"Exposure"``.
+        attribute: ``"Overall"``, ``"Details"`` or ``"Exposure"``; ``facts`` name it, but for the first.
         by: which of the two official splits: by ``"device"`` or by ``"scene"``.
         options: those of `IQADataset`.
     """
@@ -43,6 +44,7 @@ class PIQ23(IQADataset):
     attributes: ClassVar = ("Overall", "Details", "Exposure")
     marks: ClassVar = (*(f"Scores_{attribute}.csv" for attribute in attributes), "Scores/Scores_Overall.csv")
     variants: ClassVar = tuple({"attribute": attribute} for attribute in attributes)
+    choices: ClassVar = {"attribute": {name: name for name in attributes}, "by": {name: name for name in _LISTS}}
 
     def __init__(
         self,
@@ -58,6 +60,8 @@ class PIQ23(IQADataset):
             raise DatasetError(f"Argument `attribute` must be one of {self.attributes}, but got {attribute!r}.")
         if by not in _LISTS:
             raise DatasetError(f"Argument `by` must be one of {tuple(_LISTS)}, but got {by!r}.")
+        if attribute != self.attributes[0]:
+            self.facts = replace(self.facts, name=f"{self.facts.name} {attribute}")
         self.attribute = attribute
         self.by = by
         super().__init__(root, split, transform, **options)

@@ -10,14 +10,17 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, Record
-from topiq_metrics.datasets.files import DatasetError, Folder, read_csv, read_score
+from topiq_metrics.datasets.files import DatasetError, Folder, read_numbered_csv, read_score
 from topiq_metrics.datasets.splits import BY_IMAGE, BY_REFERENCE, OFFICIAL
+
+_OPTIONAL = ("reference", "split", "group")
 
 
 class CSVDataset(IQADataset):
     """A CSV file with the columns ``image`` and ``score``, and if you like ``reference``, ``split`` and ``group``.
 
-    Other columns become extras. What the file says is its facts; every row must have its image.
+    Other columns become extras. What the file says is its facts; every row must have its image, and an image one row,
+    or one for each of its references.
 
     Args:
         labels: the file.
@@ -40,9 +43,10 @@ class CSVDataset(IQADataset):
         **options: Any,
     ) -> None:
         self.labels = Path(labels)
-        rows = list(read_csv(self.labels, ("image", "score")))
-        if not rows:
+        numbered = list(read_numbered_csv(self.labels, ("image", "score"), _OPTIONAL))
+        if not numbered:
             raise DatasetError(f"{self.labels} has no rows.")
+        rows = [row for _, row in numbered]
         has_splits = "split" in rows[0]
         if has_splits and not all(row.get("split") for row in rows):
             raise DatasetError(f"{self.labels}: expected a split in every row, or no column 'split'.")
@@ -60,19 +64,23 @@ class CSVDataset(IQADataset):
             references=len(references),
             split=OFFICIAL if has_splits else random,
         )
-        self._rows = rows
+        self._rows = numbered
         super().__init__(self.labels.parent if root is None else root, split, transform, **options)
         del self._rows
 
     def read(self, folder: Folder) -> Iterator[Record]:
-        ids = {column: _ids(row.get(column) or "" for row in self._rows) for column in ("image", "reference")}
-        known = {"image", "score", "reference", "split", "group"}
-        for row in self._rows:
+        ids = {column: _ids(row.get(column) or "" for _, row in self._rows) for column in ("image", "reference")}
+        known = {"image", "score", *_OPTIONAL}
+        lines: dict[tuple[str, str], int] = {}
+        for line, row in self._rows:
             name, reference = row["image"], row.get("reference") or ""
             path = self._find(folder, name)
             original = self._find(folder, reference) if reference else None
             if path is None or (reference and original is None):
                 continue
+            files = os.path.normpath(path), "" if original is None else os.path.normpath(original)
+            if lines.setdefault(files, line) != line:
+                raise DatasetError(f"{self.labels}, line {line}: {name!r} is there already, on line {lines[files]}.")
             score, split = read_score(row["score"], self.labels), row.get("split") or ALL
             extras = {column: value for column, value in row.items() if column not in known and value}
             group = row.get("group") or ids["reference"][reference]

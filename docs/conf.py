@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
@@ -23,5 +25,14 @@ autodoc_member_order = "bysource"
 exclude_patterns = ["_build", "boards", "examples", "photographs"]
 
 html_theme = "furo"
-html_extra_path = ["boards"]
 html_title = f"topiq-metrics {release}"
+
+
+def setup(app: Any) -> None:
+    app.connect("build-finished", copy_boards)
+
+
+def copy_boards(app: Any, error: Exception | None) -> None:
+    """Put the boards where the pages look for them, as in the repository."""
+    if error is None:
+        shutil.copytree(Path(app.srcdir) / "boards", Path(app.outdir) / "boards", dirs_exist_ok=True)

@@ -145,8 +145,14 @@ def _cost(cost: Cost) -> tuple[str, str, str]:
     return (
         "" if cost.milliseconds is None else f"{cost.milliseconds:.0f}",
         "" if cost.memory is None else f"{cost.memory / 1e6:.0f}",
-        "" if cost.parameters is None else f"{cost.parameters / 1e6:.1f} M",
+        _parameters(cost.parameters),
     )
+
+
+def _parameters(number: int | None) -> str:
+    if number is None:
+        return ""
+    return f"{number / 1e6:.1f} M" if number >= 1e5 else str(number)
 
 
 def _agreement(preference: Preference) -> dict[str, Any]:

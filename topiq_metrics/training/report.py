@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import DataLoader
 
-    from topiq_metrics.training.data import QualityData
+    from topiq_metrics.training.data import QualityData, Scale
 
 _COUNT = "test_images"
 
@@ -60,7 +60,7 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         "|---|---|---|",
         *(f"| {epoch + 1} | {srcc:.4f} | {plcc:.4f} |" for epoch, srcc, plcc in curves),
         "",
-        "PLCC and RMSE are raw, without a logistic fit.",
+        "PLCC and RMSE are raw, without a logistic fit." + _scale_in_words(data.scale),
         "",
         "![learning curve](curves.png)",
         "",
@@ -74,13 +74,20 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
     return results
 
 
-def predict(net: CFANet, loader: DataLoader[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def _scale_in_words(scale: Scale) -> str:
+    if (scale.low, scale.high) == scale.target and not scale.lower_is_better:
+        return ""
+    start, end = scale.target[::-1] if scale.lower_is_better else scale.target
+    return f" Opinion scores from {scale.low:g} to {scale.high:g} are scaled to {start:g} to {end:g}, higher better."
+
+
+def predict(net: CFANet, loader: DataLoader[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
     """The network's scores and the MOS of every image of ``loader``, both ``(N,)``."""
     device = next(net.parameters()).device
     predictions, scores = [], []
     with torch.inference_mode():
-        for images, target in loader:
-            predictions.append(net(images.to(device)).float().cpu())
+        for *images, target in loader:
+            predictions.append(net(*(image.to(device) for image in images)).float().cpu())
             scores.append(target.float())
     return torch.cat(predictions), torch.cat(scores)
 

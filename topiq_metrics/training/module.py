@@ -73,7 +73,9 @@ class QualityModule(LightningModule):
 
     def validation_step(self, batch: Sequence[Tensor], batch_index: int) -> None:  # noqa: ARG002
         *images, scores = batch
-        self._collected.append((self.net(*images).float(), scores.float()))
+        # Scores that are rounded have ties.
+        with torch.autocast(self.device.type, enabled=False):
+            self._collected.append((self.net(*images).float(), scores.float()))
 
     def on_validation_epoch_end(self) -> None:
         own = [[part.cpu() for part in pair] for pair in self._collected]

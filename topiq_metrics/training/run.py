@@ -118,7 +118,7 @@ def _trainer(recipe: Recipe, folder: Path, devices: int, accelerator: str, *, pr
         callbacks.append(_EpochLines())
     try:
         with _quiet_lightning():
-            return pl.Trainer(
+            trainer = pl.Trainer(
                 default_root_dir=folder,
                 max_epochs=settings.epochs,
                 accelerator=accelerator,
@@ -139,6 +139,12 @@ def _trainer(recipe: Recipe, folder: Path, devices: int, accelerator: str, *, pr
             )
     except (MisconfigurationException, ValueError) as error:
         raise RecipeError(f"This machine cannot train so: {error}") from error
+    # Lightning would quietly take another precision.
+    if settings.precision == "16-mixed" and trainer.strategy.root_device.type == "cpu":
+        raise RecipeError(
+            "This machine cannot train in the precision '16-mixed', which needs a GPU: take 'bf16-mixed'."
+        )
+    return trainer
 
 
 def _loggers(folder: Path, *, progress: bool) -> list[Logger]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,23 +36,39 @@ def ratings(tmp_path_factory, save_picture) -> Path:
     root = tmp_path_factory.mktemp("ratings")
     rows = []
     for i in range(30):
-        path = save_picture(root / "images" / f"{i}.png", 80, 72, seed=i)
+        path = save_picture(root / "scans" / f"{i + 1:04}.png", 80, 72, seed=i)
         severity = (i * 7 % 30) / 29
         blurred = distort(load_image(path), "blur", severity, seed=0)
         Image.fromarray((blurred * 255).round().byte().permute(1, 2, 0).numpy()).save(path)
-        rows.append((f"images/{i}.png", f"{5 - 4 * severity:.3f}"))
+        rows.append((f"scans/{i + 1:04}.png", f"{5 - 4 * severity:.3f}"))
     with (root / "ratings.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([("image", "score"), *rows])
     return root / "ratings.csv"
 
 
 @pytest.fixture(scope="module")
-def tuned(ratings, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    result = topiq("train", NAME, "--data", ratings, "-o", folder, *tiny())
-    assert result.exit_code == 0, result.stderr
-    assert result.stdout.splitlines() == [str(folder / f"{NAME}.safetensors"), str(folder / "report.md")]
-    return folder / f"{NAME}.safetensors"
+def walk(ratings) -> dict[str, object]:
+    """What the commands of the docs' walk give, by the command, in the folder of the ratings."""
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    section = text[text.index("## Fine-tune") : text.index("## Recipes")]
+    results = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ratings.parent)
+        for line in section.splitlines():
+            if line.startswith("$ topiq "):
+                command, *arguments = line.split()[2:]
+                if command == "export" and not (find_spec("onnx") and find_spec("onnxruntime")):
+                    continue
+                results[command] = topiq(command, *arguments, *(tiny() if command == "train" else ()))
+    return results
+
+
+@pytest.fixture(scope="module")
+def tuned(walk, ratings) -> Path:
+    folder = Path("runs") / f"{NAME}-ratings"
+    assert walk["train"].exit_code == 0, walk["train"].stderr
+    assert walk["train"].stdout.splitlines() == [str(folder / f"{NAME}.safetensors"), str(folder / "report.md")]
+    return ratings.parent / folder / f"{NAME}.safetensors"
 
 
 def test_it_started_from_the_metric(tuned):
@@ -66,15 +82,12 @@ def test_it_started_from_the_metric(tuned):
         assert 0 < (start[key] - end[key]).abs().max() < 0.05
 
 
-def test_it_is_used_by_path(tuned, ratings):
-    image = ratings.parent / "images" / "3.png"
-    metric = create_metric(NAME, weights=tuned, reduction="none")
-    score = metric(load_image(image)[None]).item()
-    assert score == pytest.approx(load_network(NAME, tuned)(load_image(image)[None]).item(), abs=1e-5)
-    result = topiq("score", image, "-m", NAME, "--weights", tuned, "-o", tuned.parent / "scores.jsonl")
-    assert result.exit_code == 0, result.stderr
-    (row,) = map(json.loads, (tuned.parent / "scores.jsonl").read_text().splitlines())
-    assert row[NAME] == pytest.approx(score, abs=1e-5)
+def test_it_is_used_by_path(walk, tuned, ratings):
+    image = load_image(ratings.parent / "scans" / "0001.png")[None]
+    score = create_metric(NAME, weights=tuned, reduction="none")(image).item()
+    assert score == pytest.approx(load_network(NAME, tuned)(image).item(), abs=1e-5)
+    assert walk["score"].exit_code == 0, walk["score"].stderr
+    assert f"{score:.4f}"[:5] in walk["score"].stdout
 
 
 def test_it_knows_what_it_is(tuned, ratings):
@@ -90,8 +103,29 @@ def test_it_knows_what_it_is(tuned, ratings):
     assert start["trained_on"]["dataset"] == "BIQ2021"
     assert "Apache-2.0" in card["license"]
     assert card["recipe"]["model"]["weights"] == "default"
+    assert {"test_srcc", "test_srcc_before", "test_plcc_before"} <= set(card["results"])
     report = (tuned.parent / "report.md").read_text(encoding="utf-8")
+    assert "| SRCC, of the weights that it started from | " in report
     assert "Opinion scores from 1 to 5 are scaled to 0 to 1, higher better." in report
+
+
+def test_rows_say_what_made_them(tuned, ratings):
+    output = tuned.parent / "rows.jsonl"
+    result = topiq("score", ratings.parent / "scans" / "0003.png", "-m", NAME, "--weights", tuned, "-o", output)
+    assert result.exit_code == 0, result.stderr
+    (beside,) = (path for path in tuned.parent.glob("rows.jsonl*") if path != output)
+    about = beside.read_text(encoding="utf-8")
+    assert sha256_of(tuned) in about
+    assert read_metadata(tuned)["license"] in about
+
+
+def test_an_exported_file_says_what_it_is(walk, tuned, ratings):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    assert walk["export"].exit_code == 0, walk["export"].stderr
+    about = {entry.key: entry.value for entry in onnx.load(ratings.parent / "tuned.onnx").metadata_props}
+    assert (about["trained_on"], about["weights_sha256"]) == ("ratings", sha256_of(tuned))
+    assert about["license"] == read_metadata(tuned)["license"]
 
 
 def test_on_from_a_file(tuned, ratings, tmp_path):

@@ -96,6 +96,14 @@ class TestOfficialSplits:
         assert sorted(validation + training) == sorted(map(str, range(5, 40)))
         assert 5 <= len(validation) <= 16
 
+    def test_a_seed_deals_anew(self, ratings, small):
+        path = ratings("image,score", *(f"{i}.png,{i}" for i in range(80)))
+        first, second = (QualityData(small(data__split_seed=seed), path) for seed in (0, 1))
+        chosen = ids(first, "test")
+        assert len(set(chosen) & set(ids(second, "training"))) >= 1
+        assert ids(second, "test") != chosen
+        assert ids(QualityData(small(data__split_seed=1), path), "test") == ids(second, "test")
+
     def test_a_part_of_another_name(self, ratings, small):
         with pytest.raises(RecipeError, match="ratings has a part 'spare', but training knows"):
             QualityData(small(), ratings("image,score,split", "0.png,1,train", "1.png,2,spare"))
@@ -255,12 +263,3 @@ def test_what_is_drawn_depends_on_seed_epoch_and_image(dataset, recipe):
     assert equal(batches(1), batches(1))
     assert not equal(batches(1), batches(2))
     assert not equal(batches(1), batches(1, seed=8))
-
-
-def test_batches_that_processes_cannot_share(dataset, recipe):
-    data = QualityData(recipe(), dataset)
-    data.trainer = type("Trainer", (), {"current_epoch": 0, "global_rank": 0, "world_size": 3})()
-    with pytest.raises(
-        RecipeError, match="'batch_size' in data is shared by all processes: it must be a multiple of 3"
-    ):
-        data.train_dataloader()

@@ -170,6 +170,8 @@ class TestFineTuning:
         recipe = fine_tuning_recipe(name, "some.pth", ["optimizer.epochs=3"])
         assert (recipe.name, recipe.data.dataset, recipe.model.weights) == (name, "csv", "some.pth")
         assert (recipe.optimizer.epochs, recipe.model.pretrained_backbone) == (3, False)
+        size = CARDS[name].size
+        assert recipe.data.crop == (int(size[7:]) if "square=" in size else 512 if "face" in name else 256)
 
     def test_no_other(self):
         with pytest.raises(RecipeError, match=r"lpips\+ is not the metric of a network that is trained here"):

@@ -22,7 +22,7 @@ from topiq_metrics.images import load_image
 from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import RecipeError
-from topiq_metrics.training.run import train
+from topiq_metrics.training.run import _trainer, train
 from topiq_metrics.weights import load_network, read_metadata
 
 NAME = "topiq_nr-lite"
@@ -30,7 +30,7 @@ KILLED = """
 import os, signal, sys, json
 from topiq_metrics.training.recipe import Recipe
 from topiq_metrics.training.module import QualityModule
-from topiq_metrics.training.run import train
+from topiq_metrics.training.run import _trainer, train
 
 def on_train_batch_start(self, batch, index):
     if (self.current_epoch, index) == (1, 1):
@@ -289,6 +289,23 @@ def test_the_last_epochs_see_larger_crops_also_when_resumed(dataset, recipe, tmp
         shutil.copy(first / "checkpoints" / name, tmp_path / "stopped" / "checkpoints")
     train(larger, dataset, tmp_path / "stopped", progress=False)
     assert sides == [(1, 80)]
+
+
+def test_batches_that_processes_cannot_share(dataset, recipe, tmp_path):
+    with pytest.raises(
+        RecipeError, match="'batch_size' in data is shared by all processes: it must be a multiple of 3"
+    ):
+        train(recipe(), dataset, tmp_path / "run", devices=3, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_is_not_needed(recipe, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("topiq_metrics.training.run.find_spec", lambda name: None)
+    _trainer(recipe(), tmp_path, 1, "cpu", progress=True)
+    assert capsys.readouterr().err == (
+        "The curves are not written for TensorBoard, which is not installed: pip install tensorboard\n"
+    )
+    assert not (tmp_path / "tensorboard").exists()
 
 
 class TestModule:

@@ -146,7 +146,7 @@ def split_records(dataset: IQADataset, settings: DataSettings) -> Parts:
         for there, share in ((parts.validation, settings.validation_share), (parts.test, settings.test_share))
     ]
     training = list(parts.training)
-    dealt = split_by_name([_name(records[index]) for index in training], *shares)
+    dealt = split_by_name([_name(records[index], settings.split_seed) for index in training], *shares)
     return Parts(
         [training[i] for i in dealt.training],
         parts.validation or [training[i] for i in dealt.validation],
@@ -160,9 +160,10 @@ def _part(name: str, dataset: str) -> str:
     return _PART_OF[name.lower()]
 
 
-def _name(record: Record) -> str:
+def _name(record: Record, seed: int) -> str:
     """What decides the part: the file's name, or that of its group, which is never torn apart."""
-    return record.image.name if record.group == record.id else record.group
+    name = record.image.name if record.group == record.id else record.group
+    return f"{seed}/{name}" if seed else name
 
 
 def draw_seed(*parts: object) -> int:
@@ -337,9 +338,6 @@ class QualityData(LightningDataModule):
         settings = self.settings
         trainer = self.trainer
         epoch, rank, world = (trainer.current_epoch, trainer.global_rank, trainer.world_size) if trainer else (0, 0, 1)
-        for key in ("batch_size", "damaged_per_batch"):
-            if getattr(settings, key) % world:
-                raise RecipeError(f"{key!r} in data is shared by all processes: it must be a multiple of {world}.")
         side = settings.crop if epoch < self.first_final_epoch else settings.final_crop
         part = self._part(self.parts.training)
         crops: Dataset[Any] = TrainingPart(part, self.crop_size, RandomCrop(settings, side), self.seed, epoch)

@@ -16,7 +16,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from topiq_metrics.catalog import get_card
+from topiq_metrics.catalog import CARDS, ModelCard, get_card
+from topiq_metrics.catalog.builtin import FACE_DETECTOR
 
 # Lowest and highest value of every number in a recipe.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -55,6 +56,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 CSV = "csv"
 """The dataset of a recipe that is trained on a CSV file of images and scores."""
 _FINE_TUNING = "fine-tuning"
+# Of an aligned face.
+_FACE_SIDE = 512
 _KINDS = {"float", "int", "bool", "str", "bool | str", "tuple[str, ...]", "tuple[float, ...]"}
 
 
@@ -175,7 +178,17 @@ def fine_tuning_recipe(name: str, weights: str | os.PathLike[str] = "default", s
         RecipeError: the metric is not one that is trained here, or a setting is wrong.
     """
     values = _merged(_resolved(_FINE_TUNING), {"name": name, "model": {"weights": os.fspath(weights)}})
+    if name in CARDS and (side := _whole_side(CARDS[name])):
+        values = _merged(values, {"data": {"crop": side}})
     return Recipe.from_dict(_changed(values, settings))
+
+
+def _whole_side(card: ModelCard) -> int:
+    """The side of the images that a network takes whole; 0 for one that takes crops."""
+    kind, _, side = card.size.partition("=")
+    if kind == "square":
+        return int(side)
+    return _FACE_SIDE if FACE_DETECTOR in card.also_needs else 0
 
 
 def _resolved(source: str | os.PathLike[str], seen: tuple[str, ...] = ()) -> dict[str, Any]:

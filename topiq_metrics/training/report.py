@@ -12,6 +12,7 @@ from torchmetrics.functional.regression import kendall_rank_corrcoef, pearson_co
 
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.training.recipe import Recipe
+from topiq_metrics.weights import load_network
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +33,11 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         "test_plcc": pearson_corrcoef(predictions, scores).item(),
         "test_rmse": (predictions - scores).square().mean().sqrt().item(),
     }
+    if recipe.model.weights:
+        start = cast(CFANet, load_network(recipe.name, recipe.model.weights, device=next(net.parameters()).device))
+        before = predict(start, data.test_dataloader())[0]
+        results["test_srcc_before"] = spearman_corrcoef(before, scores).item()
+        results["test_plcc_before"] = pearson_corrcoef(before, scores).item()
     names = [data.whole.records[i].image.name for i in data.parts.test]
     with (folder / "test_scores.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -50,11 +56,7 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         "",
         "| test part | value |",
         "|---|---|",
-        *(
-            f"| {name.removeprefix('test_').upper()} | {value:.4f} |"
-            for name, value in results.items()
-            if name != _COUNT
-        ),
+        *(f"| {_in_words(name)} | {value:.4f} |" for name, value in results.items() if name != _COUNT),
         "",
         "| epoch | validation SRCC | validation PLCC |",
         "|---|---|---|",
@@ -72,6 +74,11 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
     ]
     (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return results
+
+
+def _in_words(result: str) -> str:
+    name, _, before = result.removeprefix("test_").partition("_")
+    return name.upper() + (", of the weights that it started from" if before else "")
 
 
 def _scale_in_words(scale: Scale) -> str:

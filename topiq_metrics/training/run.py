@@ -79,6 +79,9 @@ def train(
     weights = folder / f"{recipe.name}.safetensors"
     if weights.exists():
         return weights
+    for key in ("batch_size", "damaged_per_batch"):
+        if getattr(recipe.data, key) % devices:
+            raise RecipeError(f"{key!r} in data is shared by all processes: it must be a multiple of {devices}.")
     data = QualityData(recipe, Path(root))
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     module = QualityModule(recipe)
@@ -215,7 +218,7 @@ def _quiet_lightning() -> Iterator[None]:
 
 def _has_stopped(checkpoint: Path, patience: int) -> bool:
     """Whether the run was killed after its early stopping."""
-    states = torch.load(checkpoint, map_location="cpu", weights_only=False)["callbacks"].values()
+    states = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)["callbacks"].values()
     return any(state.get("wait_count", 0) >= max(patience, 1) for state in states)
 
 

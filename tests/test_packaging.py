@@ -66,7 +66,8 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"topiq_metrics"}
     assert "topiq_metrics/py.typed" in names
     assert "topiq_metrics/weights/files/topiq_nr-lite.safetensors" in names
-    assert "topiq_metrics/training/recipes/topiq_nr-lite.toml" in names
+    for recipe in ("topiq_nr-lite", "topiq_nr", "published", "fine-tuning"):
+        assert f"topiq_metrics/training/recipes/{recipe}.toml" in names
     assert "topiq_metrics/scoring/report/page.js" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert "topiq = topiq_metrics.cli:main" in entry_points

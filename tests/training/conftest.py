@@ -18,9 +18,15 @@ TINY: dict[str, Any] = {
     "seed": 7,
     "data": {
         "dataset": "biq2021",
-        "split": "train",
+        "partial": True,
+        "split": "hash",
+        "split_seed": 0,
+        "subset": "train",
         "validation_share": 0.25,
         "test_share": 0.25,
+        "score_range": (),
+        "lower_is_better": False,
+        "size": "native",
         "batch_size": 4,
         "crop": 64,
         "final_crop": 80,
@@ -39,9 +45,18 @@ TINY: dict[str, Any] = {
         "weight_decay": 1e-4,
         "warmup_steps": 2,
         "gradient_clip": 1.0,
+        "precision": "32-true",
     },
-    "model": {"pretrained_backbone": False, "frozen": ["stem", "stages.0"]},
-    "loss": {"mse": 1.0, "nin": 1.0, "rank": 0.5, "rank_margin": 0.1},
+    "model": {"weights": "", "pretrained_backbone": False, "frozen": ["stem", "stages.0"]},
+    "loss": {
+        "mse": 1.0,
+        "nin": 1.0,
+        "plcc": 0.0,
+        "pairwise_rank": 0.0,
+        "rank": 0.5,
+        "rank_margin": 0.1,
+        "emd": 0.0,
+    },
 }
 
 

@@ -6,11 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from topiq_metrics.training.data import CollateWithDamage, QualityData, RandomCrop, split_by_name
+from topiq_metrics.training.data import CollateWithDamage, QualityData, RandomCrop, TrainingItem, split_by_name
 from topiq_metrics.training.distortions import DISTORTIONS, distort
 from topiq_metrics.training.recipe import RecipeError
 
 NAMES = [f"ss0{i % 5} ({i}).jpg" for i in range(2000)]
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
 
 
 def parts_by_name(names):
@@ -51,8 +55,8 @@ class TestCrop:
     def test_is_a_square_of_the_wanted_side(self, size, probability, recipe, picture):
         crop = RandomCrop(replace(recipe().data, rescale_probability=probability), 64)
         image = picture(*size)
-        for _ in range(10):
-            cut = crop(image)
+        for seed in range(10):
+            (cut,) = crop([image], seeded(seed))
             assert cut.shape == (3, 64, 64)
             assert cut.min() >= 0
             assert cut.max() <= 1
@@ -61,8 +65,8 @@ class TestCrop:
         crop = RandomCrop(replace(recipe().data, rescale_probability=0.0), 64)
         image = torch.arange(100 * 120).view(1, 100, 120).expand(3, -1, -1).float()
         corners = set()
-        for _ in range(60):
-            cut = crop(image)
+        for seed in range(60):
+            (cut,) = crop([image], seeded(seed))
             row = cut[0, 0].diff()
             assert (row == row[0]).all()
             assert abs(row[0].item()) == 1
@@ -72,20 +76,26 @@ class TestCrop:
     def test_it_is_mirrored_half_of_the_time(self, recipe):
         crop = RandomCrop(replace(recipe().data, rescale_probability=0.0), 64)
         image = torch.linspace(0, 1, 64).expand(3, 64, 64)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            mirrored = sum(bool(crop(image)[0, 0, 0] > 0.5) for _ in range(100))
+        mirrored = sum(bool(crop([image], seeded(seed))[0][0, 0, 0] > 0.5) for seed in range(100))
         assert 30 < mirrored < 70
+
+    @pytest.mark.parametrize("probability", [0.0, 1.0])
+    def test_a_reference_is_cropped_alike(self, probability, recipe, picture):
+        crop = RandomCrop(replace(recipe().data, rescale_probability=probability), 64)
+        image = picture(100, 120)
+        for seed in range(10):
+            first, second = crop([image, 1 - image], seeded(seed))
+            assert torch.allclose(first, 1 - second, atol=1e-5)
 
 
 class TestCollate:
     @pytest.fixture
     def items(self, picture):
-        return [(picture(64, 64, seed=i), i / 10) for i in range(5)]
+        return [TrainingItem(picture(64, 64, seed=i), i / 10, seed=i) for i in range(5)]
 
     def test_without_damage(self, items):
         batch = CollateWithDamage(0)(items)
-        assert torch.equal(batch.images, torch.stack([image for image, _ in items]))
+        assert torch.equal(batch.images, torch.stack([item.image for item in items]))
         assert batch.scores.tolist() == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
         assert batch.damaged.shape == (0, 3, 64, 64)
         assert batch.severities.shape == (0,)
@@ -107,21 +117,21 @@ class TestCollate:
 
         monkeypatch.setattr("topiq_metrics.training.data.distort", record)
         batch = CollateWithDamage(3)(items)
-        assert [call[1] for call in calls] == pytest.approx(batch.severities.tolist())
-        for i in range(3):
-            assert calls[i][0] == calls[i + 3][0]
-            assert calls[i][2] == calls[i + 3][2]
-            for j in (i, i + 3):
-                kind, severity, seed = calls[j]
-                assert torch.equal(batch.damaged[j], distort(items[i][0], kind, severity, seed=seed))
+        assert sorted(call[1] for call in calls) == pytest.approx(sorted(batch.severities.tolist()))
+        for i, (mild, severe) in enumerate(zip(calls[::2], calls[1::2], strict=True)):
+            assert mild[0] == severe[0]
+            assert mild[2] == severe[2]
+            for j, (kind, severity, seed) in ((i, mild), (i + 3, severe)):
+                assert batch.severities[j].item() == pytest.approx(severity)
+                assert torch.equal(batch.damaged[j], distort(items[i].image, kind, severity, seed=seed))
 
     def test_every_kind_comes_up(self, items, monkeypatch):
         kinds = set()
         monkeypatch.setattr(
             "topiq_metrics.training.data.distort", lambda image, kind, *_, **__: kinds.add(kind) or image
         )
-        for _ in range(100):
-            CollateWithDamage(5)(items)
+        for seed in range(20):
+            CollateWithDamage(5)([replace(item, seed=5 * seed + item.seed) for item in items])
         assert kinds == set(DISTORTIONS)
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from topiq_metrics.catalog import CARDS
 from topiq_metrics.datasets import DATASETS
-from topiq_metrics.training.recipe import Recipe, RecipeError, load_recipe, tomllib
+from topiq_metrics.training.recipe import Recipe, RecipeError, fine_tuning_recipe, load_recipe, tomllib
 
 SHIPPED = "topiq_nr-lite"
 
@@ -13,7 +15,7 @@ def write(path, values):
     """TOML of a recipe; only what the tests need of it."""
 
     def literal(value):
-        return str(value).lower() if isinstance(value, bool) else repr(value)
+        return str(value).lower() if isinstance(value, bool) else repr(list(value) if value == () else value)
 
     lines = [f"{key} = {literal(value)}" for key, value in values.items() if not isinstance(value, dict)]
     for section, content in values.items():
@@ -29,6 +31,151 @@ def test_shipped_recipe():
     assert recipe.data.dataset in DATASETS
     assert recipe.model.frozen == ("stem", "stages.0", "stages.1")
     assert recipe.data.crop == 288
+
+
+@pytest.mark.parametrize(
+    ("source", "metric", "dataset", "split"),
+    [
+        ("topiq_nr", "topiq_nr", "koniq-10k", "official"),
+        ("topiq_nr-spaq", "topiq_nr-spaq", "spaq", "random"),
+        ("topiq_nr-flive", "topiq_nr-flive", "flive", "official"),
+        ("topiq_nr-livec", "topiq_nr", "live-challenge", "random"),
+        ("topiq_nr-face", "topiq_nr-face", "cgfiqa-40k", "official"),
+        ("topiq_nr_swin-face", "topiq_nr_swin-face", "cgfiqa-40k", "official"),
+        ("topiq_fr", "topiq_fr", "kadid-10k", "random"),
+        ("topiq_fr-pipal", "topiq_fr-pipal", "pipal", "official"),
+        ("topiq_iaa_res50", "topiq_iaa_res50", "ava", "official"),
+        ("topiq_iaa", "topiq_iaa", "ava", "official"),
+        (SHIPPED, SHIPPED, "biq2021", "hash"),
+    ],
+)
+def test_shipped_recipes(source, metric, dataset, split):
+    recipe = load_recipe(source)
+    assert (recipe.name, recipe.data.dataset, recipe.data.split) == (metric, dataset, split)
+    assert dataset in DATASETS
+    facts = DATASETS[dataset].facts
+    assert facts.split.kind == ("random" if split == "random" else "official")
+    assert bool(facts.references) == (CARDS[metric].mode == "FR")
+    assert recipe.loss.emd == (CARDS[metric].network.get("bins", 1) > 1)
+    size = CARDS[metric].size
+    if size.startswith("square="):
+        assert recipe.data.size == "own"
+        assert recipe.data.crop == int(size.removeprefix("square="))
+    if source != SHIPPED:
+        optimizer = recipe.optimizer
+        assert (optimizer.lr, optimizer.backbone_lr, optimizer.weight_decay) == (3e-5, 3e-5, 1e-5)
+        assert (recipe.data.batch_size, optimizer.warmup_steps, recipe.model.frozen) == (16, 0, ())
+
+
+def test_the_bundled_model_keeps_its_settings():
+    assert load_recipe(SHIPPED).to_dict() == {
+        "name": "topiq_nr-lite",
+        "seed": 20231206,
+        "data": {
+            "dataset": "biq2021",
+            "partial": True,
+            "split": "hash",
+            "split_seed": 0,
+            "subset": "train",
+            "validation_share": 0.064,
+            "test_share": 0.106,
+            "score_range": (),
+            "lower_is_better": False,
+            "size": "native",
+            "batch_size": 16,
+            "crop": 288,
+            "final_crop": 384,
+            "final_crop_epochs": 2,
+            "rescale_probability": 0.5,
+            "rescale_smallest": 0.6,
+            "damaged_per_batch": 2,
+            "workers": 2,
+        },
+        "optimizer": {
+            "epochs": 6,
+            "patience": 3,
+            "average_epochs": 3,
+            "lr": 4e-4,
+            "backbone_lr": 1e-4,
+            "weight_decay": 1e-4,
+            "warmup_steps": 100,
+            "gradient_clip": 1.0,
+            "precision": "32-true",
+        },
+        "model": {"weights": "", "pretrained_backbone": True, "frozen": ("stem", "stages.0", "stages.1")},
+        "loss": {
+            "mse": 1.0,
+            "nin": 1.0,
+            "plcc": 0.0,
+            "pairwise_rank": 0.0,
+            "rank": 0.5,
+            "rank_margin": 0.1,
+            "emd": 0.0,
+        },
+    }
+
+
+class TestExtends:
+    def test_a_file_states_what_differs(self, tmp_path):
+        (tmp_path / "a.toml").write_text('extends = "topiq_nr"\n[optimizer]\nlr = 1\n')
+        (tmp_path / "b.toml").write_text('extends = "a.toml"\nseed = 3\n[optimizer]\nepochs = 7\n')
+        recipe, published = load_recipe(tmp_path / "b.toml"), load_recipe("topiq_nr")
+        assert recipe == replace(published, seed=3, optimizer=replace(published.optimizer, lr=1.0, epochs=7))
+
+    def test_a_section_is_not_to_be_replaced_by_a_value(self, tmp_path):
+        (tmp_path / "a.toml").write_text('extends = "topiq_nr"\ndata = 3\n')
+        with pytest.raises(RecipeError, match="data must be a table, but got 3"):
+            load_recipe(tmp_path / "a.toml")
+
+    @pytest.mark.parametrize(
+        ("base", "message"),
+        [
+            ('"a.toml"', r"a\.toml extends a\.toml, which in the end extends itself"),
+            ('"other"', "There is no recipe 'other'"),
+            ('"other.toml"', r"There is no recipe file .*other\.toml"),
+            ("3", r"'extends' in .*a\.toml must be str, but got 3"),
+            ('"published"', "data lacks the key 'dataset'"),
+        ],
+    )
+    def test_wrong_bases(self, base, message, tmp_path):
+        (tmp_path / "a.toml").write_text(f"extends = {base}\n")
+        with pytest.raises(RecipeError, match=message):
+            load_recipe(tmp_path / "a.toml")
+
+
+class TestSettings:
+    def test_values(self):
+        settings = ["seed=5", "optimizer.lr = 1e-3", "model.frozen=['layer1']", "model.pretrained_backbone=a b.pth"]
+        recipe = load_recipe("topiq_nr", settings)
+        assert (recipe.seed, recipe.optimizer.lr, recipe.model.frozen) == (5, 1e-3, ("layer1",))
+        assert recipe.model.pretrained_backbone == "a b.pth"
+
+    @pytest.mark.parametrize(
+        ("setting", "message"),
+        [
+            ("optimizer.lr", "A setting must be like 'optimizer.lr=1e-4', but got 'optimizer.lr'"),
+            ("optimizer.speed=1", "Unknown key 'speed' in optimizer"),
+            ("optimiser.lr=1", "Unknown key 'optimiser' in the recipe"),
+            ("optimizer.lr=fast", "'lr' in optimizer must be float, but got 'fast'"),
+        ],
+    )
+    def test_wrong_ones(self, setting, message):
+        with pytest.raises(RecipeError, match=message):
+            load_recipe("topiq_nr", [setting])
+
+
+class TestFineTuning:
+    @pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.architecture == "cfanet"])
+    def test_any_model_of_ours(self, name):
+        recipe = fine_tuning_recipe(name, "some.pth", ["optimizer.epochs=3"])
+        assert (recipe.name, recipe.data.dataset, recipe.model.weights) == (name, "csv", "some.pth")
+        assert (recipe.optimizer.epochs, recipe.model.pretrained_backbone) == (3, False)
+        size = CARDS[name].size
+        assert recipe.data.crop == (int(size[7:]) if "square=" in size else 512 if "face" in name else 256)
+
+    def test_no_other(self):
+        with pytest.raises(RecipeError, match=r"lpips\+ is not the metric of a network that is trained here"):
+            fine_tuning_recipe("lpips+")
 
 
 def test_file(tmp_path, recipe_values):
@@ -57,7 +204,7 @@ def test_whole_numbers_are_numbers(recipe):
         ({"data__crop": 64.0}, "'crop' in data must be int, but got 64.0"),
         ({"optimizer__lr": "fast"}, "'lr' in optimizer must be float, but got 'fast'"),
         ({"optimizer__lr": True}, "'lr' in optimizer must be float, but got True"),
-        ({"model__pretrained_backbone": 1}, "'pretrained_backbone' in model must be bool, but got 1"),
+        ({"model__pretrained_backbone": 1}, r"'pretrained_backbone' in model must be bool \| str, but got 1"),
         ({"model__frozen": "stem"}, r"'frozen' in model must be tuple\[str, ...\], but got 'stem'"),
         ({"model__frozen": [1]}, r"'frozen' in model must be tuple\[str, ...\], but got \[1\]"),
         ({"data__crop": 31}, "'crop' in data must be from 32 to inf, but got 31"),
@@ -69,9 +216,17 @@ def test_whole_numbers_are_numbers(recipe):
         ({"optimizer__lr": float("inf")}, "'lr' in optimizer must be from 0 to inf, but got inf"),
         ({"seed": -1}, "'seed' in the recipe must be from 0 to "),
         ({"name": "topiq_nr-light"}, r"'name' in the recipe: There is no metric named 'topiq_nr-light'\. Did you mean"),
-        ({"name": "topiq_fr"}, "'name' in the recipe: topiq_fr is not a no-reference metric that predicts a single"),
-        ({"name": "topiq_iaa_res50"}, "topiq_iaa_res50 is not a no-reference metric that predicts a single score"),
-        ({"name": "lpips+"}, "'name' in the recipe: lpips. is not a no-reference metric"),
+        ({"name": "lpips+"}, "'name' in the recipe: lpips. is not the metric of a network that is trained here"),
+        (
+            {"data__split": "thirds"},
+            r"'split' in data must be one of \('official', 'random', 'hash'\), but got 'thirds'",
+        ),
+        ({"data__score_range": [1]}, r"'score_range' in data must be two numbers or none, but got \[1.0\]"),
+        ({"data__score_range": ["1"]}, r"'score_range' in data must be tuple\[float, ...\], but got \['1'\]"),
+        ({"optimizer__precision": "8"}, "'precision' in optimizer must be one of .*, but got '8'"),
+        ({"loss__emd": 1.0}, "'emd' in loss needs a network that predicts ratings, but topiq_nr-lite predicts a score"),
+        ({"loss__mse": 0, "loss__nin": 0, "loss__rank": 0}, "Every weight in loss is 0: there is nothing to learn"),
+        ({"data__damaged_per_batch": 0}, "'rank' in loss needs pairs of rising damage: set 'damaged_per_batch'"),
     ],
 )
 def test_bad_values(changes, message, recipe):
@@ -89,7 +244,7 @@ def test_missing_keys(section, key, recipe_values):
 
 def test_unknown_name():
     with pytest.raises(
-        RecipeError, match=r"There is no recipe 'other': give a \.toml file or one of \['topiq_nr-lite'"
+        RecipeError, match=r"There is no recipe 'other': give a \.toml file or one of \['topiq_fr', .*'topiq_nr-lite'"
     ):
         load_recipe("other")
 

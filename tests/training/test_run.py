@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from topiq_metrics.images import load_image
 from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import RecipeError
-from topiq_metrics.training.run import train
+from topiq_metrics.training.run import _trainer, train
 from topiq_metrics.weights import load_network, read_metadata
 
 NAME = "topiq_nr-lite"
@@ -29,7 +30,7 @@ KILLED = """
 import os, signal, sys, json
 from topiq_metrics.training.recipe import Recipe
 from topiq_metrics.training.module import QualityModule
-from topiq_metrics.training.run import train
+from topiq_metrics.training.run import _trainer, train
 
 def on_train_batch_start(self, batch, index):
     if (self.current_epoch, index) == (1, 1):
@@ -119,9 +120,9 @@ class TestWholeRun:
 
     def test_files(self, folder):
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        files = [name for name in files if not name.startswith("tensorboard/")]
         assert files == [
             "checkpoints/best.ckpt",
-            "checkpoints/epoch=0.ckpt",
             "checkpoints/epoch=1.ckpt",
             "curves.png",
             "curves/0/metrics.csv",
@@ -189,11 +190,17 @@ class TestWholeRun:
             train(recipe(seed=8), dataset, folder, progress=False)
 
 
-def test_a_killed_run_goes_on(dataset, recipe_values, recipe, tmp_path, epochs):
+def test_a_killed_run_goes_on_to_the_same_end(dataset, recipe_values, recipe, tmp_path, epochs):
     changes = {"optimizer__epochs": 3}
     folder = tmp_path / "run"
     arguments = [json.dumps(recipe_values(**changes)), str(dataset), str(folder)]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, check=False, text=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+    )
     assert killed.returncode == -signal.SIGKILL if sys.platform != "win32" else killed.returncode, killed.stderr
     assert checkpoint(folder, "last")["epoch"] == 0
     assert not (folder / "report.md").exists()
@@ -203,7 +210,28 @@ def test_a_killed_run_goes_on(dataset, recipe_values, recipe, tmp_path, epochs):
     assert checkpoint(folder, "last")["epoch"] == 2
     assert checkpoint(folder, "last")["global_step"] == 6
     assert epochs_of_the_report(folder) == [1, 2, 3]
-    load_network(NAME, folder / f"{NAME}.safetensors")
+
+    train(recipe(**changes), dataset, tmp_path / "whole", progress=False)
+    uninterrupted, resumed = (checkpoint(path, "last")["state_dict"] for path in (tmp_path / "whole", folder))
+    for key, value in uninterrupted.items():
+        assert torch.allclose(resumed[key], value, rtol=0, atol=1e-5), key
+    first, second = (load_network(NAME, path / f"{NAME}.safetensors") for path in (tmp_path / "whole", folder))
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert first(image).item() == pytest.approx(second(image).item(), abs=1e-5)
+
+
+def test_a_run_that_was_killed_after_its_early_stopping_trains_no_more(
+    dataset, recipe, tmp_path, epochs, falling_srcc, monkeypatch
+):
+    changes = {"optimizer__epochs": 5, "optimizer__patience": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr("topiq_metrics.training.run._final_state", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(recipe(**changes), dataset, tmp_path, progress=False)
+    assert epochs == [0, 1]
+    path = train(recipe(**changes), dataset, tmp_path, progress=False)
+    assert epochs == [0, 1]
+    assert path.is_file()
 
 
 def test_an_interrupted_run_goes_on(dataset, recipe, tmp_path, monkeypatch, epochs):
@@ -250,7 +278,7 @@ def test_result_is_the_mean_of_the_last_epochs(dataset, recipe, tmp_path, monkey
 
 
 def test_the_last_epochs_see_larger_crops_also_when_resumed(dataset, recipe, tmp_path, sides):
-    larger = recipe(data__final_crop_epochs=1)
+    larger = recipe(data__final_crop_epochs=1, optimizer__average_epochs=2)
     first = tmp_path / "whole"
     train(larger, dataset, first, progress=False)
     assert sides == [(0, 64), (1, 80)]
@@ -263,11 +291,29 @@ def test_the_last_epochs_see_larger_crops_also_when_resumed(dataset, recipe, tmp
     assert sides == [(1, 80)]
 
 
+def test_batches_that_processes_cannot_share(dataset, recipe, tmp_path):
+    with pytest.raises(
+        RecipeError, match="'batch_size' in data is shared by all processes: it must be a multiple of 3"
+    ):
+        train(recipe(), dataset, tmp_path / "run", devices=3, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_is_not_needed(recipe, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("topiq_metrics.training.run.find_spec", lambda name: None)
+    _trainer(recipe(), tmp_path, 1, "cpu", progress=True)
+    assert capsys.readouterr().err == (
+        "The curves are not written for TensorBoard, which is not installed: pip install tensorboard\n"
+    )
+    assert not (tmp_path / "tensorboard").exists()
+
+
 class TestModule:
     def test_loss_of_a_step(self, recipe, monkeypatch):
         module = QualityModule(recipe(loss__mse=1.0, loss__nin=2.0, loss__rank=4.0, loss__rank_margin=0.5))
         module.net = torch.nn.Module()
-        module.net.forward = lambda images: images[:, 0, 0, 0]
+        module.net.head_output = lambda images, references: images[:, :1, 0, 0]
+        module.net.score = lambda output: output[:, 0]
         logged = {}
         monkeypatch.setattr(module, "log_dict", lambda values, **options: logged.update(values))
         monkeypatch.setattr(module, "log", lambda *args, **options: None)

@@ -1,4 +1,4 @@
-"""``topiq train``: run a recipe."""
+"""``topiq train``: run a recipe, or go on from a metric's weights on one's own scores."""
 
 from __future__ import annotations
 
@@ -11,30 +11,68 @@ from topiq_metrics.cli.console import fail
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe that ships with the package, or a .toml file.")],
-    data: Annotated[Path, typer.Option("--data", help="The dataset's folder, in its official layout.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe that ships with the package, or a .toml file; with a CSV file as data, the metric that is "
+            "fine-tuned."
+        ),
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            help="The dataset's folder, in its official layout; or a CSV file with the columns image and score "
+            "(if you like also reference, split, group).",
+        ),
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of the run. Default: runs/RECIPE.")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Fine-tune from this weights file instead of the metric's own.")
+    ] = None,
+    lower_is_better: Annotated[
+        bool, typer.Option("--lower-is-better", help="The scores of the CSV file fall with quality, as DMOS does.")
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as optimizer.lr=1e-4; may be repeated."),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed: short for --set optimizer.precision=….")
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs or, without any, processes that share each batch.")] = 1,
 ) -> None:
     """Train a metric; the same command goes on where a run was stopped."""
     # What is cheap to check comes first: Lightning takes seconds to import.
     from topiq_metrics.datasets import DatasetError
-    from topiq_metrics.errors import ImageError
+    from topiq_metrics.errors import ImageError, WeightsError
 
+    changes = list(settings or ())
+    if precision is not None:
+        changes.append(f"optimizer.precision={precision}")
+    if lower_is_better:
+        changes.append("data.lower_is_better=true")
     try:
-        from topiq_metrics.training.recipe import RecipeError, load_recipe
+        from topiq_metrics.training.recipe import RecipeError, fine_tuning_recipe, load_recipe
 
-        loaded = load_recipe(recipe)
-        folder = output or Path("runs") / loaded.name
+        if data.suffix.lower() == ".csv" and not recipe.endswith(".toml"):
+            loaded = fine_tuning_recipe(recipe, weights or "default", changes)
+            folder = output or Path("runs") / f"{recipe}-{data.stem}"
+        else:
+            if weights is not None:
+                changes += [f"model.weights={weights}", "model.pretrained_backbone=false"]
+            loaded = load_recipe(recipe, changes)
+            folder = output or Path("runs") / Path(recipe).stem
         from topiq_metrics.training.run import train as run
     except ModuleNotFoundError as error:
         fail(f"Training needs the extra (there is no {error.name}): pip install topiq-metrics[train]")
     except RecipeError as error:
         fail(error)
     try:
-        path = run(loaded, data, folder)
-    except (RecipeError, DatasetError, ModuleNotFoundError, OSError) as error:
+        path = run(loaded, data, folder, devices=devices)
+    except (RecipeError, DatasetError, WeightsError, ModuleNotFoundError, OSError) as error:
         fail(error)
     except ImageError as error:
         # A worker process adds its traceback above.

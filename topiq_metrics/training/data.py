@@ -1,9 +1,14 @@
-"""Training data: parts by a hash of the file name, augmentation, and pairs of rising damage."""
+"""Training data: parts of a dataset, scores on one scale, augmentation, and pairs of rising damage.
+
+What is drawn at random depends on the recipe's seed, the epoch and the image alone: not on what was drawn before, nor
+on how many processes share the work.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +17,42 @@ import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from topiq_metrics.catalog import get_card
-from topiq_metrics.datasets import DATASETS, IQADataset
+from topiq_metrics.datasets import DATASETS, CSVDataset, IQADataset, Record, random_split
+from topiq_metrics.datasets.base import ALL
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.training.distortions import DISTORTIONS, distort
-from topiq_metrics.training.recipe import DataSettings, Recipe, RecipeError
+from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
+
+_PART_OF = {
+    "train": "training",
+    "training": "training",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class TrainingItem:
+    """A crop with its opinion score.
+
+    Attributes:
+        image: ``(3, S, S)``.
+        score: on the scale of the network.
+        seed: of what else is drawn for it.
+        reference: the same crop of the reference, if there is one.
+        shares: of the ratings 1…K, ``(K,)``, if they are known.
+    """
+
+    image: Tensor
+    score: float
+    seed: int
+    reference: Tensor | None = None
+    shares: Tensor | None = None
 
 
 @dataclass
@@ -29,12 +63,15 @@ class TrainingBatch:
         - ``images``: ``(N, 3, S, S)``; ``scores``: ``(N,)``.
         - ``damaged``: ``(2 K, 3, S, S)``: the first K are the first K ``images`` after some damage, the last K
           after more of it; ``severities``: ``(2 K,)``.
+        - ``references``: ``(N, 3, S, S)``, or None; ``shares`` of the ratings: ``(N, R)``, or None.
     """
 
     images: Tensor
     scores: Tensor
     damaged: Tensor
     severities: Tensor
+    references: Tensor | None = None
+    shares: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +81,21 @@ class Parts:
     training: list[int]
     validation: list[int]
     test: list[int]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a dataset's scores become those of the network: ``low`` is its worst or, if lower is better, its best."""
+
+    low: float
+    high: float
+    lower_is_better: bool
+    target: tuple[float, float] = (0.0, 1.0)
+
+    def __call__(self, score: float) -> float:
+        share = (score - self.low) / (self.high - self.low)
+        start, end = self.target
+        return start + (end - start) * (1 - share if self.lower_is_better else share)
 
 
 def split_by_name(names: Sequence[str], validation_share: float, test_share: float) -> Parts:
@@ -60,25 +112,96 @@ def split_by_name(names: Sequence[str], validation_share: float, test_share: flo
     return parts
 
 
+def split_records(dataset: IQADataset, settings: DataSettings) -> Parts:
+    """Deal the records of a dataset as the settings say; images of one reference stay together.
+
+    Raises:
+        RecipeError: the dataset has no such split.
+        DatasetError: it is not known which image is in which part.
+    """
+    records, facts = dataset.records, dataset.facts
+    parts = Parts([], [], [])
+    if settings.split == "random":
+        if facts.split.kind == "official":
+            raise RecipeError(f'{facts.name} has official splits: set split = "official" in data.')
+        try:
+            found = random_split(records, facts.split, settings.split_seed).parts
+        except ValueError as error:
+            raise RecipeError(f"{facts.name}: {error}") from error
+        for name, indices in found.items():
+            getattr(parts, _part(name, facts.name)).extend(indices)
+    elif settings.split == "official":
+        for index, record in enumerate(records):
+            if record.split == ALL and settings.dataset != CSV:
+                raise RecipeError(
+                    f"{dataset.root}: it is not known which images of {facts.name} are in which official part: "
+                    'add the file that says so, or set split = "random" or "hash" in data.'
+                )
+            getattr(parts, "training" if record.split == ALL else _part(record.split, facts.name)).append(index)
+    else:
+        parts.training.extend(range(len(records)))
+    # What the split lacks is taken from its training part.
+    shares = [
+        0.0 if there else share
+        for there, share in ((parts.validation, settings.validation_share), (parts.test, settings.test_share))
+    ]
+    training = list(parts.training)
+    dealt = split_by_name([_name(records[index], settings.split_seed) for index in training], *shares)
+    return Parts(
+        [training[i] for i in dealt.training],
+        parts.validation or [training[i] for i in dealt.validation],
+        parts.test or [training[i] for i in dealt.test],
+    )
+
+
+def _part(name: str, dataset: str) -> str:
+    if name.lower() not in _PART_OF:
+        raise RecipeError(f"{dataset} has a part {name!r}, but training knows {tuple(_PART_OF)}.")
+    return _PART_OF[name.lower()]
+
+
+def _name(record: Record, seed: int) -> str:
+    """What decides the part: the file's name, or that of its group, which is never torn apart."""
+    name = record.image.name if record.group == record.id else record.group
+    return f"{seed}/{name}" if seed else name
+
+
+def draw_seed(*parts: object) -> int:
+    """A seed that depends on all of the parts."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+
+
+def _generator(*parts: object) -> torch.Generator:
+    return torch.Generator().manual_seed(draw_seed(*parts))
+
+
 class RandomCrop:
-    """A square crop, mirrored at random, at native resolution or scaled down a little."""
+    """The same square crop of images of one size, mirrored at random, as they are or scaled down a little."""
 
     def __init__(self, settings: DataSettings, side: int) -> None:
         self.side = side
         self.probability = settings.rescale_probability
         self.smallest = settings.rescale_smallest
 
-    def __call__(self, image: Tensor) -> Tensor:
+    def __call__(self, images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
+        def draw() -> float:
+            return torch.rand((), generator=generator).item()
+
         side = self.side
-        if torch.rand(()).item() < self.probability:
-            side = round(side / (self.smallest + (1 - self.smallest) * torch.rand(()).item()))
-        side = min(side, *image.shape[-2:])
-        top, left = (int(torch.randint(0, size - side + 1, ()).item()) for size in image.shape[-2:])
-        crop = image[:, top : top + side, left : left + side]
+        if draw() < self.probability:
+            side = round(side / (self.smallest + (1 - self.smallest) * draw()))
+        size = images[0].shape[-2:]
+        side = min(side, *size)
+        top, left = (int(torch.randint(0, length - side + 1, (), generator=generator).item()) for length in size)
+        crops = [image[:, top : top + side, left : left + side] for image in images]
         if side != self.side:
-            size = (self.side, self.side)
-            crop = F.interpolate(crop[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
-        return crop.flip(-1) if torch.rand(()).item() < 0.5 else crop
+            crops = [
+                F.interpolate(crop[None], size=(self.side,) * 2, mode="bilinear", antialias=True, align_corners=False)[
+                    0
+                ]
+                for crop in crops
+            ]
+        return [crop.flip(-1) for crop in crops] if draw() < 0.5 else crops
 
 
 class CollateWithDamage:
@@ -87,40 +210,104 @@ class CollateWithDamage:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def __call__(self, items: Sequence[tuple[Tensor, float]]) -> TrainingBatch:
-        images = torch.stack([image for image, _ in items])
-        scores = torch.tensor([score for _, score in items], dtype=torch.float32)
-        count = min(self.count, len(items))
-        kinds = [tuple(DISTORTIONS)[int(torch.randint(len(DISTORTIONS), ()))] for _ in range(count)]
-        severities = torch.rand(count, 2).sort(dim=1).values
-        seeds = torch.randint(2**31, (count,)).tolist()
-        damaged = [
-            distort(images[i], kinds[i], float(severities[i, step]), seed=seeds[i])
-            for step in range(2)
-            for i in range(count)
-        ]
+    def __call__(self, items: Sequence[TrainingItem]) -> TrainingBatch:
+        images = torch.stack([item.image for item in items])
+        mild: list[tuple[Tensor, float]] = []
+        severe: list[tuple[Tensor, float]] = []
+        for item in items[: self.count]:
+            generator = torch.Generator().manual_seed(item.seed)
+            kind = tuple(DISTORTIONS)[int(torch.randint(len(DISTORTIONS), (), generator=generator))]
+            severities = torch.rand(2, generator=generator).sort().values.tolist()
+            seed = int(torch.randint(2**31, (), generator=generator))
+            for step, severity in zip((mild, severe), severities, strict=True):
+                step.append((distort(item.image, kind, severity, seed=seed), severity))
+        damaged = mild + severe
+        references = [item.reference for item in items if item.reference is not None]
+        shares = [item.shares for item in items if item.shares is not None]
         return TrainingBatch(
             images,
-            scores,
-            torch.stack(damaged) if damaged else images[:0],
-            severities.T.flatten(),
+            torch.tensor([item.score for item in items], dtype=torch.float32),
+            torch.stack([image for image, _ in damaged]) if damaged else images[:0],
+            torch.tensor([severity for _, severity in damaged], dtype=torch.float32),
+            torch.stack(references) if references else None,
+            torch.stack(shares) if shares else None,
         )
 
 
-class Part(Dataset[tuple[Tensor, float]]):
-    """Some images of a dataset, each prepared in the same way."""
+@dataclass(frozen=True)
+class Part:
+    """Some images of a dataset, each with its reference if the network needs one, and its score on the one scale."""
 
-    def __init__(self, dataset: IQADataset, indices: Sequence[int], prepare: Callable[[Tensor], Tensor]) -> None:
-        self.dataset = dataset
-        self.indices = list(indices)
-        self.prepare = prepare
+    dataset: IQADataset
+    indices: Sequence[int]
+    scale: Scale
+    bins: int = 1
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, float]:
-        image, score = self.dataset[self.indices[index]]
-        return self.prepare(image), score
+    def read(self, index: int) -> tuple[list[Tensor], float]:
+        *images, score = self.dataset[self.indices[index]]
+        return images, self.scale(score)
+
+    def shares(self, index: int) -> Tensor | None:
+        """How many people gave each rating, if that is known for the network's ratings."""
+        ratings = self.dataset.records[self.indices[index]].extras.get("ratings", ())
+        if self.bins == 1 or not isinstance(ratings, tuple) or len(ratings) != self.bins:
+            return None
+        counts = torch.tensor(ratings, dtype=torch.float32)
+        return counts / counts.sum()
+
+
+class TrainingPart(Dataset[TrainingItem]):
+    """The crops of one epoch."""
+
+    def __init__(self, part: Part, size: SizePolicy, crop: RandomCrop, seed: int, epoch: int) -> None:
+        self.part = part
+        self.size = size
+        self.crop = crop
+        self.seeds = (seed, epoch)
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, index: int) -> TrainingItem:
+        images, score = self.part.read(index)
+        crops = self.crop([self.size.apply(image) for image in images], _generator("crop", *self.seeds, index))
+        seed = draw_seed("damage", *self.seeds, index)
+        return TrainingItem(crops[0], score, seed, crops[1] if len(crops) > 1 else None, self.part.shares(index))
+
+
+class WholePart(Dataset[tuple[Any, ...]]):
+    """Whole images, as ``(image, score)`` or ``(image, reference, score)``."""
+
+    def __init__(self, part: Part, size: SizePolicy) -> None:
+        self.part = part
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        images, score = self.part.read(index)
+        return *(self.size.apply(image) for image in images), score
+
+
+class EpochSampler(Sampler[int]):
+    """One process's images of an epoch: of each batch of ``batch_size``, every ``world``-th from its ``rank`` on.
+
+    A last batch that is not whole is left out, unless it is the only one; that is cut to a multiple of ``world``.
+    """
+
+    def __init__(self, count: int, batch_size: int, generator: torch.Generator, rank: int, world: int) -> None:
+        kept = count // batch_size * batch_size or count // world * world
+        self.indices = torch.randperm(count, generator=generator)[:kept][rank::world].tolist()
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
 
 
 class QualityData(LightningDataModule):
@@ -128,43 +315,112 @@ class QualityData(LightningDataModule):
 
     def __init__(self, recipe: Recipe, root: Path) -> None:
         super().__init__()
-        settings = recipe.data
-        if settings.dataset not in DATASETS:
-            raise RecipeError(f"Unknown dataset {settings.dataset!r}; known are {tuple(DATASETS)}.")
-        self.settings = settings
+        self.settings = settings = recipe.data
+        self.seed = recipe.seed
         self.first_final_epoch = recipe.optimizer.epochs - settings.final_crop_epochs
-        self.size = SizePolicy.parse(get_card(recipe.name).size)
-        self.whole = DATASETS[settings.dataset](root, settings.split, partial=True)
-        names = [record.image.name for record in self.whole.records]
-        self.parts = split_by_name(names, settings.validation_share, settings.test_share)
+        card = get_card(recipe.name)
+        self.size = SizePolicy.parse(card.size)
+        self.crop_size = self.size if settings.size == "own" else _parse_size(settings.size)
+        self.bins = int(card.network.get("bins", 1))
+        self.whole = _open(settings, root, with_reference=card.mode == "FR", name=recipe.name)
+        self.scale = _find_scale(settings, self.whole, self.bins, recipe.name)
+        self.parts = split_records(self.whole, settings)
         for part in ("training", "validation", "test"):
             if not getattr(self.parts, part):
                 raise RecipeError(
-                    f"The {part} part of {root} is empty: {len(names)} images are too few for the shares."
+                    f"The {part} part of {root} is empty: {len(self.whole)} images are too few for the shares."
                 )
+        if recipe.loss.emd:
+            self._check_ratings()
 
     def train_dataloader(self) -> DataLoader[TrainingBatch]:
         """The crops of the epoch that comes next: the trainer asks for them before each."""
         settings = self.settings
-        epoch = self.trainer.current_epoch if self.trainer else 0
+        trainer = self.trainer
+        epoch, rank, world = (trainer.current_epoch, trainer.global_rank, trainer.world_size) if trainer else (0, 0, 1)
         side = settings.crop if epoch < self.first_final_epoch else settings.final_crop
-        crops: Dataset[Any] = Part(self.whole, self.parts.training, RandomCrop(settings, side))
+        part = self._part(self.parts.training)
+        crops: Dataset[Any] = TrainingPart(part, self.crop_size, RandomCrop(settings, side), self.seed, epoch)
+        order = _generator("order", self.seed, epoch)
         return DataLoader(
             crops,
-            batch_size=settings.batch_size,
-            shuffle=True,
-            drop_last=len(self.parts.training) > settings.batch_size,
+            batch_size=settings.batch_size // world,
+            sampler=EpochSampler(len(part), settings.batch_size, order, rank, world),
             num_workers=settings.workers,
-            collate_fn=CollateWithDamage(settings.damaged_per_batch),
+            collate_fn=CollateWithDamage(settings.damaged_per_batch // world),
+            generator=torch.Generator(),
         )
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        return self._loader(self.parts.validation)
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """The validation images of this process."""
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return self._loader(self.parts.validation[rank::world])
 
-    def test_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+    def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         return self._loader(self.parts.test)
 
-    def _loader(self, indices: Sequence[int]) -> DataLoader[tuple[Tensor, Tensor]]:
+    def _loader(self, indices: Sequence[int]) -> DataLoader[tuple[Tensor, ...]]:
         # Under the metric's own size policy, as a user's are scored; one at a time, since they differ in size.
-        images: Dataset[Any] = Part(self.whole, indices, self.size.apply)
-        return DataLoader(images, num_workers=self.settings.workers)
+        images: Dataset[Any] = WholePart(self._part(indices), self.size)
+        return DataLoader(images, num_workers=self.settings.workers, generator=torch.Generator())
+
+    def _part(self, indices: Sequence[int]) -> Part:
+        return Part(self.whole, indices, self.scale, self.bins)
+
+    def _check_ratings(self) -> None:
+        part = self._part(self.parts.training)
+        lacking = next((i for i in range(len(part)) if part.shares(i) is None), None)
+        if lacking is not None:
+            raise RecipeError(
+                f"'emd' in loss needs the counts of {self.bins} ratings of each image, which "
+                f"{self.whole.facts.name} does not have for {self.whole.records[part.indices[lacking]].image.name}."
+            )
+
+
+def _open(settings: DataSettings, root: Path, *, with_reference: bool, name: str) -> IQADataset:
+    if settings.dataset != CSV and settings.dataset not in DATASETS:
+        raise RecipeError(f"Unknown dataset {settings.dataset!r}; known are {(*DATASETS, CSV)}.")
+    if settings.lower_is_better and settings.dataset != CSV:
+        raise RecipeError("'lower_is_better' in data is for a CSV file; a dataset knows the direction of its scores.")
+    reader: Callable[..., IQADataset] = CSVDataset if settings.dataset == CSV else DATASETS[settings.dataset]
+    options: dict[str, Any] = {"partial": settings.partial}
+    if settings.dataset == CSV:
+        options["higher_is_better"] = not settings.lower_is_better
+    if with_reference and settings.dataset in DATASETS and not DATASETS[settings.dataset].facts.references:
+        raise RecipeError(f"{name} compares with references, and {DATASETS[settings.dataset].facts.name} has none.")
+    dataset = reader(root, settings.subset or None, **options)
+    if with_reference:
+        lacking = next((record for record in dataset.records if record.reference is None), None)
+        if lacking is not None:
+            raise RecipeError(f"{name} compares with references, and {lacking.image.name} in {root} has none.")
+        dataset.with_reference = True
+    return dataset
+
+
+def _parse_size(size: str) -> SizePolicy:
+    try:
+        return SizePolicy.parse(size)
+    except ValueError as error:
+        raise RecipeError(f"'size' in data must be 'own' or a size rule. {error}") from error
+
+
+def _find_scale(settings: DataSettings, dataset: IQADataset, bins: int, name: str) -> Scale:
+    facts = dataset.facts
+    low, high = settings.score_range or facts.score_range
+    lower_is_better = not facts.higher_is_better
+    if bins == 1:
+        if not (low < high and math.isfinite(high - low)):
+            raise RecipeError(
+                f"The scores of {facts.name} are from {low:g} to {high:g}: set 'score_range' in data, the scores that "
+                "become 0 and 1."
+            )
+        return Scale(low, high, lower_is_better)
+    if settings.score_range:
+        return Scale(low, high, lower_is_better, (1.0, float(bins)))
+    # The network's ratings are the dataset's.
+    if lower_is_better or low < 1 or high > bins:
+        raise RecipeError(
+            f"{name} predicts ratings from 1 to {bins}, higher better, but the scores of {facts.name} are from {low:g} "
+            f"to {high:g}: set 'score_range' in data, the scores that become 1 and {bins}."
+        )
+    return Scale(1.0, float(bins), lower_is_better=False, target=(1.0, float(bins)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 def gather(part: Tensor) -> Tensor:
@@ -23,6 +25,15 @@ def gather(part: Tensor) -> Tensor:
         return part
     whole: Tensor = _Gather.apply(part)
     return whole
+
+
+def gather_objects(own: T) -> list[T]:
+    """What each process holds, in the order of their ranks; it may differ in size. Without gradients."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return [own]
+    objects: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(objects, own)
+    return objects
 
 
 class _Gather(torch.autograd.Function):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -14,7 +15,7 @@ from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.training import losses
 from topiq_metrics.training.backbones import load_pretrained_backbone
 from topiq_metrics.training.data import TrainingBatch
-from topiq_metrics.training.gathering import gather
+from topiq_metrics.training.gathering import gather, gather_objects
 from topiq_metrics.training.recipe import Recipe, RecipeError
 from topiq_metrics.weights import load_network
 
@@ -25,46 +26,63 @@ class QualityModule(LightningModule):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
+        settings = recipe.model
         # A recipe is of such a network.
-        self.net = cast(CFANet, load_network(recipe.name, None)).requires_grad_(True).train()
-        if recipe.model.pretrained_backbone:
-            load_pretrained_backbone(self.net.backbone, self.net.config.backbone)
+        self.net = cast(CFANet, load_network(recipe.name, settings.weights or None)).requires_grad_(True).train()
+        if settings.pretrained_backbone is not False and not settings.weights:
+            load_pretrained_backbone(self.net.backbone, self.net.config.backbone, settings.pretrained_backbone)
         self.net.to(memory_format=torch.channels_last)
-        for name in recipe.model.frozen:
+        for name in settings.frozen:
             self._submodule(name).requires_grad_(False)
         self._collected: list[tuple[Tensor, Tensor]] = []
 
-    def training_step(self, batch: TrainingBatch, batch_index: int) -> Tensor:  # noqa: ARG002
+    def loss(self, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum of the losses that have a weight, and each of them; over all processes' images."""
         weights = self.recipe.loss
-        count = len(batch.scores)
-        predictions = self.net(torch.cat([batch.images, batch.damaged]))
-        scores, damaged = predictions[:count], predictions[count:]
-        mild, severe = damaged.chunk(2) if len(damaged) else (damaged, damaged)
-        mild_severity, severe_severity = batch.severities.chunk(2) if len(damaged) else (damaged, damaged)
+        count, pairs = len(batch.images), len(batch.damaged) // 2
+        references = batch.references
+        if references is not None and pairs:
+            references = torch.cat([references, references[:pairs], references[:pairs]])
+        output = self.net.head_output(torch.cat([batch.images, batch.damaged]), references).float()
+        predictions = self.net.score(output)
+        scores, mild, severe = predictions.tensor_split((count, count + pairs))
         predicted, targets = gather(scores), gather(batch.scores)
         terms = {
-            "mse": losses.mse(predicted, targets),
-            "nin": losses.nin(predicted, targets),
-            "rank": losses.rank(
-                torch.cat([scores[: len(mild)], mild]),
+            name: getattr(losses, name)(predicted, targets)
+            for name in ("mse", "nin", "plcc", "pairwise_rank")
+            if getattr(weights, name)
+        }
+        if weights.rank:
+            mild_severity, severe_severity = batch.severities[:pairs], batch.severities[pairs:]
+            terms["rank"] = losses.rank(
+                torch.cat([scores[:pairs], mild]),
                 torch.cat([mild, severe]),
                 weights.rank_margin * torch.cat([mild_severity, severe_severity - mild_severity]),
-            ),
-        }
-        total = weights.mse * terms["mse"] + weights.nin * terms["nin"] + weights.rank * terms["rank"]
+            )
+        if weights.emd and batch.shares is not None:
+            terms["emd"] = losses.emd(gather(output[:count].softmax(dim=1)), gather(batch.shares))
+        return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum(), terms
+
+    def training_step(self, batch: TrainingBatch, batch_index: int) -> Tensor:  # noqa: ARG002
+        total, terms = self.loss(batch)
+        count = len(batch.scores)
         means = {f"train/{name}": value for name, value in terms.items()}
-        self.log_dict(means, on_step=False, on_epoch=True, batch_size=count)
-        self.log("train/loss", total, on_step=True, on_epoch=True, prog_bar=True, batch_size=count)
+        self.log_dict(means, on_step=False, on_epoch=True, batch_size=count, sync_dist=True)
+        self.log("train/loss", total, on_step=True, on_epoch=True, prog_bar=True, batch_size=count, sync_dist=True)
         return total
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:  # noqa: ARG002
-        images, scores = batch
-        self._collected.append((self.net(images).float(), scores.float()))
+    def validation_step(self, batch: Sequence[Tensor], batch_index: int) -> None:  # noqa: ARG002
+        *images, scores = batch
+        # Scores that are rounded have ties.
+        with torch.autocast(self.device.type, enabled=False):
+            self._collected.append((self.net(*images).float(), scores.float()))
 
     def on_validation_epoch_end(self) -> None:
-        predictions, scores = (torch.cat(part) for part in zip(*self._collected, strict=True))
+        own = [[part.cpu() for part in pair] for pair in self._collected]
         self._collected.clear()
-        # A correlation needs two images; the sanity check may see fewer.
+        pairs = [pair for process in gather_objects(own) for pair in process]
+        predictions, scores = (torch.cat(part) for part in zip(*pairs, strict=True))
+        # A correlation needs two images.
         enough = len(scores) > 1
         values = {
             "val/srcc": spearman_corrcoef(predictions, scores) if enough else torch.tensor(0.0),

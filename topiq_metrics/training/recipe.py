@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from pathlib import Path
@@ -16,11 +16,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from topiq_metrics.catalog import get_card
+from topiq_metrics.catalog import CARDS, ModelCard, get_card
+from topiq_metrics.catalog.builtin import FACE_DETECTOR
 
 # Lowest and highest value of every number in a recipe.
 _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
+    "split_seed": (0, 2**32 - 1),
     "validation_share": (0, 1),
     "test_share": (0, 1),
     "batch_size": (1, math.inf),
@@ -41,9 +43,22 @@ _RANGES: dict[str, tuple[float, float]] = {
     "gradient_clip": (0, math.inf),
     "mse": (0, math.inf),
     "nin": (0, math.inf),
+    "plcc": (0, math.inf),
+    "pairwise_rank": (0, math.inf),
     "rank": (0, math.inf),
     "rank_margin": (0, math.inf),
+    "emd": (0, math.inf),
 }
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "split": ("official", "random", "hash"),
+    "precision": ("32-true", "bf16-mixed", "16-mixed"),
+}
+CSV = "csv"
+"""The dataset of a recipe that is trained on a CSV file of images and scores."""
+_FINE_TUNING = "fine-tuning"
+# Of an aligned face.
+_FACE_SIDE = 512
+_KINDS = {"float", "int", "bool", "str", "bool | str", "tuple[str, ...]", "tuple[float, ...]"}
 
 
 class RecipeError(ValueError):
@@ -52,10 +67,18 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True)
 class DataSettings:
+    """What the network is shown; the comments in ``recipes/published.toml`` explain the keys."""
+
     dataset: str
+    partial: bool
     split: str
+    split_seed: int
+    subset: str
     validation_share: float
     test_share: float
+    score_range: tuple[float, ...]
+    lower_is_better: bool
+    size: str
     batch_size: int
     crop: int
     final_crop: int
@@ -76,11 +99,13 @@ class OptimizerSettings:
     weight_decay: float
     warmup_steps: int
     gradient_clip: float
+    precision: str
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    pretrained_backbone: bool
+    weights: str
+    pretrained_backbone: bool | str
     frozen: tuple[str, ...]
 
 
@@ -88,8 +113,11 @@ class ModelSettings:
 class LossWeights:
     mse: float
     nin: float
+    plcc: float
+    pairwise_rank: float
     rank: float
     rank_margin: float
+    emd: float
 
 
 @dataclass(frozen=True)
@@ -118,31 +146,103 @@ class Recipe:
             key: _section(sections[key], value, key) if key in sections else value for key, value in values.items()
         }
         recipe: Recipe = _section(cls, parsed, "the recipe")
-        _check_trainable(recipe.name)
+        _check_trainable(recipe)
         return recipe
 
 
-def load_recipe(source: str | os.PathLike[str]) -> Recipe:
+def load_recipe(source: str | os.PathLike[str], settings: Sequence[str] = ()) -> Recipe:
     """Read a recipe that ships with the package, by name, or a TOML file, by path.
+
+    With ``extends = "..."``, a shipped recipe or a path from the file's folder, it states only what differs.
+
+    Args:
+        source: which recipe.
+        settings: changes, as ``"section.key=value"`` with TOML's values; what is none is taken as text.
 
     Raises:
         RecipeError: there is no such recipe, a key is missing, unknown, of the wrong type or out of range, or the
             metric is not one that is trained here.
     """
-    shipped = {name.removesuffix(".toml"): path for name, path in _shipped().items()}
+    return Recipe.from_dict(_changed(_resolved(source), settings))
+
+
+def fine_tuning_recipe(name: str, weights: str | os.PathLike[str] = "default", settings: Sequence[str] = ()) -> Recipe:
+    """The recipe that goes on from the weights of the metric ``name`` on a CSV file of images and scores.
+
+    Args:
+        name: a metric of the catalogue.
+        weights: ``"default"`` for its own weights, or the path of a file.
+        settings: as for `load_recipe`.
+
+    Raises:
+        RecipeError: the metric is not one that is trained here, or a setting is wrong.
+    """
+    values = _merged(_resolved(_FINE_TUNING), {"name": name, "model": {"weights": os.fspath(weights)}})
+    if name in CARDS and (side := _whole_side(CARDS[name])):
+        values = _merged(values, {"data": {"crop": side}})
+    return Recipe.from_dict(_changed(values, settings))
+
+
+def _whole_side(card: ModelCard) -> int:
+    """The side of the images that a network takes whole; 0 for one that takes crops."""
+    kind, _, side = card.size.partition("=")
+    if kind == "square":
+        return int(side)
+    return _FACE_SIDE if FACE_DETECTOR in card.also_needs else 0
+
+
+def _resolved(source: str | os.PathLike[str], seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A recipe's values over those of the one that it extends."""
     path = Path(source)
+    shipped = _shipped()
     if path.suffix == ".toml":
         if not path.is_file():
             raise RecipeError(f"There is no recipe file {path}.")
-        text = _read(path)
+        values = _parsed(_read(path), path)
     elif str(source) in shipped:
-        text = shipped[str(source)]
+        values = _parsed(shipped[str(source)], source)
     else:
-        raise RecipeError(f"There is no recipe {str(source)!r}: give a .toml file or one of {sorted(shipped)}.")
+        whole = sorted(name for name, text in shipped.items() if "name" in tomllib.loads(text))
+        raise RecipeError(f"There is no recipe {str(source)!r}: give a .toml file or one of {whole}.")
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise RecipeError(f"'extends' in {source} must be str, but got {base!r}.")
+    above = str(path.parent / base) if base.endswith(".toml") else base
+    if above in (*seen, str(source)):
+        raise RecipeError(f"{source} extends {base}, which in the end extends itself.")
+    return _merged(_resolved(above, (*seen, str(source))), values)
+
+
+def _merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = {**old, **value} if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _changed(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    for setting in settings:
+        name, is_pair, text = setting.partition("=")
+        section, _, key = name.strip().rpartition(".")
+        if not (is_pair and key):
+            raise RecipeError(f"A setting must be like 'optimizer.lr=1e-4', but got {setting!r}.")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text.strip()
+        values = _merged(values, {section: {key: value}} if section else {key: value})
+    return values
+
+
+def _parsed(text: str, source: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        return Recipe.from_dict(tomllib.loads(text))
+        values: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{source} is not valid TOML: {error}") from error
+    return values
 
 
 def _read(path: Path) -> str:
@@ -152,18 +252,30 @@ def _read(path: Path) -> str:
         raise RecipeError(f"The recipe file {path} cannot be read: {error}") from error
 
 
-def _check_trainable(name: str) -> None:
+def _check_trainable(recipe: Recipe) -> None:
     try:
-        card = get_card(name)
+        card = get_card(recipe.name)
     except ValueError as error:
         raise RecipeError(f"'name' in the recipe: {error}") from error
-    if card.architecture != "cfanet" or card.mode != "NR" or card.network.get("bins", 1) != 1:
-        raise RecipeError(f"'name' in the recipe: {name} is not a no-reference metric that predicts a single score.")
+    if card.architecture != "cfanet":
+        raise RecipeError(f"'name' in the recipe: {recipe.name} is not the metric of a network that is trained here.")
+    loss = recipe.loss
+    if not any((loss.mse, loss.nin, loss.plcc, loss.pairwise_rank, loss.rank, loss.emd)):
+        raise RecipeError("Every weight in loss is 0: there is nothing to learn from.")
+    if loss.rank and not recipe.data.damaged_per_batch:
+        raise RecipeError("'rank' in loss needs pairs of rising damage: set 'damaged_per_batch' in data.")
+    if loss.emd and card.network.get("bins", 1) == 1:
+        raise RecipeError(f"'emd' in loss needs a network that predicts ratings, but {recipe.name} predicts a score.")
+    if len(recipe.data.score_range) not in {0, 2}:
+        raise RecipeError(
+            f"'score_range' in data must be two numbers or none, but got {list(recipe.data.score_range)}."
+        )
 
 
 def _shipped() -> dict[str, str]:
     folder = resources.files("topiq_metrics.training") / "recipes"
-    return {item.name: item.read_text(encoding="utf-8") for item in folder.iterdir() if item.name.endswith(".toml")}
+    files = [item for item in folder.iterdir() if item.name.endswith(".toml")]
+    return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in files}
 
 
 def _section(kind: Any, values: Any, where: str) -> Any:
@@ -181,14 +293,19 @@ def _section(kind: Any, values: Any, where: str) -> Any:
         low, high = _RANGES.get(key, (-math.inf, math.inf))
         if key in _RANGES and not (low <= value <= high and math.isfinite(value)):
             raise RecipeError(f"{key!r} in {where} must be from {low:g} to {high:g}, but got {value!r}.")
+        if key in _CHOICES and value not in _CHOICES[key]:
+            raise RecipeError(f"{key!r} in {where} must be one of {_CHOICES[key]}, but got {value!r}.")
     return kind(**typed)
 
 
 def _typed(value: Any, kind: str, where: str) -> Any:
-    if kind == "float" and isinstance(value, (int, float)) and not isinstance(value, bool):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind == "float" and is_number:
         return float(value)
-    if kind == "tuple[str, ...]" and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    if kind not in {"float", "int", "bool", "str", "tuple[str, ...]"} or type(value).__name__ == kind:
+    for element, types in (("str", str), ("float", (int, float))):
+        is_list = kind == f"tuple[{element}, ...]" and isinstance(value, (list, tuple))
+        if is_list and all(isinstance(v, types) for v in value):
+            return tuple(value) if element == "str" else tuple(map(float, value))
+    if kind not in _KINDS or type(value).__name__ in kind.split(" | "):
         return value
     raise RecipeError(f"{where} must be {kind}, but got {value!r}.")

@@ -12,12 +12,13 @@ from torchmetrics.functional.regression import kendall_rank_corrcoef, pearson_co
 
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.training.recipe import Recipe
+from topiq_metrics.weights import load_network
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import DataLoader
 
-    from topiq_metrics.training.data import QualityData
+    from topiq_metrics.training.data import QualityData, Scale
 
 _COUNT = "test_images"
 
@@ -32,6 +33,11 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         "test_plcc": pearson_corrcoef(predictions, scores).item(),
         "test_rmse": (predictions - scores).square().mean().sqrt().item(),
     }
+    if recipe.model.weights:
+        start = cast(CFANet, load_network(recipe.name, recipe.model.weights, device=next(net.parameters()).device))
+        before = predict(start, data.test_dataloader())[0]
+        results["test_srcc_before"] = spearman_corrcoef(before, scores).item()
+        results["test_plcc_before"] = pearson_corrcoef(before, scores).item()
     names = [data.whole.records[i].image.name for i in data.parts.test]
     with (folder / "test_scores.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -50,17 +56,13 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         "",
         "| test part | value |",
         "|---|---|",
-        *(
-            f"| {name.removeprefix('test_').upper()} | {value:.4f} |"
-            for name, value in results.items()
-            if name != _COUNT
-        ),
+        *(f"| {_in_words(name)} | {value:.4f} |" for name, value in results.items() if name != _COUNT),
         "",
         "| epoch | validation SRCC | validation PLCC |",
         "|---|---|---|",
         *(f"| {epoch + 1} | {srcc:.4f} | {plcc:.4f} |" for epoch, srcc, plcc in curves),
         "",
-        "PLCC and RMSE are raw, without a logistic fit.",
+        "PLCC and RMSE are raw, without a logistic fit." + _scale_in_words(data.scale),
         "",
         "![learning curve](curves.png)",
         "",
@@ -74,13 +76,25 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
     return results
 
 
-def predict(net: CFANet, loader: DataLoader[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def _in_words(result: str) -> str:
+    name, _, before = result.removeprefix("test_").partition("_")
+    return name.upper() + (", of the weights that it started from" if before else "")
+
+
+def _scale_in_words(scale: Scale) -> str:
+    if (scale.low, scale.high) == scale.target and not scale.lower_is_better:
+        return ""
+    start, end = scale.target[::-1] if scale.lower_is_better else scale.target
+    return f" Opinion scores from {scale.low:g} to {scale.high:g} are scaled to {start:g} to {end:g}, higher better."
+
+
+def predict(net: CFANet, loader: DataLoader[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
     """The network's scores and the MOS of every image of ``loader``, both ``(N,)``."""
     device = next(net.parameters()).device
     predictions, scores = [], []
     with torch.inference_mode():
-        for images, target in loader:
-            predictions.append(net(images.to(device)).float().cpu())
+        for *images, target in loader:
+            predictions.append(net(*(image.to(device) for image in images)).float().cpu())
             scores.append(target.float())
     return torch.cat(predictions), torch.cat(scores)
 

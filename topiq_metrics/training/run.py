@@ -14,44 +14,64 @@ import threading
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 import torchvision
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
 import topiq_metrics
 from topiq_metrics.catalog import get_card
+from topiq_metrics.datasets import split_hash
 from topiq_metrics.training.backbones import PRETRAINED_SOURCE
-from topiq_metrics.training.data import QualityData
+from topiq_metrics.training.data import QualityData, draw_seed
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import Recipe, RecipeError
+from topiq_metrics.weights import read_metadata, save_network
+from topiq_metrics.weights.hashes import sha256_of
+from topiq_metrics.weights.load import locate
 
 _CLAIM = "recipe.json"
 
 
 def train(
-    recipe: Recipe, root: str | os.PathLike[str], output: str | os.PathLike[str], *, progress: bool = True
+    recipe: Recipe,
+    root: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    devices: int = 1,
+    accelerator: str = "auto",
+    progress: bool = True,
 ) -> Path:
     """Train, or go on where a run in ``output`` stopped; returns the weights file, at once if that is there already.
 
-    The folder holds the resolved recipe, ``checkpoints/`` (one for each epoch, and the best by validation SRCC), the
-    curves of each start as ``curves/N/metrics.csv``, and at the end ``report.md`` with its pictures and
-    ``<name>.safetensors``.
+    The folder holds the resolved recipe, ``checkpoints/`` (the last epochs that are needed, and the best by validation
+    SRCC), the curves of each start as ``curves/N/metrics.csv`` and, if ``tensorboard`` is installed, ``tensorboard/``,
+    and at the end ``report.md`` with its pictures and ``<name>.safetensors``.
+
+    What is drawn at random is decided by the recipe's seed, the epoch and the image: a run that was killed and goes on
+    ends where it would have ended, and several processes share the batches of one.
 
     Args:
         recipe: what to train, and how.
-        root: the dataset's folder, in its official layout.
+        root: the dataset's folder, in its official layout; for the dataset ``"csv"``, the CSV file.
         output: folder of the run.
+        devices: GPUs or, on the CPU, processes, which share each batch. Those beside the first run the calling script
+            again, and end here.
+        accelerator: ``"cpu"``, ``"gpu"``, or ``"auto"`` for a GPU where there is one.
         progress: show a bar on a terminal, and a line for each epoch on stderr.
 
     Raises:
-        RecipeError: ``output`` holds a run of another recipe, or is no folder.
+        RecipeError: ``output`` holds a run of another recipe, or is no folder; or the recipe does not suit the data or
+            the machine.
         DatasetError: ``root`` is not the recipe's dataset.
+        WeightsError: the weights to start from cannot be had.
         KeyboardInterrupt: it was interrupted; the last whole epoch is kept.
     """
     folder = Path(output)
@@ -59,47 +79,109 @@ def train(
     weights = folder / f"{recipe.name}.safetensors"
     if weights.exists():
         return weights
+    for key in ("batch_size", "damaged_per_batch"):
+        if getattr(recipe.data, key) % devices:
+            raise RecipeError(f"{key!r} in data is shared by all processes: it must be a multiple of {devices}.")
     data = QualityData(recipe, Path(root))
-    _claim(folder, recipe)
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     module = QualityModule(recipe)
+    trainer = _trainer(recipe, folder, devices, accelerator, progress=progress)
+    checkpoints = folder / "checkpoints"
+    last = _by_epoch(checkpoints)[-1:]
+    if trainer.is_global_zero:
+        _claim(folder, recipe)
+    if not (last and _has_stopped(last[0], recipe.optimizer.patience)):
+        _fit(trainer, module, data, last[0] if last else None)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    if not trainer.is_global_zero:
+        sys.exit()
+    module.load_state_dict(_final_state(checkpoints, recipe.optimizer.average_epochs))
+    return _finish(folder, recipe, data, module.to(trainer.strategy.root_device))
+
+
+def _trainer(recipe: Recipe, folder: Path, devices: int, accelerator: str, *, progress: bool) -> pl.Trainer:
+    settings = recipe.optimizer
     checkpoints = folder / "checkpoints"
     callbacks: list[Callback] = [
-        EarlyStopping("val/srcc", mode="max", patience=recipe.optimizer.patience),
+        _Draws(recipe.seed),
+        EarlyStopping("val/srcc", mode="max", patience=settings.patience),
         ModelCheckpoint(checkpoints, filename="best", monitor="val/srcc", mode="max", enable_version_counter=False),
         # After it, so as to hold its state. Not `save_last`, which skips the epochs that are not the best.
-        ModelCheckpoint(checkpoints, filename="{epoch}", save_top_k=-1, enable_version_counter=False),
+        ModelCheckpoint(
+            checkpoints,
+            filename="{epoch}",
+            monitor="epoch",
+            mode="max",
+            save_top_k=settings.average_epochs,
+            enable_version_counter=False,
+        ),
     ]
     if progress:
         callbacks.append(_EpochLines())
-    last = _by_epoch(checkpoints)[-1:]
-    with _quiet_lightning():
-        trainer = pl.Trainer(
-            default_root_dir=folder,
-            max_epochs=recipe.optimizer.epochs,
-            # The validation correlations are over one process's images.
-            devices=1,
-            # The size of the crops may change.
-            reload_dataloaders_every_n_epochs=1,
-            gradient_clip_val=recipe.optimizer.gradient_clip,
-            callbacks=callbacks,
-            # Written at each step: what a killed run has not written is missing from its report.
-            logger=CSVLogger(folder, name="", version=_next_version(folder), flush_logs_every_n_steps=1),
-            enable_progress_bar=progress and sys.stdout.isatty(),
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=10,
+    try:
+        with _quiet_lightning():
+            trainer = pl.Trainer(
+                default_root_dir=folder,
+                max_epochs=settings.epochs,
+                accelerator=accelerator,
+                devices=devices,
+                strategy="ddp" if devices > 1 else "auto",
+                precision=settings.precision,  # type: ignore[arg-type]
+                # The data module deals the images to the processes itself.
+                use_distributed_sampler=False,
+                # The size of the crops may change, and what is drawn does.
+                reload_dataloaders_every_n_epochs=1,
+                gradient_clip_val=settings.gradient_clip or None,
+                callbacks=callbacks,
+                logger=_loggers(folder, progress=progress),
+                enable_progress_bar=progress and sys.stdout.isatty(),
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                log_every_n_steps=10,
+            )
+    except (MisconfigurationException, ValueError) as error:
+        raise RecipeError(f"This machine cannot train so: {error}") from error
+    # Lightning would quietly take another precision.
+    if settings.precision == "16-mixed" and trainer.strategy.root_device.type == "cpu":
+        raise RecipeError(
+            "This machine cannot train in the precision '16-mixed', which needs a GPU: take 'bf16-mixed'."
         )
-        interrupt = signal.getsignal(signal.SIGINT)
+    return trainer
+
+
+def _loggers(folder: Path, *, progress: bool) -> list[Logger]:
+    # Written at each step: what a killed run has not written is missing from its report.
+    curves: list[Logger] = [CSVLogger(folder, name="", version=_next_version(folder), flush_logs_every_n_steps=1)]
+    if find_spec("tensorboard") is not None:
+        curves.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+    elif progress and os.environ.get("LOCAL_RANK", "0") == "0":
+        sys.stderr.write(
+            "The curves are not written for TensorBoard, which is not installed: pip install tensorboard\n"
+        )
+    return curves
+
+
+def _fit(trainer: pl.Trainer, module: QualityModule, data: QualityData, checkpoint: Path | None) -> None:
+    interrupt = signal.getsignal(signal.SIGINT)
+    with _quiet_lightning():
         try:
-            trainer.fit(module, datamodule=data, ckpt_path=str(last[0]) if last else None, weights_only=False)
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=False)
         except SystemExit:
             # What Lightning makes of Ctrl-C, which it also turns off for good.
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from None
-    module.load_state_dict(_final_state(checkpoints, recipe.optimizer.average_epochs))
-    return _finish(folder, recipe, data, module)
+
+
+class _Draws(Callback):
+    """Dropout is a function of seed, epoch and process, too."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        torch.manual_seed(draw_seed("dropout", self.seed, trainer.current_epoch, trainer.global_rank))
 
 
 class _EpochLines(Callback):
@@ -118,17 +200,26 @@ class _EpochLines(Callback):
 @contextlib.contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Keep from the user what he can do nothing about, and advertisements."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             # Advice on worker counts and on batch sizes, which are the recipe's.
             warnings.filterwarnings("ignore", module="pytorch_lightning")
             warnings.filterwarnings("ignore", message=".*pin_memory.*")
+            warnings.filterwarnings("ignore", message="Grad strides do not match")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _has_stopped(checkpoint: Path, patience: int) -> bool:
+    """Whether the run was killed after its early stopping."""
+    states = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)["callbacks"].values()
+    return any(state.get("wait_count", 0) >= max(patience, 1) for state in states)
 
 
 def _final_state(checkpoints: Path, count: int) -> dict[str, Tensor]:
@@ -155,24 +246,28 @@ def _state(checkpoint: Path) -> dict[str, Tensor]:
 
 def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModule) -> Path:
     from topiq_metrics.training.report import write_report
-    from topiq_metrics.weights import save_network
 
     # The file holds float16, so that is what is tested.
     net = module.net.eval().half().float()
     results = write_report(folder, recipe, net, data)
-    metric, facts = get_card(recipe.name), data.whole.facts
+    metric, facts, scale = get_card(recipe.name), data.whole.facts, data.scale
     card: dict[str, Any] = {
-        "license": metric.weights.license if metric.weights is not None else "",
+        **_origin(recipe),
         "paper": metric.paper,
         "size": metric.size,
-        "score_range": metric.score_range,
+        "score_range": scale.target,
+        "higher_is_better": metric.higher_is_better,
         "trained_on": {
             "dataset": facts.name,
             "citation": facts.citation,
             "license": facts.license,
             "images": {part: len(getattr(data.parts, part)) for part in ("training", "validation", "test")},
+            "split_hashes": {
+                part: split_hash(data.whole.records[i] for i in getattr(data.parts, part))
+                for part in ("training", "validation", "test")
+            },
+            "scores": {"low": scale.low, "high": scale.high, "higher_is_better": not scale.lower_is_better},
         },
-        "backbone_initialised_from": PRETRAINED_SOURCE if recipe.model.pretrained_backbone else "random",
         "recipe": recipe.to_dict(),
         # JSON has no NaN, which is the correlation of a constant.
         "results": {key: value if math.isfinite(value) else None for key, value in results.items()},
@@ -181,6 +276,26 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
     path = folder / f"{recipe.name}.safetensors"
     save_network(net, path, card=card)
     return path
+
+
+def _origin(recipe: Recipe) -> dict[str, Any]:
+    """Where the weights started, and the terms that follow from it."""
+    metric, settings = get_card(recipe.name), recipe.model
+    published = metric.weights.license if metric.weights is not None else ""
+    if settings.weights:
+        path = locate(recipe.name, settings.weights)
+        about = read_metadata(path)
+        origin: dict[str, Any] = {"name": about.get("name", recipe.name), "file": path.name, "sha256": sha256_of(path)}
+        origin |= {key: about[key] for key in ("trained_on", "fine_tuned_from") if key in about}
+        default = published if settings.weights == "default" else f"that of {path.name}, which it started from"
+        return {"license": about.get("license") or default, "fine_tuned_from": origin}
+    source = settings.pretrained_backbone
+    # That of the bundled weights is ours to give; of others trained here, it is their trainer's.
+    bundled = metric.weights is not None and metric.weights.bundled
+    return {
+        "license": published if bundled else "not stated; the terms of the data and of the backbone's weights apply",
+        "backbone_initialised_from": PRETRAINED_SOURCE if source is True else source or "random",
+    }
 
 
 def versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ from topiq_metrics.inference.backends.base import undisturbed
 from topiq_metrics.inference.export.check import TOLERANCES, ExportError, deviation
 from topiq_metrics.inference.export.formats import FORMATS, Format
 from topiq_metrics.inference.export.graph import DTYPES
-from topiq_metrics.weights import shared_network
+from topiq_metrics.weights import read_metadata, shared_network
 from topiq_metrics.weights.hashes import has_expected_sha256, sha256_of
 from topiq_metrics.weights.load import locate
 
@@ -134,6 +134,9 @@ def _checked(
 def _metadata(card: ModelCard, file: Path, size: SizePolicy, precision: str, form: Format) -> dict[str, str]:
     """All that a file says about itself; numbers and flags as JSON."""
     published = card.weights is not None and _is_published(file, card.weights)
+    own = {} if published else read_metadata(file)
+    trained_on = own.get("trained_on")
+    dataset = trained_on.get("dataset", "") if isinstance(trained_on, dict) else ""
     what = f"RGB in [0, 1], float32 (batch, 3, height, width), sides from {MIN_SIDE} px"
     if FACE_DETECTOR in card.also_needs:
         what += ", of faces that were found and aligned to 512 x 512 before"
@@ -152,9 +155,9 @@ def _metadata(card: ModelCard, file: Path, size: SizePolicy, precision: str, for
         "weights_sha256": sha256_of(file),
         "license": card.weights.license
         if published and card.weights
-        else "that of the weights, which are not the published ones",
+        else own.get("license") or "that of the weights, which are not the published ones",
         "paper": card.paper,
-        "trained_on": card.trained_on if published else "",
+        "trained_on": card.trained_on if published else dataset,
         "version": topiq_metrics.__version__,
     }
     return about if form.opset is None else {**about, "opset": str(form.opset)}

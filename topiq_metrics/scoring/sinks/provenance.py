@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import importlib.metadata
 import json
@@ -290,7 +291,16 @@ def _published(file: WeightsFile, card: ModelCard) -> FileProvenance:
 def _own(path: Path, card: ModelCard) -> FileProvenance:
     digits = _sha256(path)
     is_published = card.weights is not None and card.weights.sha256 and digits.startswith(card.weights.sha256)
-    return FileProvenance(path.name, digits, card.weights.license if card.weights is not None and is_published else "")
+    if card.weights is not None and is_published:
+        return FileProvenance(path.name, digits, card.weights.license)
+    from topiq_metrics.errors import WeightsError
+    from topiq_metrics.weights import read_metadata
+
+    about: dict[str, Any] = {}
+    # What is wrong with the file is for whoever loads it to tell.
+    with contextlib.suppress(WeightsError):
+        about = read_metadata(path)
+    return FileProvenance(path.name, digits, about.get("license", ""))
 
 
 def _sha256(path: Path) -> str:

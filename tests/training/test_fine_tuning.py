@@ -1,0 +1,179 @@
+"""From a CSV file of images and scores to weights that work everywhere by path: the walk of the docs, on tiny ones."""
+
+from __future__ import annotations
+
+import csv
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from topiq_metrics import create_metric
+from topiq_metrics.cli.app import app
+from topiq_metrics.images import load_image
+from topiq_metrics.training.distortions import distort
+from topiq_metrics.weights import load_network, read_metadata, resolve
+from topiq_metrics.weights.hashes import sha256_of
+
+NAME = "topiq_nr-lite"
+TINY = ("data.crop=64", "data.batch_size=8", "data.workers=0", "optimizer.epochs=1")
+
+
+def topiq(*arguments: object):
+    return CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+
+
+def tiny(*more: str) -> list[str]:
+    return [word for setting in (*TINY, *more) for word in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def ratings(tmp_path_factory, save_picture) -> Path:
+    """30 pictures, rated from 1 to 5, the more blurred the lower."""
+    root = tmp_path_factory.mktemp("ratings")
+    rows = []
+    for i in range(30):
+        path = save_picture(root / "scans" / f"{i + 1:04}.png", 80, 72, seed=i)
+        severity = (i * 7 % 30) / 29
+        blurred = distort(load_image(path), "blur", severity, seed=0)
+        Image.fromarray((blurred * 255).round().byte().permute(1, 2, 0).numpy()).save(path)
+        rows.append((f"scans/{i + 1:04}.png", f"{5 - 4 * severity:.3f}"))
+    with (root / "ratings.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("image", "score"), *rows])
+    return root / "ratings.csv"
+
+
+@pytest.fixture(scope="module")
+def walk(ratings) -> dict[str, object]:
+    """What the commands of the docs' walk give, by the command, in the folder of the ratings."""
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    section = text[text.index("## Fine-tune") : text.index("## Recipes")]
+    results = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ratings.parent)
+        for line in section.splitlines():
+            if line.startswith("$ topiq "):
+                command, *arguments = line.split()[2:]
+                if command == "export" and not (find_spec("onnx") and find_spec("onnxruntime")):
+                    continue
+                results[command] = topiq(command, *arguments, *(tiny() if command == "train" else ()))
+    return results
+
+
+@pytest.fixture(scope="module")
+def tuned(walk, ratings) -> Path:
+    folder = Path("runs") / f"{NAME}-ratings"
+    assert walk["train"].exit_code == 0, walk["train"].stderr
+    assert walk["train"].stdout.splitlines() == [str(folder / f"{NAME}.safetensors"), str(folder / "report.md")]
+    return ratings.parent / folder / f"{NAME}.safetensors"
+
+
+def test_it_started_from_the_metric(tuned):
+    """One epoch moves the scores, but not far."""
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    before, after = (load_network(NAME, path)(images) for path in ("default", tuned))
+    assert 0 < (before - after).abs().max() < 0.5
+    keys = ("backbone.stem.0.weight", "head.6.weight")
+    start, end = (load_network(NAME, path).state_dict() for path in ("default", tuned))
+    for key in keys:
+        assert 0 < (start[key] - end[key]).abs().max() < 0.05
+
+
+def test_it_is_used_by_path(walk, tuned, ratings):
+    image = load_image(ratings.parent / "scans" / "0001.png")[None]
+    score = create_metric(NAME, weights=tuned, reduction="none")(image).item()
+    assert score == pytest.approx(load_network(NAME, tuned)(image).item(), abs=1e-5)
+    assert walk["score"].exit_code == 0, walk["score"].stderr
+    assert f"{score:.4f}"[:5] in walk["score"].stdout
+
+
+def test_it_knows_what_it_is(tuned, ratings):
+    card = read_metadata(tuned)
+    assert (card["name"], card["config"]["backbone"], card["size"]) == (NAME, "efficientnet_lite0", "max_side=512")
+    assert (card["score_range"], card["higher_is_better"]) == ([0, 1], True)
+    trained_on = card["trained_on"]
+    assert trained_on["dataset"] == "ratings"
+    assert trained_on["scores"] == {"low": 1, "high": 5, "higher_is_better": True}
+    assert sum(trained_on["images"].values()) == 30
+    start = card["fine_tuned_from"]
+    assert (start["name"], start["sha256"]) == (NAME, sha256_of(resolve(NAME)))
+    assert start["trained_on"]["dataset"] == "BIQ2021"
+    assert "Apache-2.0" in card["license"]
+    assert card["recipe"]["model"]["weights"] == "default"
+    assert {"test_srcc", "test_srcc_before", "test_plcc_before"} <= set(card["results"])
+    report = (tuned.parent / "report.md").read_text(encoding="utf-8")
+    assert "| SRCC, of the weights that it started from | " in report
+    assert "Opinion scores from 1 to 5 are scaled to 0 to 1, higher better." in report
+
+
+def test_rows_say_what_made_them(tuned, ratings):
+    output = tuned.parent / "rows.jsonl"
+    result = topiq("score", ratings.parent / "scans" / "0003.png", "-m", NAME, "--weights", tuned, "-o", output)
+    assert result.exit_code == 0, result.stderr
+    (beside,) = (path for path in tuned.parent.glob("rows.jsonl*") if path != output)
+    about = beside.read_text(encoding="utf-8")
+    assert sha256_of(tuned) in about
+    assert read_metadata(tuned)["license"] in about
+
+
+def test_an_exported_file_says_what_it_is(walk, tuned, ratings):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    assert walk["export"].exit_code == 0, walk["export"].stderr
+    about = {entry.key: entry.value for entry in onnx.load(ratings.parent / "tuned.onnx").metadata_props}
+    assert (about["trained_on"], about["weights_sha256"]) == ("ratings", sha256_of(tuned))
+    assert about["license"] == read_metadata(tuned)["license"]
+
+
+def test_on_from_a_file(tuned, ratings, tmp_path):
+    arguments = ("-o", tmp_path / "run", "--weights", tuned, "--lower-is-better", *tiny())
+    result = topiq("train", NAME, "--data", ratings, *arguments)
+    assert result.exit_code == 0, result.stderr
+    card = read_metadata(tmp_path / "run" / f"{NAME}.safetensors")
+    assert card["trained_on"]["scores"] == {"low": 1, "high": 5, "higher_is_better": False}
+    assert card["fine_tuned_from"]["sha256"] == sha256_of(tuned)
+    assert card["fine_tuned_from"]["fine_tuned_from"]["sha256"] == sha256_of(resolve(NAME))
+
+
+class TestMistakes:
+    def test_weights_of_another_network(self, tuned, ratings, tmp_path):
+        result = topiq("train", "topiq_nr", "--data", ratings, "-o", tmp_path / "run", "--weights", tuned)
+        assert result.exit_code == 2
+        assert "Give the file to the metric that it was trained for." in result.stderr
+        assert not (tmp_path / "run").exists()
+
+    def test_weights_that_are_not_there(self, ratings, tmp_path):
+        arguments = ("-o", tmp_path / "run", "--weights", tmp_path / "none.pth")
+        result = topiq("train", NAME, "--data", ratings, *arguments)
+        assert result.exit_code == 2
+        assert "none.pth does not exist" in result.stderr
+
+    def test_unknown_metric(self, ratings):
+        result = topiq("train", "topiq_nr-light", "--data", ratings)
+        assert result.exit_code == 2
+        assert "'name' in the recipe: There is no metric named 'topiq_nr-light'. Did you mean" in result.stderr
+
+    def test_file_that_is_not_there(self, tmp_path):
+        result = topiq("train", NAME, "--data", tmp_path / "none.csv", "-o", tmp_path / "run")
+        assert result.exit_code == 2
+        assert "none.csv" in result.stderr
+
+    def test_precision_that_the_machine_does_not_have(self, ratings, tmp_path):
+        if torch.cuda.is_available():
+            pytest.skip("A GPU has it.")
+        arguments = ("-o", tmp_path / "run", "--precision", "16-mixed", *tiny())
+        result = topiq("train", NAME, "--data", ratings, *arguments)
+        assert result.exit_code == 2
+        assert "16-mixed" in result.stderr
+
+
+def test_mixed_precision(ratings, tmp_path):
+    folder = tmp_path / "run"
+    result = topiq("train", NAME, "--data", ratings, "-o", folder, "--precision", "bf16-mixed", *tiny())
+    assert result.exit_code == 0, result.stderr
+    card = read_metadata(folder / f"{NAME}.safetensors")
+    assert card["recipe"]["optimizer"]["precision"] == "bf16-mixed"
+    assert card["results"]["test_images"] > 1

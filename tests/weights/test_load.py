@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 import pytest
 import torch
@@ -76,6 +78,16 @@ def test_float16_safetensors(tiny_net, same_state, tmp_path):
     assert metadata["name"] == "tiny"
     assert metadata["trained_on"] == "noise"
     assert metadata["config"]["dim"] == 16
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+def test_others_may_read_a_file_as_the_system_has_it(tiny_net, tmp_path):
+    before = os.umask(0o027)
+    try:
+        save_network(tiny_net, tmp_path / "w.safetensors", card={})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == 0o640
 
 
 def test_values_beyond_float16_stay_float32(tiny_net, tmp_path):

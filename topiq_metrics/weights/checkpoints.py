@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -117,6 +118,10 @@ def save_network(
     with tempfile.TemporaryDirectory(prefix=".save-", dir=path.parent) as folder:
         partial = Path(folder) / path.name
         save_file(tensors, partial, metadata=metadata)
+        # safetensors lets nobody else read its files; others are as the user has asked the system.
+        usual = Path(folder) / "usual"
+        usual.touch()
+        shutil.copymode(usual, partial)
         partial.replace(path)
 
 

@@ -11,7 +11,7 @@ from topiq_metrics.catalog import get_card
 from topiq_metrics.errors import WeightsError
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.inference.export import ExportError, export_metric, files
-from topiq_metrics.inference.export.graph import output_size, pool_by_products
+from topiq_metrics.inference.export.graph import exported_program, output_size, pool_by_products
 from topiq_metrics.weights import load_network, shared_network
 
 SIZE = "max_side=64"
@@ -108,15 +108,26 @@ def test_openvino(precision, tmp_path):
 
 
 def test_exported_program(tmp_path):
-    done = export_metric("topiq_nr-lite", tmp_path / "lite.pt2", size=SIZE)
+    # A fixed size: sizes that depend on the image take torch a minute to load.
+    done = export_metric("topiq_nr-lite", tmp_path / "lite.pt2", size="square=50")
     assert [file.name for file in tmp_path.iterdir()] == ["lite.pt2"]
     files = {"topiq_metrics.json": ""}
     program = torch.export.load(done.path, extra_files=files)
     assert json.loads(files["topiq_metrics.json"])["metric"] == "topiq_nr-lite"
     images = pictures(3, 70, 120)
     with torch.inference_mode():
-        expected = shared_network("topiq_nr-lite")(SizePolicy.parse(SIZE).apply(images))
+        expected = shared_network("topiq_nr-lite")(SizePolicy.parse("square=50").apply(images))
     assert (program.module()(images) - expected).abs().max() < 1e-5
+
+
+def test_a_program_takes_any_size():
+    net = shared_network("topiq_nr-lite")
+    program = exported_program(net, SizePolicy.parse(SIZE)).module()
+    for shape in ((1, 70, 120), (3, 49, 33)):
+        images = pictures(*shape)
+        with torch.inference_mode():
+            expected = net(SizePolicy.parse(SIZE).apply(images))
+        assert (program(images) - expected).abs().max() < 1e-5
 
 
 def test_the_network_stays_as_it_is(tmp_path):

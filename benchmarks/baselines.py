@@ -27,7 +27,7 @@ from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrco
 from topiq_metrics import SizePolicy, create_metric
 from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.evaluation.contenders import get_contender
-from topiq_metrics.training.data import split_by_name
+from topiq_metrics.training.data import split_records
 from topiq_metrics.training.recipe import load_recipe
 
 Score = Callable[[Tensor], float]
@@ -87,9 +87,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     images = BIQ2021(arguments.data, "train", partial=True)
-    settings = load_recipe("topiq_nr-lite").data
-    names = [record.image.name for record in images.records]
-    parts = split_by_name(names, settings.validation_share, settings.test_share)
+    parts = split_records(images, load_recipe("topiq_nr-lite").data)
     rows = {}
     if arguments.sizes:
         # The rule is chosen on the validation part; the test part is for the result alone.

@@ -35,7 +35,7 @@ from topiq_metrics.evaluation.leaderboard import run_leaderboard
 from topiq_metrics.evaluation.outputs import SUFFIXES, write_outputs
 from topiq_metrics.evaluation.tables import as_markdown
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.training.data import split_by_name
+from topiq_metrics.training.data import split_records
 from topiq_metrics.training.distortions import DISTORTIONS, distort
 from topiq_metrics.training.recipe import load_recipe
 
@@ -60,9 +60,7 @@ LEVELS = 5
 def held_out(folder: Path) -> IQADataset:
     """The images that `topiq_nr-lite` was not trained or chosen on."""
     dataset = BIQ2021(folder, "train", partial=True)
-    settings = load_recipe("topiq_nr-lite").data
-    names = [record.image.name for record in dataset.records]
-    test = split_by_name(names, settings.validation_share, settings.test_share).test
+    test = split_records(dataset, load_recipe("topiq_nr-lite").data).test
     dataset.records = [dataset.records[index] for index in test]
     dataset.split = "held-out part of train"
     return dataset

@@ -39,7 +39,7 @@ from topiq_metrics.models.feature_selection import FeatureSelection
 from topiq_metrics.models.folding import fold
 from topiq_metrics.training import losses, qfm
 from topiq_metrics.training.backbones import load_pretrained_backbone
-from topiq_metrics.training.data import split_by_name
+from topiq_metrics.training.data import split_records
 from topiq_metrics.training.recipe import load_recipe
 
 BACKBONE, METRIC = "efficientnet_lite0", "topiq_nr-lite"
@@ -69,9 +69,7 @@ class Images(Dataset[Tensor]):
 def extract(folder: Path, cache: Path) -> None:
     """Write the features of every photograph, with its score and its part."""
     dataset = BIQ2021(folder, "train", partial=True)
-    settings = load_recipe(METRIC).data
-    names = [record.image.name for record in dataset.records]
-    parts = split_by_name(names, settings.validation_share, settings.test_share)
+    parts = split_records(dataset, load_recipe(METRIC).data)
     part = np.zeros(len(dataset), dtype=np.int8)
     part[parts.validation], part[parts.test] = 1, 2
     backbone = build_backbone(BACKBONE)

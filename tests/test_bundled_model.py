@@ -15,7 +15,7 @@ from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrco
 from topiq_metrics import create_metric, get_card, load_image
 from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.evaluation.board import Board, load_board
-from topiq_metrics.training.data import split_by_name
+from topiq_metrics.training.data import split_records
 from topiq_metrics.training.recipe import load_recipe
 from topiq_metrics.weights import read_metadata, resolve, verify
 from topiq_metrics.weights.hashes import sha256_of
@@ -96,9 +96,7 @@ def test_result_on_photographs_never_trained_on(board: Board) -> None:
     if "TOPIQ_METRICS_DATA" not in os.environ or not folder.is_dir():
         pytest.skip("TOPIQ_METRICS_DATA names no folder with biq2021/")
     images = BIQ2021(folder, "train", partial=True)
-    settings = load_recipe(NAME).data
-    names = [record.image.name for record in images.records]
-    indices = split_by_name(names, settings.validation_share, settings.test_share).test
+    indices = split_records(images, load_recipe(NAME).data).test
     (subject,) = board.subjects
     assert [images.records[i].id for i in indices] == list(subject.ids)
     assert [images.records[i].score for i in indices] == list(subject.mos)

@@ -111,17 +111,24 @@ class _Images:
     """The images of a dataset that are to be scored, each with its reference, once.
 
     Attributes:
+        dataset: key of the dataset.
         records: the images.
         places: of each score of an `Entry`, the image that it is of.
     """
 
+    dataset: str
     records: Sequence[Record]
     places: Sequence[int]
+
+    @functools.cached_property
+    def keys(self) -> list[str]:
+        """See `image_keys`: every file is looked at, which is once enough for all metrics."""
+        return image_keys(self.dataset, self.records)
 
     @classmethod
     def of(cls, dataset: AnyDataset) -> _Images:
         if not isinstance(dataset, PairDataset):
-            return cls(dataset.records, range(len(dataset.records)))
+            return cls(dataset.facts.key, dataset.records, range(len(dataset.records)))
         # An image is in many pairs.
         found: dict[tuple[Path, Path], int] = {}
         seen = [(record.first, record.reference) for record in dataset.records]
@@ -131,7 +138,7 @@ class _Images:
             Record(image, math.nan, "", reference, id=os.path.relpath(image, dataset.root).replace(os.sep, "/"))
             for image, reference in found
         ]
-        return cls(records, places)
+        return cls(dataset.facts.key, records, places)
 
 
 def _entries(
@@ -152,13 +159,13 @@ def _entries(
         for _, subject in data:
             yield _entry(contender, subject, "unavailable", reason)
         return
+    identity = _identity(contender, predictor, weights)
     machine = f"{platform.node()}, {getattr(predictor, 'device', 'cpu')}, {torch.get_num_threads()} threads"
     for images, subject in data:
         if contender.mode == "FR" and not any(record.reference for record in images.records):
             yield _entry(contender, subject, "unfit", f"{subject.name} has no references")
             continue
-        identity = _identity(contender, predictor, weights)
-        scores, problems, added = _scores(contender, predictor, images.records, subject, store, identity, workers)
+        scores, problems, added = _scores(contender, predictor, images, store, identity, workers)
         number = sum(score is not None for score in scores)
         notice(f"{contender.name}: {number} of {len(scores)} images of {subject.name}")
         now = _provenance(predictor)
@@ -184,14 +191,13 @@ def _entries(
 def _scores(
     contender: Contender,
     predictor: Predictor,
-    records: Sequence[Record],
-    subject: Subject,
+    images: _Images,
     store: ScoreStore,
     identity: dict[str, Any],
     workers: int | None,
 ) -> tuple[list[float | None], list[str], bool]:
     """The score of each image, or None; the reasons of those; and whether some were not known before."""
-    keys = image_keys(subject.dataset, records)
+    keys, records = images.keys, images.records
     known = store.read(contender.name, identity)
     missing = [index for index, key in enumerate(keys) if key not in known]
     problems: list[str] = []

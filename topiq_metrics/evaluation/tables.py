@@ -42,10 +42,8 @@ def as_csv(standings: Sequence[Standing]) -> str:
             "mode": standing.mode,
         }
         for place, judged in enumerate(standing.judged, start=1):
-            row: dict[str, Any] = {**head, "place": place, **_named(judged.entry)}
-            row |= {name: getattr(judged.entry.cost, name) for name in _COSTS}
+            row = {**head, **_ranked(standing, place, judged.entry)}
             row |= {"n": judged.evaluation.n, "left_out": judged.evaluation.left_out}
-            row["against_first"] = standing.against_first(judged.entry.metric)
             row["median_of"] = judged.median_of
             if judged.published is not None:
                 row |= {"published_srcc": judged.published.srcc, "published_plcc": judged.published.plcc}
@@ -55,9 +53,7 @@ def as_csv(standings: Sequence[Standing]) -> str:
                 row |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
             writer.writerow({name: _plain(value) for name, value in row.items()})
         for place, chosen in enumerate(standing.chosen, start=1):
-            row = {**head, "place": place, **_named(chosen.entry), **_agreement(chosen.preference)}
-            row |= {name: getattr(chosen.entry.cost, name) for name in _COSTS}
-            row["against_first"] = standing.against_first(chosen.entry.metric)
+            row = {**head, **_ranked(standing, place, chosen.entry), **_agreement(chosen.preference)}
             writer.writerow({name: _plain(value) for name, value in row.items()})
         for entry in standing.others:
             writer.writerow({**head, **_named(entry)})
@@ -197,6 +193,11 @@ def _code(text: str) -> str:
 
 def _named(entry: Any) -> dict[str, str]:
     return {name: getattr(entry, name) for name in ("metric", "toolbox", "status", "reason")}
+
+
+def _ranked(standing: Standing, place: int, entry: Entry) -> dict[str, Any]:
+    costs = {name: getattr(entry.cost, name) for name in _COSTS}
+    return {**_named(entry), "place": place, "against_first": standing.against_first(entry.metric), **costs}
 
 
 def _plain(value: Any) -> Any:

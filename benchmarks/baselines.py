@@ -27,7 +27,7 @@ from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrco
 from topiq_metrics import SizePolicy, create_metric
 from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.evaluation.contenders import get_contender
-from topiq_metrics.training.data import split_records
+from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
 
 Score = Callable[[Tensor], float]

@@ -35,8 +35,8 @@ from topiq_metrics.evaluation.leaderboard import run_leaderboard
 from topiq_metrics.evaluation.outputs import SUFFIXES, write_outputs
 from topiq_metrics.evaluation.tables import as_markdown
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.training.data import split_records
 from topiq_metrics.training.distortions import DISTORTIONS, distort
+from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
 
 PICTURES = (

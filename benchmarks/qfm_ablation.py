@@ -1,9 +1,10 @@
 """Does QFM-IQM help? Two heads on frozen features, each with and without matching and selection, and distillation.
 
-The features are those of an EfficientNet-Lite0 with ImageNet weights: five levels, averaged to 8 x 8 places, of every
-photograph of BIQ2021 that is there. The part that `topiq_nr-lite` was tested on is tested on here, too; its validation
-part chooses the epoch. "few" knows the labels of a fifth of the training images, "all" of all; with distillation, the
-others of "few" are scored by teachers, which are heads of other seeds trained on the same labels.
+The features are those of an EfficientNet-Lite0 with ImageNet weights: five levels of every photograph of BIQ2021 that
+is there, averaged to 4 x 4 places for CFANet and to one for a plain head. Tested is the part that `topiq_nr-lite` was
+tested on; its validation part chooses the epoch, and chose the settings, with other seeds. "few" knows the labels of a
+fifth of the training images, "all" of all; with distillation, the others of "few" are scored by teachers, which are
+heads of other seeds trained on the same labels.
 
     python benchmarks/qfm_ablation.py --biq2021 FOLDER --cache FILE.npz [--seeds 5] [--json FILE]
 
@@ -39,19 +40,20 @@ from topiq_metrics.models.feature_selection import FeatureSelection
 from topiq_metrics.models.folding import fold
 from topiq_metrics.training import losses, qfm
 from topiq_metrics.training.backbones import load_pretrained_backbone
-from topiq_metrics.training.data import split_records
+from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
 
 BACKBONE, METRIC = "efficientnet_lite0", "topiq_nr-lite"
 CHANNELS = (16, 24, 40, 112, 320)
 GRID = 8
+"""Places of the features as they are kept, along a side."""
 LABELLED = 5
 """One of so many training images keeps its label in "few"."""
 
 BATCH, QUEUE = 64, 512
 TEACHERS = 3
-MATCHING = {"max_score_difference": 0.02, "min_distance_quantile": 0.7}
-BOUND, SENSITIVITY_WEIGHT = 1.0, 1.0
+MATCHING = {"max_score_difference": 0.05, "min_distance_quantile": 0.7}
+BOUND, STRENGTHS, SENSITIVITY_WEIGHT = 1.0, 2, 0.3
 CONFIDENCE_SCALE = 0.05
 
 
@@ -101,6 +103,8 @@ class Features(nn.Module):
 class PlainHead(nn.Module):
     """A multilayer perceptron on the features' means over places."""
 
+    grid = 1
+
     def __init__(self) -> None:
         super().__init__()
         width = sum(CHANNELS)
@@ -113,6 +117,8 @@ class PlainHead(nn.Module):
 
 class CFANetHead(nn.Module):
     """CFANet behind its local pooling, which here is an average without gates."""
+
+    grid = 4
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,22 +164,22 @@ class Data:
     test: Tensor
 
     @classmethod
-    def load(cls, cache: Path) -> Data:
+    def load(cls, cache: Path, grid: int) -> Data:
         with np.load(cache) as file:
             features, scores, part = (torch.from_numpy(file[name]) for name in ("features", "scores", "part"))
-        mean = features.float().mean(dim=(0, 2, 3), keepdim=True)
-        deviation = features.float().std(dim=(0, 2, 3), keepdim=True)
-        features = ((features - mean) / deviation).half()
+        features = torch.cat([F.adaptive_avg_pool2d(some.float(), grid) for some in features.split(512)])
+        deviation, mean = torch.std_mean(features[part == 0], dim=(0, 2, 3), keepdim=True)
+        features = (features - mean) / deviation
         places = (torch.nonzero(part == which)[:, 0] for which in range(3))
         return cls(features, scores.float(), *places)
 
     def of(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        return self.features[indices].float(), self.scores[indices]
+        return self.features[indices], self.scores[indices]
 
 
 def predict(net: nn.Module, data: Data, indices: Tensor) -> Tensor:
     with torch.inference_mode():
-        return torch.cat([net(data.features[part].float()) for part in torch.split(indices, 512)])
+        return torch.cat([net(data.features[part]) for part in torch.split(indices, 512)])
 
 
 def train(
@@ -183,7 +189,7 @@ def train(
     torch.manual_seed(seed)
     head = HEADS[variant.head]()
     net = nn.Sequential(FeatureSelection(sum(CHANNELS)), head) if variant.matching else nn.Sequential(head)
-    queue = qfm.FeatureQueue(QUEUE, tuple(data.features.shape[1:]))
+    queue = qfm.FeatureQueue(QUEUE, sum(CHANNELS))
     epochs = 12 if len(labelled) > 2000 else 30
     steps = epochs * (len(labelled) // BATCH)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-2)
@@ -199,14 +205,19 @@ def train(
             loss = losses.mse(predicted, scores) + losses.nin(predicted, scores)
             if variant.distillation:
                 drawn = torch.randint(len(unlabelled), (BATCH,))
-                others = data.features[unlabelled[drawn]].float()
+                others = data.features[unlabelled[drawn]]
                 loss = loss + qfm.distillation_loss(net(others), scores_taught[drawn], weights[drawn])
             if variant.matching:
-                pool = torch.cat([features, queue.features]), torch.cat([scores, queue.scores])
-                found = qfm.match(features, scores, *pool, **MATCHING)
-                noise = qfm.semantic_noise(features, pool[0], found)
-                loss = loss + SENSITIVITY_WEIGHT * qfm.sensitivity_loss(net, features, noise, bound=BOUND)
-                queue.add(features, scores)
+                means = qfm.mean_features(features)
+                pool = torch.cat([means, queue.features]), torch.cat([scores, queue.scores])
+                noise = qfm.semantic_noise(means, pool[0], qfm.match(means, scores, *pool, **MATCHING))
+                queue.add(means, scores)
+                # Dropout would look like sensitivity.
+                net.eval()
+                loss = loss + SENSITIVITY_WEIGHT * qfm.sensitivity_loss(
+                    net, features, noise, bound=BOUND, steps=STRENGTHS
+                )
+                net.train()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -224,8 +235,9 @@ def judge(net: nn.Module, data: Data) -> tuple[float, float]:
     """SRCC on the test part, and the sensitivity to matched noise there."""
     predicted = predict(net, data, data.test)
     features, scores = data.of(data.test)
-    found = qfm.match(features, scores, features, scores, **MATCHING, generator=torch.Generator().manual_seed(0))
-    noise = qfm.semantic_noise(features, features, found)
+    means = qfm.mean_features(features)
+    found = qfm.match(means, scores, means, scores, **MATCHING, generator=torch.Generator().manual_seed(0))
+    noise = qfm.semantic_noise(means, means, found)
     parts = torch.split(torch.nonzero(found != qfm.UNMATCHED)[:, 0], 256)
     with torch.inference_mode():
         moved = [qfm.sensitivity(net, features[part], noise[part], torch.ones(len(part))) for part in parts]
@@ -234,25 +246,22 @@ def judge(net: nn.Module, data: Data) -> tuple[float, float]:
 
 
 def run(data: Data, seed: int, chosen: list[Variant]) -> dict[str, tuple[float, float]]:
+    """Each variant's SRCC and sensitivity; the variants are of one head."""
     generator = torch.Generator().manual_seed(seed)
     mixed = data.training[torch.randperm(len(data.training), generator=generator)]
     few, others = mixed[: len(mixed) // LABELLED], mixed[len(mixed) // LABELLED :]
     nothing = others[:0], data.scores[:0], data.scores[:0]
+    taught = nothing
+    if any(variant.distillation for variant in chosen):
+        plain = Variant(chosen[0].head, "few", False, False)
+        teachers = [train(data, plain, few, nothing, 1000 * (seed + 1) + i) for i in range(TEACHERS)]
+        views = torch.stack([predict(teacher, data, others) for teacher in teachers])
+        taught = others, views.mean(dim=0), qfm.confidence(views.std(dim=0), CONFIDENCE_SCALE)
     results = {}
-    for head in dict.fromkeys(variant.head for variant in chosen):
-        taught = nothing
-        if any(variant.distillation for variant in chosen if variant.head == head):
-            teachers = [
-                train(data, Variant(head, "few", False, False), few, nothing, 1000 * (seed + 1) + i)
-                for i in range(TEACHERS)
-            ]
-            views = torch.stack([predict(teacher, data, others) for teacher in teachers])
-            taught = others, views.mean(dim=0), qfm.confidence(views.std(dim=0), CONFIDENCE_SCALE)
-        for variant in chosen:
-            if variant.head == head:
-                labelled = few if variant.labels == "few" else mixed
-                results[str(variant)] = judge(train(data, variant, labelled, taught, seed), data)
-                print(f"seed {seed}: {variant}: {results[str(variant)]}", file=sys.stderr, flush=True)
+    for variant in chosen:
+        labelled = few if variant.labels == "few" else mixed
+        results[str(variant)] = judge(train(data, variant, labelled, taught, seed), data)
+        print(f"seed {seed}: {variant}: {results[str(variant)]}", file=sys.stderr, flush=True)
     return results
 
 
@@ -279,14 +288,17 @@ def main() -> int:
         extract(arguments.biq2021, arguments.cache)
     if arguments.extract_only:
         return 0
-    data = Data.load(arguments.cache)
-    chosen = [variant for variant in VARIANTS if variant.head in arguments.heads]
-    rows = [run(data, seed, chosen) for seed in range(arguments.seeds)]
+    rows: list[dict[str, tuple[float, float]]] = [{} for _ in range(arguments.seeds)]
+    for head in arguments.heads:
+        data = Data.load(arguments.cache, HEADS[head].grid)
+        chosen = [variant for variant in VARIANTS if variant.head == head]
+        for seed, row in enumerate(rows):
+            row.update(run(data, seed, chosen))
     print(f"{len(data.training)} training images, {len(data.test)} test images, {len(rows)} seeds")
     print(f"{'':50} {'SRCC':>18} {'sensitivity':>18}")
-    for variant in map(str, chosen):
-        srcc, moved = zip(*(row[variant] for row in rows), strict=True)
-        print(f"{variant:50} {interval(list(srcc)):>18} {interval(list(moved)):>18}")
+    for name in rows[0]:
+        srcc, moved = zip(*(row[name] for row in rows), strict=True)
+        print(f"{name:50} {interval(list(srcc)):>18} {interval(list(moved)):>18}")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2))
     return 0

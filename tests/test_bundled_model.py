@@ -15,7 +15,7 @@ from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrco
 from topiq_metrics import create_metric, get_card, load_image
 from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.evaluation.board import Board, load_board
-from topiq_metrics.training.data import split_records
+from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
 from topiq_metrics.weights import read_metadata, resolve, verify
 from topiq_metrics.weights.hashes import sha256_of

@@ -26,6 +26,8 @@ def lively(config: CFANetConfig) -> CFANet:
             module.weight.data.uniform_(0.5, 1.5)
             module.bias.data.normal_(0, 0.2)
     net.head[-1].weight.data.mul_(20)
+    if net.selection is not None:
+        net.selection.excite.weight.data.normal_()
     # What is exact shows in double precision, where rounding is out of the way.
     return net.requires_grad_(False).double()
 
@@ -35,6 +37,7 @@ NETWORKS = {
     "FR": CFANetConfig("resnet50", mode="FR", dim=32, gate_width=8),
     "NR lite": CFANetConfig("efficientnet_lite0", dim=16, gate_width=4),
     "FR lite": CFANetConfig("efficientnet_lite0", mode="FR", dim=16, gate_width=4),
+    "selection": CFANetConfig("efficientnet_lite0", dim=16, gate_width=4, feature_selection=True),
     "ratings": CFANetConfig("efficientnet_lite0", dim=16, gate_width=4, bins=10),
 }
 

@@ -23,11 +23,17 @@ BACKBONES = ("resnet50", "efficientnet_lite0")
 MEBIBYTE = 1 << 20
 
 
-@pytest.fixture(scope="module", params=[f"{mode} {name}" for mode in ("NR", "FR") for name in BACKBONES])
+@pytest.fixture(
+    scope="module",
+    params=[*(f"{mode} {name}" for mode in ("NR", "FR") for name in BACKBONES), "NR efficientnet_lite0 selection"],
+)
 def net(request: pytest.FixtureRequest) -> CFANet:
     torch.manual_seed(0)
-    mode, backbone = request.param.split()
-    net = CFANet(CFANetConfig(backbone, mode=mode, dim=16, gate_width=8)).eval().requires_grad_(False)
+    mode, backbone, *more = request.param.split()
+    config = CFANetConfig(backbone, mode=mode, dim=16, gate_width=8, feature_selection=bool(more))
+    net = CFANet(config).eval().requires_grad_(False)
+    if net.selection is not None:
+        net.selection.excite.weight.normal_()
     # What is exact shows in double precision, where rounding is out of the way.
     return fold(net).double()
 

@@ -152,7 +152,9 @@ class TestTrain:
     def test_unknown_recipe(self, topiq, tmp_path):
         result = topiq("train", "topiq", "--data", tmp_path)
         assert result.exit_code == 2
-        assert result.stderr.startswith("Error: There is no recipe 'topiq': give a .toml file or one of ['topiq_fr', ")
+        assert result.stderr.startswith(
+            "Error: There is no recipe 'topiq': give a .toml file or one of ['qfm_iqm-lite', "
+        )
 
     def test_recipe_file_that_is_not_there(self, topiq, tmp_path):
         result = topiq("train", tmp_path / "a.toml", "--data", tmp_path)

@@ -16,7 +16,7 @@ from topiq_metrics.plugins.pyiqa import register
 
 ADAPTER = "topiq_metrics.plugins.pyiqa.networks"
 PYIQA = "pyiqa.archs.topiq_arch"
-OURS_ALONE = "topiq_nr-lite"
+OURS_ALONE = {"topiq_nr-lite", "qfm_iqm-lite"}
 CREATE = 'report["module"] = type(pyiqa.create_metric("topiq_nr", **offline).net).__module__'
 
 
@@ -36,10 +36,10 @@ def test_a_fresh_process_builds_our_networks(fresh_process, arch_first):
             'report["lite"] = type(pyiqa.create_metric("topiq_nr-lite", device="cpu").net).__name__',
         )
     )
-    assert report["built"].keys() == {name for name in CARDS if name.startswith("topiq_") and name != OURS_ALONE}
+    assert report["built"].keys() == {name for name in CARDS if name.startswith("topiq_") and name not in OURS_ALONE}
     assert set(report["built"].values()) == {ADAPTER}
-    assert OURS_ALONE not in report["before"]
-    assert set(report["after"]) - set(report["before"]) == {OURS_ALONE}
+    assert not OURS_ALONE & set(report["before"])
+    assert set(report["after"]) - set(report["before"]) == OURS_ALONE
     assert report["lite"] == "CatalogueNetwork"
     assert [text for text in report["warnings"] if "topiq" in text.lower()] == []
     assert report["printed"] == []
@@ -49,7 +49,7 @@ def test_switched_off(fresh_process):
     off = fresh_process(code(CREATE, 'report["models"] = pyiqa.list_models()'), TOPIQ_METRICS_PYIQA="0")
     on = fresh_process(code(CREATE), TOPIQ_METRICS_PYIQA="1")
     assert (off["module"], on["module"]) == (PYIQA, ADAPTER)
-    assert OURS_ALONE not in off["models"]
+    assert not OURS_ALONE & set(off["models"])
     # Neither a warning nor a line more than pyiqa's own.
     assert on["warnings"] == off["warnings"]
     assert on["printed"] == off["printed"] == []
@@ -60,7 +60,7 @@ def test_a_failure_leaves_pyiqa_its_own_networks(fresh_process):
         code(f"sys.modules[{ADAPTER!r}] = None", CREATE, CREATE, 'report["models"] = pyiqa.list_models()')
     )
     assert report["module"] == PYIQA
-    assert OURS_ALONE not in report["models"]
+    assert not OURS_ALONE & set(report["models"])
     (warning,) = [text for text in report["warnings"] if "topiq-metrics" in text]
     assert warning.startswith("pyiqa keeps its own networks")
     assert ADAPTER in warning
@@ -99,8 +99,8 @@ def test_register_again(pyiqa):
 
 
 def test_rows_come_from_the_cards(pyiqa):
-    assert pyiqa.default_model_configs.DEFAULT_CONFIGS[OURS_ALONE] == {
-        "metric_opts": {"type": "TOPIQMetricsNetwork", "name": OURS_ALONE},
+    assert pyiqa.default_model_configs.DEFAULT_CONFIGS["topiq_nr-lite"] == {
+        "metric_opts": {"type": "TOPIQMetricsNetwork", "name": "topiq_nr-lite"},
         "metric_mode": "NR",
         "lower_better": False,
         "score_range": "~0, ~1",
@@ -118,7 +118,7 @@ def test_rows_say_what_pyiqa_says(pyiqa, name):
     for key in ("metric_mode", "score_range"):
         assert ours[key] == theirs[key]
     assert ours["lower_better"] == theirs.get("lower_better", False)
-    if name != OURS_ALONE:
+    if name not in OURS_ALONE:
         assert card_of(theirs["metric_opts"]["model_name"]) is CARDS[name]
 
 

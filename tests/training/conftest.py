@@ -56,7 +56,17 @@ TINY: dict[str, Any] = {
         "rank": 0.5,
         "rank_margin": 0.1,
         "emd": 0.0,
+        "sensitivity": 0.0,
+        "distillation": 0.0,
     },
+    "matching": {
+        "queue": 16,
+        "max_score_difference": 0.2,
+        "min_distance_quantile": 0.3,
+        "bound": 1.0,
+        "strengths": 2,
+    },
+    "unlabelled": {"teachers": [], "images": "", "images_per_batch": 2, "confidence_scale": 0.05},
 }
 
 

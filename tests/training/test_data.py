@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from topiq_metrics.training.data import CollateWithDamage, QualityData, RandomCrop, TrainingItem, split_by_name
+from topiq_metrics.training.crops import RandomCrop
+from topiq_metrics.training.data import Collate, QualityData, TrainingItem
 from topiq_metrics.training.distortions import DISTORTIONS, distort
+from topiq_metrics.training.parts import split_by_name
 from topiq_metrics.training.recipe import RecipeError
 
 NAMES = [f"ss0{i % 5} ({i}).jpg" for i in range(2000)]
@@ -94,7 +96,7 @@ class TestCollate:
         return [TrainingItem(picture(64, 64, seed=i), i / 10, seed=i) for i in range(5)]
 
     def test_without_damage(self, items):
-        batch = CollateWithDamage(0)(items)
+        batch = Collate(0)(items)
         assert torch.equal(batch.images, torch.stack([item.image for item in items]))
         assert batch.scores.tolist() == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
         assert batch.damaged.shape == (0, 3, 64, 64)
@@ -102,7 +104,7 @@ class TestCollate:
 
     @pytest.mark.parametrize("count", [1, 3, 5, 9])
     def test_first_mild_then_severe(self, count, items):
-        batch = CollateWithDamage(count)(items)
+        batch = Collate(count)(items)
         count = min(count, 5)
         assert batch.damaged.shape == (2 * count, 3, 64, 64)
         mild, severe = batch.severities[:count], batch.severities[count:]
@@ -116,7 +118,7 @@ class TestCollate:
             return distort(image, kind, severity, seed=seed)
 
         monkeypatch.setattr("topiq_metrics.training.data.distort", record)
-        batch = CollateWithDamage(3)(items)
+        batch = Collate(3)(items)
         assert sorted(call[1] for call in calls) == pytest.approx(sorted(batch.severities.tolist()))
         for i, (mild, severe) in enumerate(zip(calls[::2], calls[1::2], strict=True)):
             assert mild[0] == severe[0]
@@ -131,7 +133,7 @@ class TestCollate:
             "topiq_metrics.training.data.distort", lambda image, kind, *_, **__: kinds.add(kind) or image
         )
         for seed in range(20):
-            CollateWithDamage(5)([replace(item, seed=5 * seed + item.seed) for item in items])
+            Collate(5)([replace(item, seed=5 * seed + item.seed) for item in items])
         assert kinds == set(DISTORTIONS)
 
 

@@ -52,9 +52,9 @@ class TestMatching:
         ).tolist() == [qfm.UNMATCHED]  # fmt: skip
 
     def test_maps_are_matched_by_their_means(self):
-        maps = self.features[:, :, None, None].expand(-1, -1, 3, 2)
-        found = qfm.match(maps, self.scores, maps, self.scores, max_score_difference=0.05, min_distance_quantile=0.5)
-        assert found[0] == 2
+        maps = self.features[:, :, None, None] + torch.tensor([-1.0, 0.0, 1.0])
+        assert torch.allclose(qfm.mean_features(maps.requires_grad_()), self.features, atol=1e-6)
+        assert not qfm.mean_features(maps).requires_grad
 
     def test_a_quantile_beyond_its_range(self):
         with pytest.raises(ValueError, match="from 0 to below 1, but got 1"):
@@ -63,12 +63,18 @@ class TestMatching:
 
 class TestNoise:
     def test_is_the_way_to_the_match(self):
-        features = torch.rand(3, 4, 2)
-        pool = torch.rand(5, 4, 2)
+        features = torch.rand(3, 4)
+        pool = torch.rand(5, 4)
         noise = qfm.semantic_noise(features.requires_grad_(), pool, torch.tensor([4, qfm.UNMATCHED, 0]))
         assert torch.allclose(features[[0, 2]] + noise[[0, 2]], pool[[4, 0]])
         assert not noise[1].any()
         assert not noise.requires_grad
+
+    def test_moves_all_places_alike(self):
+        features, noise = torch.rand(2, 3, 4, 5), torch.rand(2, 3)
+        moved = qfm.add_noise(features, noise, torch.tensor([0.5, 2.0])) - features
+        for i, strength in enumerate((0.5, 2.0)):
+            assert torch.allclose(moved[i], (strength * noise[i])[:, None, None].expand(3, 4, 5), atol=1e-6)
 
     def test_the_worst_strength_is_found(self):
         # The change is largest in the middle for the first image, and at the end for the second.
@@ -110,7 +116,7 @@ class TestNoise:
 
 class TestQueue:
     def test_the_oldest_make_room(self):
-        queue = qfm.FeatureQueue(5, (2,))
+        queue = qfm.FeatureQueue(5, 2)
         assert len(queue) == 0
         for batch in range(3):
             scores = torch.tensor([2.0 * batch, 2.0 * batch + 1])
@@ -121,21 +127,21 @@ class TestQueue:
         assert not queue.features.requires_grad
 
     def test_a_batch_longer_than_the_queue(self):
-        queue = qfm.FeatureQueue(3, (1,))
+        queue = qfm.FeatureQueue(3, 1)
         queue.add(torch.arange(7.0)[:, None], torch.arange(7.0))
         assert sorted(queue.scores.tolist()) == [4, 5, 6]
 
     def test_it_is_part_of_a_checkpoint(self):
-        queue = qfm.FeatureQueue(3, (1,))
+        queue = qfm.FeatureQueue(3, 1)
         queue.add(torch.arange(2.0)[:, None], torch.arange(2.0))
-        other = qfm.FeatureQueue(3, (1,))
+        other = qfm.FeatureQueue(3, 1)
         other.load_state_dict(queue.state_dict())
         assert len(other) == 2
         assert torch.equal(other.features, queue.features)
 
     def test_a_queue_of_nothing(self):
         with pytest.raises(ValueError, match="at least 1, but got 0"):
-            qfm.FeatureQueue(0, (1,))
+            qfm.FeatureQueue(0, 1)
 
 
 class TestDistillation:

@@ -47,6 +47,7 @@ def test_shipped_recipe():
         ("topiq_iaa_res50", "topiq_iaa_res50", "ava", "official"),
         ("topiq_iaa", "topiq_iaa", "ava", "official"),
         (SHIPPED, SHIPPED, "biq2021", "hash"),
+        ("qfm_iqm-lite", "qfm_iqm-lite", "biq2021", "hash"),
     ],
 )
 def test_shipped_recipes(source, metric, dataset, split):
@@ -61,7 +62,8 @@ def test_shipped_recipes(source, metric, dataset, split):
     if size.startswith("square="):
         assert recipe.data.size == "own"
         assert recipe.data.crop == int(size.removeprefix("square="))
-    if source != SHIPPED:
+    assert bool(recipe.loss.sensitivity) == bool(CARDS[metric].network.get("feature_selection", False))
+    if dataset != "biq2021":
         optimizer = recipe.optimizer
         assert (optimizer.lr, optimizer.backbone_lr, optimizer.weight_decay) == (3e-5, 3e-5, 1e-5)
         assert (recipe.data.batch_size, optimizer.warmup_steps, recipe.model.frozen) == (16, 0, ())
@@ -111,7 +113,17 @@ def test_the_bundled_model_keeps_its_settings():
             "rank": 0.5,
             "rank_margin": 0.1,
             "emd": 0.0,
+            "sensitivity": 0.0,
+            "distillation": 0.0,
         },
+        "matching": {
+            "queue": 512,
+            "max_score_difference": 0.05,
+            "min_distance_quantile": 0.7,
+            "bound": 1.0,
+            "strengths": 2,
+        },
+        "unlabelled": {"teachers": (), "images": "", "images_per_batch": 8, "confidence_scale": 0.05},
     }
 
 
@@ -224,8 +236,19 @@ def test_whole_numbers_are_numbers(recipe):
         ({"data__score_range": [1]}, r"'score_range' in data must be two numbers or none, but got \[1.0\]"),
         ({"data__score_range": ["1"]}, r"'score_range' in data must be tuple\[float, ...\], but got \['1'\]"),
         ({"optimizer__precision": "8"}, "'precision' in optimizer must be one of .*, but got '8'"),
+        ({"loss__distillation": 1.0}, "'distillation' in loss needs 'teachers' and 'images' in unlabelled"),
+        ({"unlabelled__teachers": ["a.pth"]}, "'teachers' in unlabelled, but 'distillation' in loss is 0"),
+        (
+            {"loss__distillation": 1.0, "unlabelled__images_per_batch": 5},
+            "'images_per_batch' in unlabelled must not be more than 'batch_size'",
+        ),
+        ({"name": "topiq_fr", "loss__sensitivity": 1.0}, "are for no-reference metrics, but topiq_fr compares"),
+        ({"matching__min_distance_quantile": 1.0}, "'min_distance_quantile' in matching must be from 0 to 0.999"),
         ({"loss__emd": 1.0}, "'emd' in loss needs a network that predicts ratings, but topiq_nr-lite predicts a score"),
-        ({"loss__mse": 0, "loss__nin": 0, "loss__rank": 0}, "Every weight in loss is 0: there is nothing to learn"),
+        (
+            {"loss__mse": 0, "loss__nin": 0, "loss__rank": 0},
+            "Every weight in loss of what tells good from bad is 0: there is nothing to learn",
+        ),
         ({"data__damaged_per_batch": 0}, "'rank' in loss needs pairs of rising damage: set 'damaged_per_batch'"),
     ],
 )
@@ -244,7 +267,8 @@ def test_missing_keys(section, key, recipe_values):
 
 def test_unknown_name():
     with pytest.raises(
-        RecipeError, match=r"There is no recipe 'other': give a \.toml file or one of \['topiq_fr', .*'topiq_nr-lite'"
+        RecipeError,
+        match=r"There is no recipe 'other': give a \.toml file or one of \['qfm_iqm-lite', .*'topiq_nr-lite'",
     ):
         load_recipe("other")
 

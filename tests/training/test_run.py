@@ -92,7 +92,7 @@ def outcome(dataset, recipe_values, tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     values = recipe_values()
     lines = [f"name = {values['name']!r}", f"seed = {values['seed']}"]
-    for section in ("data", "optimizer", "model", "loss"):
+    for section in ("data", "optimizer", "model", "loss", "matching", "unlabelled"):
         lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values[section].items())]
     (root / "tiny.toml").write_text("\n".join(lines))
     result = CliRunner().invoke(

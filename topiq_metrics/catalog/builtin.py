@@ -11,10 +11,20 @@ _HUB_REPO = "chaofengc/IQA-PyTorch-Weights"
 _NONCOMMERCIAL = "noncommercial use only (NTU S-Lab License 1.0 / PolyForm Noncommercial 1.0.0)"
 _TORCHVISION = "BSD-3-Clause (torchvision; ImageNet), linear weights BSD-2-Clause (LPIPS, from torchmetrics)"
 _TOPIQ = "Chen et al., TOPIQ, IEEE TIP 33:2404-2418, 2024, arXiv 2308.03060"
+_QFM_IQM = (
+    "Adaptive Feature Selection for No-Reference Image Quality Assessment by Mitigating Semantic Noise "
+    "Sensitivity, ICML 2024, arXiv 2312.06158"
+)
 
 _RESNET = {"backbone": "resnet50", "dim": 256, "heads": 4}
 _RATING_RESNET = {"backbone": "resnet50", "dim": 512, "heads": 8, "bins": 10}
 _RATING_SWIN = {**_RATING_RESNET, "backbone": "swin_base"}
+_LITE: dict[str, str | int | float] = {
+    "backbone": "efficientnet_lite0",
+    "dim": 128,
+    "heads": 4,
+    "gate_width": 16,
+}
 _NR_METRIC = "topiq_metrics.metrics.topiq:TOPIQNoReference"
 _FR_METRIC = "topiq_metrics.metrics.topiq:TOPIQFullReference"
 _IAA_METRIC = "topiq_metrics.metrics.topiq:TOPIQAesthetic"
@@ -176,11 +186,24 @@ _CARDS = (
             "Apache-2.0 (see its card for the data)",
         ),
         architecture="cfanet",
-        network={"backbone": "efficientnet_lite0", "dim": 128, "heads": 4, "gate_width": 16},
+        network=_LITE,
         size="max_side=512",
         score_range=(0.0, 1.0),
         trained_on="BIQ2021",
         paper=_TOPIQ,
+        metric=_NR_METRIC,
+    ),
+    ModelCard(
+        name="qfm_iqm-lite",
+        mode="NR",
+        summary="photographs, with quality-aware feature matching; for you to train",
+        weights=WeightsFile("qfm_iqm-lite.safetensors", "", "that of the data it is trained on", recipe="qfm_iqm-lite"),
+        architecture="cfanet",
+        network={**_LITE, "feature_selection": True},
+        size="max_side=512",
+        score_range=(0.0, 1.0),
+        trained_on="what you train it on",
+        paper=_QFM_IQM,
         metric=_NR_METRIC,
     ),
     _lpips_plus(

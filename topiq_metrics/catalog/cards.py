@@ -19,6 +19,7 @@ class WeightsFile:
         license: terms of use, in words.
         hub_repo: Hugging Face model repository that has the file, or None.
         url: where the file is downloaded from if no such repository has it, or None.
+        recipe: the recipe that makes the file, where nobody publishes it.
         cached_by: the package in whose cache the file may be already.
     """
 
@@ -27,11 +28,17 @@ class WeightsFile:
     license: str
     hub_repo: str | None = None
     url: str | None = None
+    recipe: str | None = None
     cached_by: Literal["pyiqa", "torchvision", "facexlib"] = "pyiqa"
 
     @property
     def bundled(self) -> bool:
-        return self.hub_repo is None and self.url is None
+        return not self.published and self.recipe is None
+
+    @property
+    def published(self) -> bool:
+        """Whether it can be downloaded."""
+        return self.hub_repo is not None or self.url is not None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ def list_models(
             better = "higher better" if card.higher_is_better else "lower better"
             license_, state = "", "installed"
             if card.weights is not None:
-                license_, state = card.weights.license, "bundled" if card.weights.bundled else "download"
+                license_ = card.weights.license
+                state = "bundled" if card.weights.bundled else "download" if card.weights.published else "train"
             scores = f"{low:g} to {high:g}, {better}"
             table.add_row(card.name, card.mode, scores, card.size, card.trained_on, license_, state)
     console = Console()

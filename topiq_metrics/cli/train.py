@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,13 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed: short for --set optimizer.precision=….")
     ] = None,
+    teachers: Annotated[
+        list[str] | None,
+        typer.Option("--teacher", metavar="FILE", help="Weights that score the unlabelled images; may be repeated."),
+    ] = None,
+    unlabelled: Annotated[
+        Path | None, typer.Option(help="Images without scores to learn from as well: a folder or a list.")
+    ] = None,
     devices: Annotated[int, typer.Option(min=1, help="GPUs or, without any, processes that share each batch.")] = 1,
 ) -> None:
     """Train a metric; the same command goes on where a run was stopped."""
@@ -52,6 +60,15 @@ def train(
     changes = list(settings or ())
     if precision is not None:
         changes.append(f"optimizer.precision={precision}")
+    if (teachers is None) != (unlabelled is None):
+        fail("--teacher and --unlabelled go together: the one scores the other.")
+    if teachers is not None:
+        # Over which --set has the last word.
+        changes[:0] = [
+            f"unlabelled.teachers={json.dumps(teachers)}",
+            f"unlabelled.images={json.dumps(str(unlabelled))}",
+            "loss.distillation=1",
+        ]
     if lower_is_better:
         changes.append("data.lower_is_better=true")
     try:

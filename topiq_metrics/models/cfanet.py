@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from topiq_metrics.models.attention import CrossScaleAttentionBlock, SelfAttentionBlock, position_embedding
 from topiq_metrics.models.backbones import Backbone, build_backbone
+from topiq_metrics.models.feature_selection import FeatureSelection
 from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
 
@@ -33,6 +34,7 @@ class CFANetConfig:
         bins: 1 for a score, K > 1 for a distribution over the ratings 1…K.
         gate_width: channels inside the gates of the local pooling.
         dropout: in the attention blocks, while training.
+        feature_selection: whether a gate weighs the channels of all levels by what the image's are like (QFM-IQM).
     """
 
     backbone: str = "resnet50"
@@ -42,6 +44,7 @@ class CFANetConfig:
     bins: int = 1
     gate_width: int = 64
     dropout: float = 0.1
+    feature_selection: bool = False
 
 
 class CFANet(QualityNetwork):
@@ -72,6 +75,7 @@ class CFANet(QualityNetwork):
         self.reduce = nn.ModuleList(
             nn.Sequential(nn.Conv2d(cast(int, glp.out_channels), dim, 1), nn.GELU()) for glp in self.gated_pools
         )
+        self.selection = FeatureSelection(len(channels) * dim) if config.feature_selection else None
         self.h_emb = nn.Parameter(torch.empty(1, dim // 2, _EMBEDDING_SIDE, 1))
         self.w_emb = nn.Parameter(torch.empty(1, dim // 2, 1, _EMBEDDING_SIDE))
         nn.init.trunc_normal_(self.h_emb, std=0.02)
@@ -156,12 +160,19 @@ class CFANet(QualityNetwork):
 
         The first are the first block's queries, the others are what the blocks look at, one after the other.
         """
+        levels = self.select(levels)
         position = position_embedding(self.h_emb, self.w_emb, (levels[-1].shape[-2], levels[-1].shape[-1]))
         tokens = [
             block((level + position).flatten(2).transpose(1, 2))
             for block, level in zip(self.self_attention, levels, strict=True)
         ]
         return tokens[::-1]
+
+    def select(self, levels: Sequence[Tensor]) -> Sequence[Tensor]:
+        """What the feature selection keeps of the pooled and reduced levels; all where the network has none."""
+        if self.selection is None:
+            return levels
+        return torch.split(self.selection(torch.cat(list(levels), dim=1)), self.config.dim, dim=1)
 
     def conclude(self, query: Tensor) -> Tensor:
         """The head's raw output ``(N, K)`` for the last cross-scale block's tokens ``(N, L, D)``."""

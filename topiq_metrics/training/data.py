@@ -1,4 +1,4 @@
-"""Training data: parts of a dataset, scores on one scale, augmentation, and pairs of rising damage.
+"""Training data: scores on one scale, crops, pairs of rising damage, and batches of them.
 
 What is drawn at random depends on the recipe's seed, the epoch and the image alone: not on what was drawn before, nor
 on how many processes share the work.
@@ -6,7 +6,6 @@ on how many processes share the work.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,26 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from topiq_metrics.catalog import get_card
-from topiq_metrics.datasets import DATASETS, CSVDataset, IQADataset, Record, random_split
-from topiq_metrics.datasets.base import ALL
+from topiq_metrics.datasets import DATASETS, CSVDataset, IQADataset
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
 from topiq_metrics.training.distortions import DISTORTIONS, distort
+from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
-
-_PART_OF = {
-    "train": "training",
-    "training": "training",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
+from topiq_metrics.training.unlabelled import UnlabelledImages, find_unlabelled
 
 
 @dataclass(frozen=True)
@@ -64,6 +55,7 @@ class TrainingBatch:
         - ``damaged``: ``(2 K, 3, S, S)``: the first K are the first K ``images`` after some damage, the last K
           after more of it; ``severities``: ``(2 K,)``.
         - ``references``: ``(N, 3, S, S)``, or None; ``shares`` of the ratings: ``(N, R)``, or None.
+        - ``unlabelled``: ``(U, 3, S, S)``, crops of images without opinion scores, or None.
     """
 
     images: Tensor
@@ -72,15 +64,7 @@ class TrainingBatch:
     severities: Tensor
     references: Tensor | None = None
     shares: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Indices into a dataset; no two parts share a file name."""
-
-    training: list[int]
-    validation: list[int]
-    test: list[int]
+    unlabelled: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -98,123 +82,22 @@ class Scale:
         return start + (end - start) * (1 - share if self.lower_is_better else share)
 
 
-def split_by_name(names: Sequence[str], validation_share: float, test_share: float) -> Parts:
-    """Deal names to three parts by their SHA-256, so that a part never changes with the rest of the folder."""
-    parts = Parts([], [], [])
-    for index, name in enumerate(names):
-        position = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
-        if position < validation_share:
-            parts.validation.append(index)
-        elif position < validation_share + test_share:
-            parts.test.append(index)
-        else:
-            parts.training.append(index)
-    return parts
+class Collate:
+    """Stack crops; show the first ``damaged`` of them again under some damage and under more of it.
 
-
-def split_records(dataset: IQADataset, settings: DataSettings) -> Parts:
-    """Deal the records of a dataset as the settings say; images of one reference stay together.
-
-    Raises:
-        RecipeError: the dataset has no such split.
-        DatasetError: it is not known which image is in which part.
+    Beside the first ``count`` of them is one of the unlabelled images each, if there are any.
     """
-    records, facts = dataset.records, dataset.facts
-    parts = Parts([], [], [])
-    if settings.split == "random":
-        if facts.split.kind == "official":
-            raise RecipeError(f'{facts.name} has official splits: set split = "official" in data.')
-        try:
-            found = random_split(records, facts.split, settings.split_seed).parts
-        except ValueError as error:
-            raise RecipeError(f"{facts.name}: {error}") from error
-        for name, indices in found.items():
-            getattr(parts, _part(name, facts.name)).extend(indices)
-    elif settings.split == "official":
-        for index, record in enumerate(records):
-            if record.split == ALL and settings.dataset != CSV:
-                raise RecipeError(
-                    f"{dataset.root}: it is not known which images of {facts.name} are in which official part: "
-                    'add the file that says so, or set split = "random" or "hash" in data.'
-                )
-            getattr(parts, "training" if record.split == ALL else _part(record.split, facts.name)).append(index)
-    else:
-        parts.training.extend(range(len(records)))
-    # What the split lacks is taken from its training part.
-    shares = [
-        0.0 if there else share
-        for there, share in ((parts.validation, settings.validation_share), (parts.test, settings.test_share))
-    ]
-    training = list(parts.training)
-    dealt = split_by_name([_name(records[index], settings.split_seed) for index in training], *shares)
-    return Parts(
-        [training[i] for i in dealt.training],
-        parts.validation or [training[i] for i in dealt.validation],
-        parts.test or [training[i] for i in dealt.test],
-    )
 
-
-def _part(name: str, dataset: str) -> str:
-    if name.lower() not in _PART_OF:
-        raise RecipeError(f"{dataset} has a part {name!r}, but training knows {tuple(_PART_OF)}.")
-    return _PART_OF[name.lower()]
-
-
-def _name(record: Record, seed: int) -> str:
-    """What decides the part: the file's name, or that of its group, which is never torn apart."""
-    name = record.image.name if record.group == record.id else record.group
-    return f"{seed}/{name}" if seed else name
-
-
-def draw_seed(*parts: object) -> int:
-    """A seed that depends on all of the parts."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
-
-
-def _generator(*parts: object) -> torch.Generator:
-    return torch.Generator().manual_seed(draw_seed(*parts))
-
-
-class RandomCrop:
-    """The same square crop of images of one size, mirrored at random, as they are or scaled down a little."""
-
-    def __init__(self, settings: DataSettings, side: int) -> None:
-        self.side = side
-        self.probability = settings.rescale_probability
-        self.smallest = settings.rescale_smallest
-
-    def __call__(self, images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
-        def draw() -> float:
-            return torch.rand((), generator=generator).item()
-
-        side = self.side
-        if draw() < self.probability:
-            side = round(side / (self.smallest + (1 - self.smallest) * draw()))
-        size = images[0].shape[-2:]
-        side = min(side, *size)
-        top, left = (int(torch.randint(0, length - side + 1, (), generator=generator).item()) for length in size)
-        crops = [image[:, top : top + side, left : left + side] for image in images]
-        if side != self.side:
-            crops = [
-                F.interpolate(crop[None], size=(self.side,) * 2, mode="bilinear", antialias=True, align_corners=False)[
-                    0
-                ]
-                for crop in crops
-            ]
-        return [crop.flip(-1) for crop in crops] if draw() < 0.5 else crops
-
-
-class CollateWithDamage:
-    """Stack crops, and show the first ``count`` of them again under some damage and under more of it."""
-
-    def __init__(self, count: int) -> None:
+    def __init__(self, damaged: int, unlabelled: UnlabelledImages | None = None, count: int = 0) -> None:
+        self.damaged = damaged
+        self.unlabelled = unlabelled
         self.count = count
 
     def __call__(self, items: Sequence[TrainingItem]) -> TrainingBatch:
         images = torch.stack([item.image for item in items])
         mild: list[tuple[Tensor, float]] = []
         severe: list[tuple[Tensor, float]] = []
-        for item in items[: self.count]:
+        for item in items[: self.damaged]:
             generator = torch.Generator().manual_seed(item.seed)
             kind = tuple(DISTORTIONS)[int(torch.randint(len(DISTORTIONS), (), generator=generator))]
             severities = torch.rand(2, generator=generator).sort().values.tolist()
@@ -231,6 +114,7 @@ class CollateWithDamage:
             torch.tensor([severity for _, severity in damaged], dtype=torch.float32),
             torch.stack(references) if references else None,
             torch.stack(shares) if shares else None,
+            torch.stack([self.unlabelled.draw(item.seed) for item in items[: self.count]]) if self.unlabelled else None,
         )
 
 
@@ -273,7 +157,7 @@ class TrainingPart(Dataset[TrainingItem]):
 
     def __getitem__(self, index: int) -> TrainingItem:
         images, score = self.part.read(index)
-        crops = self.crop([self.size.apply(image) for image in images], _generator("crop", *self.seeds, index))
+        crops = self.crop([self.size.apply(image) for image in images], generator_of("crop", *self.seeds, index))
         seed = draw_seed("damage", *self.seeds, index)
         return TrainingItem(crops[0], score, seed, crops[1] if len(crops) > 1 else None, self.part.shares(index))
 
@@ -332,6 +216,9 @@ class QualityData(LightningDataModule):
                 )
         if recipe.loss.emd:
             self._check_ratings()
+        unlabelled = recipe.unlabelled
+        self.unlabelled = find_unlabelled(unlabelled.images) if recipe.loss.distillation else []
+        self.unlabelled_per_batch = unlabelled.images_per_batch if self.unlabelled else 0
 
     def train_dataloader(self) -> DataLoader[TrainingBatch]:
         """The crops of the epoch that comes next: the trainer asks for them before each."""
@@ -340,14 +227,16 @@ class QualityData(LightningDataModule):
         epoch, rank, world = (trainer.current_epoch, trainer.global_rank, trainer.world_size) if trainer else (0, 0, 1)
         side = settings.crop if epoch < self.first_final_epoch else settings.final_crop
         part = self._part(self.parts.training)
-        crops: Dataset[Any] = TrainingPart(part, self.crop_size, RandomCrop(settings, side), self.seed, epoch)
-        order = _generator("order", self.seed, epoch)
+        crop = RandomCrop(settings, side)
+        crops: Dataset[Any] = TrainingPart(part, self.crop_size, crop, self.seed, epoch)
+        others = UnlabelledImages(self.unlabelled, self.crop_size, crop) if self.unlabelled else None
+        order = generator_of("order", self.seed, epoch)
         return DataLoader(
             crops,
             batch_size=settings.batch_size // world,
             sampler=EpochSampler(len(part), settings.batch_size, order, rank, world),
             num_workers=settings.workers,
-            collate_fn=CollateWithDamage(settings.damaged_per_batch // world),
+            collate_fn=Collate(settings.damaged_per_batch // world, others, self.unlabelled_per_batch // world),
             generator=torch.Generator(),
         )
 

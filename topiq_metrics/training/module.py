@@ -11,13 +11,16 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrcoef
 
+from topiq_metrics.catalog import CARDS, get_card
 from topiq_metrics.models.cfanet import CFANet
-from topiq_metrics.training import losses
+from topiq_metrics.models.folding import fold
+from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.training import losses, qfm
 from topiq_metrics.training.backbones import load_pretrained_backbone
 from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.gathering import gather, gather_objects
 from topiq_metrics.training.recipe import Recipe, RecipeError
-from topiq_metrics.weights import load_network
+from topiq_metrics.weights import load_network, read_metadata
 
 
 class QualityModule(LightningModule):
@@ -34,6 +37,13 @@ class QualityModule(LightningModule):
         self.net.to(memory_format=torch.channels_last)
         for name in settings.frozen:
             self._submodule(name).requires_grad_(False)
+        # How far the scores reach, to which settings are relative.
+        self._span = float(max(self.net.config.bins - 1, 1))
+        if recipe.loss.sensitivity:
+            width = len(self.net.reduce) * self.net.config.dim
+            self.queue = qfm.FeatureQueue(recipe.matching.queue, width)
+        # In a list, so as not to be part of checkpoints.
+        self._teachers = [_load_teacher(path, recipe) for path in recipe.unlabelled.teachers]
         self._collected: list[tuple[Tensor, Tensor]] = []
 
     def loss(self, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -43,7 +53,9 @@ class QualityModule(LightningModule):
         references = batch.references
         if references is not None and pairs:
             references = torch.cat([references, references[:pairs], references[:pairs]])
-        output = self.net.head_output(torch.cat([batch.images, batch.damaged]), references).float()
+        images = torch.cat([batch.images, batch.damaged])
+        levels = list(self.net.levels(images, references))
+        output = self.net.regress(levels).float()
         predictions = self.net.score(output)
         scores, mild, severe = predictions.tensor_split((count, count + pairs))
         predicted, targets = gather(scores), gather(batch.scores)
@@ -61,7 +73,50 @@ class QualityModule(LightningModule):
             )
         if weights.emd and batch.shares is not None:
             terms["emd"] = losses.emd(gather(output[:count].softmax(dim=1)), gather(batch.shares))
+        if weights.sensitivity:
+            terms["sensitivity"] = self._sensitivity(
+                torch.cat([level[:count] for level in levels], dim=1), batch.scores
+            )
+        if weights.distillation and batch.unlabelled is not None:
+            terms["distillation"] = self._distillation(batch.unlabelled)
         return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum(), terms
+
+    def _sensitivity(self, features: Tensor, scores: Tensor) -> Tensor:
+        """How much the scores mind what the images show; matched are the pooled and reduced levels of the network."""
+        settings = self.recipe.matching
+        means = qfm.mean_features(features).float()
+        # Every process matches its images with those of all.
+        pool_means, pool_scores = gather(means), gather(scores)
+        pool = torch.cat([pool_means, self.queue.features]), torch.cat([pool_scores, self.queue.scores])
+        found = qfm.match(
+            means,
+            scores,
+            *pool,
+            max_score_difference=settings.max_score_difference * self._span,
+            min_distance_quantile=settings.min_distance_quantile,
+        )
+        noise = qfm.semantic_noise(means, pool[0], found)
+        self.queue.add(pool_means, pool_scores)
+
+        def head(features: Tensor) -> Tensor:
+            return self.net.score(self.net.regress(torch.split(features, self.net.config.dim, dim=1)).float())
+
+        # Dropout would look like sensitivity.
+        self.net.eval()
+        loss = qfm.sensitivity_loss(head, features, noise, bound=settings.bound, steps=settings.strengths)
+        self.net.train()
+        return loss
+
+    def _distillation(self, images: Tensor) -> Tensor:
+        """The error to the mean score that the teachers give two views of each image."""
+        with torch.no_grad():
+            views = torch.stack([teacher(view) for teacher in self._teachers for view in (images, images.flip(-1))])
+            taught, deviations = views.float().mean(dim=0), views.float().std(dim=0)
+            weights = qfm.confidence(deviations, self.recipe.unlabelled.confidence_scale * self._span)
+        return qfm.distillation_loss(self.net(images).float(), taught, weights)
+
+    def on_fit_start(self) -> None:
+        self._teachers = [teacher.to(self.device) for teacher in self._teachers]
 
     def training_step(self, batch: TrainingBatch, batch_index: int) -> Tensor:  # noqa: ARG002
         total, terms = self.loss(batch)
@@ -115,3 +170,17 @@ class QualityModule(LightningModule):
             return self.net.backbone.get_submodule(name)
         except AttributeError:
             raise RecipeError(f"'frozen' names {name!r}, which the backbone does not have.") from None
+
+
+def _load_teacher(teacher: str, recipe: Recipe) -> QualityNetwork:
+    """The network of a weights file, or of the metric of this name; as a user's it is frozen, and fast."""
+    if teacher in CARDS:
+        name, weights = teacher, "default"
+    else:
+        name, weights = read_metadata(teacher).get("name", recipe.name), teacher
+    card, own = get_card(name), get_card(recipe.name)
+    if card.architecture != "cfanet" or card.mode != "NR" or card.score_range != own.score_range:
+        raise RecipeError(
+            f"'teachers' in unlabelled: {teacher} is of {name}, whose scores are not those of {recipe.name}."
+        )
+    return fold(load_network(name, weights))

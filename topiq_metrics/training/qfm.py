@@ -5,7 +5,9 @@ Sensitivity", ICML 2024, arXiv 2312.06158. Images of similar quality that show d
 difference of their features is semantic noise, to which a score should not be sensitive. The abstract fixes that
 much; equations and settings are chosen here.
 
-Features are ``(N, C, ...)``, one row for each image; scores are ``(N,)`` in the range of the training targets.
+Features are ``(N, C, ...)``, one row for each image, and are matched by their means over places, ``(N, C)``: noise
+moves all places of an image alike, so that images of different sizes can be matched. Scores are ``(N,)`` in the range
+of the training targets.
 """
 
 from __future__ import annotations
@@ -22,27 +24,27 @@ UNMATCHED = -1
 
 
 class FeatureQueue(nn.Module):
-    """The features and scores of the last images, to match those of a batch with; a part of checkpoints.
+    """The mean features and scores of the last images, to match those of a batch with; a part of checkpoints.
 
     Args:
         length: the most images that it holds.
-        shape: of the features of one image.
+        channels: C.
     """
 
-    def __init__(self, length: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, length: int, channels: int) -> None:
         super().__init__()
         if length < 1:
             raise ValueError(f"Argument `length` must be at least 1, but got {length}.")
         self._features: Tensor
         self._scores: Tensor
         self._count: Tensor
-        self.register_buffer("_features", torch.zeros(length, *shape))
+        self.register_buffer("_features", torch.zeros(length, channels))
         self.register_buffer("_scores", torch.zeros(length))
         self.register_buffer("_count", torch.zeros((), dtype=torch.long))
 
     @property
     def features(self) -> Tensor:
-        """Of the images that it holds, ``(M, C, ...)``."""
+        """Of the images that it holds, ``(M, C)``."""
         return self._features[: len(self)]
 
     @property
@@ -64,6 +66,12 @@ class FeatureQueue(nn.Module):
         self._count += len(scores)
 
 
+def mean_features(features: Tensor) -> Tensor:
+    """Over all places: ``(N, C, ...) -> (N, C)``, without a gradient."""
+    means = features.detach()
+    return means.flatten(2).mean(dim=2) if means.ndim > 2 else means
+
+
 def match(
     features: Tensor,
     scores: Tensor,
@@ -77,13 +85,12 @@ def match(
     """For each image, one of the pool that is as good but shows something else.
 
     Of the images whose scores differ by δ at most, those are left whose features are farther away than a quantile of
-    all distances to these; of what is left, one is drawn at random. The distance is ``1 - cosine`` of the features'
-    means over places.
+    all distances to these; of what is left, one is drawn at random. The distance is ``1 - cosine``.
 
     Args:
-        features: of the batch, ``(N, C, ...)``.
+        features: mean ones of the batch, ``(N, C)``.
         scores: of the batch, ``(N,)``.
-        pool_features: of the images to choose from, ``(M, C, ...)``; the batch itself may be among them.
+        pool_features: those of the images to choose from, ``(M, C)``; the batch itself may be among them.
         pool_scores: ``(M,)``.
         max_score_difference: δ, in the units of the scores.
         min_distance_quantile: from 0 (any image) to below 1 (the farthest only).
@@ -97,7 +104,8 @@ def match(
             f"Argument `min_distance_quantile` must be from 0 to below 1, but got {min_distance_quantile}."
         )
     with torch.no_grad():
-        distances = 1 - _directions(features) @ _directions(pool_features).T
+        directions, pool_directions = (nn.functional.normalize(f.float(), dim=1) for f in (features, pool_features))
+        distances = 1 - directions @ pool_directions.T
         alike = (scores[:, None] - pool_scores).abs() <= max_score_difference
         # An image is no match for itself, or for its copy in the queue.
         alike &= distances > 1e-6
@@ -111,13 +119,19 @@ def match(
 
 
 def semantic_noise(features: Tensor, pool_features: Tensor, matches: Tensor) -> Tensor:
-    """What it takes to turn each image's features into those of its match, ``(N, C, ...)``; 0 where there is none."""
-    found = matches != UNMATCHED
+    """What it takes to move each image's mean features to those of its match, ``(N, C)``; 0 where there is none."""
     noise = pool_features[matches.clamp(min=0)].to(features.dtype) - features
-    return (noise * found.view(-1, *[1] * (features.ndim - 1))).detach()
+    return (noise * (matches != UNMATCHED)[:, None]).detach()
 
 
-def worst_strength(head: Head, features: Tensor, noise: Tensor, *, bound: float, steps: int = 4) -> Tensor:
+def add_noise(features: Tensor, noise: Tensor, strengths: Tensor | float) -> Tensor:
+    """``f + αn`` at every place: features ``(N, C, ...)``, noise ``(N, C)``, strengths α ``(N,)`` or one for all."""
+    if isinstance(strengths, Tensor):
+        strengths = strengths[:, None]
+    return features + (strengths * noise).view(*noise.shape, *[1] * (features.ndim - 2))
+
+
+def worst_strength(head: Head, features: Tensor, noise: Tensor, *, bound: float, steps: int = 2) -> Tensor:
     """The strength of the noise, of ``steps`` even ones up to ``bound``, that changes each score most: ``(N,)``.
 
     One number for each image is sought, so trying some is the surest maximisation. Nothing is differentiated.
@@ -127,22 +141,21 @@ def worst_strength(head: Head, features: Tensor, noise: Tensor, *, bound: float,
     with torch.no_grad():
         score = head(features)
         strengths = [bound * step / steps for step in range(1, steps + 1)]
-        changes = torch.stack([(head(features + strength * noise) - score).abs() for strength in strengths])
+        changes = torch.stack([(head(add_noise(features, noise, strength)) - score).abs() for strength in strengths])
         return torch.tensor(strengths, dtype=features.dtype, device=features.device)[changes.argmax(dim=0)]
 
 
 def sensitivity(head: Head, features: Tensor, noise: Tensor, strengths: Tensor) -> Tensor:
     """How much each score changes under its noise, ``(N,)``: ``|head(f + αn) - head(f)|``."""
-    noisy = features + strengths.view(-1, *[1] * (features.ndim - 1)) * noise
-    return (head(noisy) - head(features)).abs()
+    return (head(add_noise(features, noise, strengths)) - head(features)).abs()
 
 
-def sensitivity_loss(head: Head, features: Tensor, noise: Tensor, *, bound: float, steps: int = 4) -> Tensor:
+def sensitivity_loss(head: Head, features: Tensor, noise: Tensor, *, bound: float, steps: int = 2) -> Tensor:
     """Mean squared change of the scores under the worst strength of their noise, over the images that have any.
 
     0 where none has. It has no scale of its own: beside a loss of the scores it cannot make them all alike.
     """
-    found = noise.flatten(1).any(dim=1)
+    found = noise.any(dim=1)
     if not found.any():
         return features.sum() * 0
     strengths = worst_strength(head, features[found], noise[found], bound=bound, steps=steps)
@@ -159,8 +172,3 @@ def confidence(deviations: Tensor, scale: float) -> Tensor:
 def distillation_loss(scores: Tensor, taught: Tensor, weights: Tensor) -> Tensor:
     """Mean squared error to a teacher's scores, weighted by its confidence; 0 if it has none."""
     return (weights * (scores - taught).square()).sum() / weights.sum().clamp(min=1e-12)
-
-
-def _directions(features: Tensor) -> Tensor:
-    pooled = features.flatten(2).mean(dim=2) if features.ndim > 2 else features
-    return nn.functional.normalize(pooled.float(), dim=1)

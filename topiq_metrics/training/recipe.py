@@ -48,6 +48,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "rank": (0, math.inf),
     "rank_margin": (0, math.inf),
     "emd": (0, math.inf),
+    "sensitivity": (0, math.inf),
+    "distillation": (0, math.inf),
+    "queue": (1, math.inf),
+    "max_score_difference": (0, math.inf),
+    "min_distance_quantile": (0, 0.999),
+    "bound": (1e-6, math.inf),
+    "strengths": (1, math.inf),
+    "images_per_batch": (1, math.inf),
+    "confidence_scale": (1e-6, math.inf),
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
     "split": ("official", "random", "hash"),
@@ -118,6 +127,29 @@ class LossWeights:
     rank: float
     rank_margin: float
     emd: float
+    sensitivity: float
+    distillation: float
+
+
+@dataclass(frozen=True)
+class MatchingSettings:
+    """Which images the sensitivity loss matches, and the noise that it adds (`topiq_metrics.training.qfm`)."""
+
+    queue: int
+    max_score_difference: float
+    min_distance_quantile: float
+    bound: float
+    strengths: int
+
+
+@dataclass(frozen=True)
+class UnlabelledSettings:
+    """Who scores which images that have no opinion scores."""
+
+    teachers: tuple[str, ...]
+    images: str
+    images_per_batch: int
+    confidence_scale: float
 
 
 @dataclass(frozen=True)
@@ -130,6 +162,8 @@ class Recipe:
     optimizer: OptimizerSettings
     model: ModelSettings
     loss: LossWeights
+    matching: MatchingSettings
+    unlabelled: UnlabelledSettings
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -141,6 +175,8 @@ class Recipe:
             "optimizer": OptimizerSettings,
             "model": ModelSettings,
             "loss": LossWeights,
+            "matching": MatchingSettings,
+            "unlabelled": UnlabelledSettings,
         }
         parsed = {
             key: _section(sections[key], value, key) if key in sections else value for key, value in values.items()
@@ -260,8 +296,19 @@ def _check_trainable(recipe: Recipe) -> None:
     if card.architecture != "cfanet":
         raise RecipeError(f"'name' in the recipe: {recipe.name} is not the metric of a network that is trained here.")
     loss = recipe.loss
-    if not any((loss.mse, loss.nin, loss.plcc, loss.pairwise_rank, loss.rank, loss.emd)):
-        raise RecipeError("Every weight in loss is 0: there is nothing to learn from.")
+    if not any((loss.mse, loss.nin, loss.plcc, loss.pairwise_rank, loss.rank, loss.emd, loss.distillation)):
+        raise RecipeError("Every weight in loss of what tells good from bad is 0: there is nothing to learn from.")
+    if card.mode == "FR" and (loss.sensitivity or loss.distillation):
+        raise RecipeError(
+            f"'sensitivity' and 'distillation' in loss are for no-reference metrics, but {recipe.name} compares with "
+            "references."
+        )
+    if loss.distillation and recipe.unlabelled.images_per_batch > recipe.data.batch_size:
+        raise RecipeError("'images_per_batch' in unlabelled must not be more than 'batch_size' in data.")
+    if recipe.unlabelled.teachers and not loss.distillation:
+        raise RecipeError("There are 'teachers' in unlabelled, but 'distillation' in loss is 0.")
+    if loss.distillation and not (recipe.unlabelled.teachers and recipe.unlabelled.images):
+        raise RecipeError("'distillation' in loss needs 'teachers' and 'images' in unlabelled.")
     if loss.rank and not recipe.data.damaged_per_batch:
         raise RecipeError("'rank' in loss needs pairs of rising damage: set 'damaged_per_batch' in data.")
     if loss.emd and card.network.get("bins", 1) == 1:

@@ -30,7 +30,8 @@ import topiq_metrics
 from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import split_hash
 from topiq_metrics.training.backbones import PRETRAINED_SOURCE
-from topiq_metrics.training.data import QualityData, draw_seed
+from topiq_metrics.training.crops import draw_seed
+from topiq_metrics.training.data import QualityData
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import Recipe, RecipeError
 from topiq_metrics.weights import read_metadata, save_network
@@ -79,9 +80,12 @@ def train(
     weights = folder / f"{recipe.name}.safetensors"
     if weights.exists():
         return weights
-    for key in ("batch_size", "damaged_per_batch"):
-        if getattr(recipe.data, key) % devices:
-            raise RecipeError(f"{key!r} in data is shared by all processes: it must be a multiple of {devices}.")
+    shared = {key: getattr(recipe.data, key) for key in ("batch_size", "damaged_per_batch")}
+    if recipe.loss.distillation:
+        shared["images_per_batch"] = recipe.unlabelled.images_per_batch
+    for key, count in shared.items():
+        if count % devices:
+            raise RecipeError(f"{key!r} is shared by all processes: it must be a multiple of {devices}.")
     data = QualityData(recipe, Path(root))
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     module = QualityModule(recipe)

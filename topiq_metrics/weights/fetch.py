@@ -52,7 +52,7 @@ def fetch(name: str, *, notify: Callable[[str], None] | None = None) -> Path:
 
 def fetch_file(file: WeightsFile, metric: str, *, notify: Callable[[str], None] | None = None) -> Path:
     """Download one of the files that ``metric`` needs, as `fetch` does."""
-    if file.bundled:
+    if not file.published:
         if (found := find_checked(file, metric)) is None:
             raise not_found(file, metric, "not asked")
         return found

@@ -99,6 +99,11 @@ def not_found(file: WeightsFile, metric: str, download: str) -> WeightsNotFoundE
         lines.append(f"  - {WEIGHTS_VARIABLE}: not set")
     if file.bundled:
         lines.append("The file is part of the package: reinstall topiq-metrics.")
+    elif file.recipe is not None:
+        lines.append(
+            f"Nobody publishes them. Train them with `topiq train {file.recipe} --data FOLDER`, and give the file as "
+            f"`weights`, or copy it into a folder that {WEIGHTS_VARIABLE} names."
+        )
     else:
         source = file.url or f"Hugging Face hub, {file.hub_repo}"
         mirror = "" if file.hub_repo is None else "; or set HF_ENDPOINT to a mirror of the hub"

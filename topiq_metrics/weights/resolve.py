@@ -33,6 +33,6 @@ def resolve_file(file: WeightsFile, metric: str, *, download: bool = True) -> Pa
     found = find_checked(file, metric)
     if found is not None:
         return found
-    if file.bundled or not download:
+    if not (file.published and download):
         raise not_found(file, metric, "not asked")
     return fetch_file(file, metric)

@@ -1,0 +1,50 @@
+"""Random crops, and the seeds that decide them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from topiq_metrics.training.recipe import DataSettings
+
+
+def draw_seed(*parts: object) -> int:
+    """A seed that depends on all of the parts."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+
+
+def generator_of(*parts: object) -> torch.Generator:
+    return torch.Generator().manual_seed(draw_seed(*parts))
+
+
+class RandomCrop:
+    """The same square crop of images of one size, mirrored at random, as they are or scaled down a little."""
+
+    def __init__(self, settings: DataSettings, side: int) -> None:
+        self.side = side
+        self.probability = settings.rescale_probability
+        self.smallest = settings.rescale_smallest
+
+    def __call__(self, images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
+        def draw() -> float:
+            return torch.rand((), generator=generator).item()
+
+        side = self.side
+        if draw() < self.probability:
+            side = round(side / (self.smallest + (1 - self.smallest) * draw()))
+        size = images[0].shape[-2:]
+        side = min(side, *size)
+        top, left = (int(torch.randint(0, length - side + 1, (), generator=generator).item()) for length in size)
+        crops = [image[:, top : top + side, left : left + side] for image in images]
+        if side != self.side:
+            crops = [
+                F.interpolate(crop[None], size=(self.side,) * 2, mode="bilinear", antialias=True, align_corners=False)[
+                    0
+                ]
+                for crop in crops
+            ]
+        return [crop.flip(-1) for crop in crops] if draw() < 0.5 else crops

@@ -206,7 +206,8 @@ def train(
             if variant.distillation:
                 drawn = torch.randint(len(unlabelled), (BATCH,))
                 others = data.features[unlabelled[drawn]]
-                loss = loss + qfm.distillation_loss(net(others), scores_taught[drawn], weights[drawn])
+                shares = weights[drawn] / weights[drawn].mean()
+                loss = loss + qfm.distillation_loss(net(others), scores_taught[drawn], shares)
             if variant.matching:
                 means = qfm.mean_features(features)
                 pool = torch.cat([means, queue.features]), torch.cat([scores, queue.scores])

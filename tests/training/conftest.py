@@ -57,7 +57,7 @@ TINY: dict[str, Any] = {
         "rank_margin": 0.1,
         "emd": 0.0,
         "sensitivity": 0.0,
-        "distillation": 0.0,
+        "distillation": 1.0,
     },
     "matching": {
         "queue": 16,

@@ -23,7 +23,8 @@ from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import RecipeError
 from topiq_metrics.training.run import train
 from topiq_metrics.training.unlabelled import UnlabelledImages, find_unlabelled
-from topiq_metrics.weights import load_network, read_metadata, save_network
+from topiq_metrics.weights import load_network, read_metadata, resolve, save_network
+from topiq_metrics.weights.hashes import sha256_of
 
 NAME = "qfm_iqm-lite"
 SIZE = SizePolicy.parse("native")
@@ -105,17 +106,24 @@ class TestSensitivity:
         assert terms["sensitivity"].item() == pytest.approx(changes.square().mean().item(), rel=1e-4)
         assert terms["sensitivity"] > 0
 
-    def test_dropout_is_off_for_it_alone(self, small, images):
-        module = small(loss__sensitivity=1.0)
-        scores = torch.full((6,), 0.5)
-        losses = []
-        for _ in range(2):
+    def test_dropout_is_off_for_the_change_alone(self, small, images):
+        """In a module whose features do not depend on dropout, only the score does."""
+        module = small(loss__sensitivity=1.0, matching__min_distance_quantile=0.0)
+        found = []
+        for seed in range(2):
             module.queue = qfm.FeatureQueue(16, 80)
-            torch.manual_seed(len(losses))
-            _, terms = module.loss(batch_of(images, scores))
-            losses.append(terms["mse"].item())
-            assert module.net.training
-        assert losses[0] != losses[1]
+            torch.manual_seed(seed)
+            _, terms = module.loss(batch_of(images, torch.full((6,), 0.5)))
+            found.append({name: term.item() for name, term in terms.items()})
+        assert found[0]["mse"] != found[1]["mse"]
+        assert found[0]["sensitivity"] == found[1]["sensitivity"] > 0
+
+    def test_the_mode_of_the_network_stays(self, small, images):
+        module = small(loss__sensitivity=1.0)
+        for training in (False, True):
+            module.net.train(training)
+            module.loss(batch_of(images, torch.full((6,), 0.5)))
+            assert module.net.training == training
 
     def test_matches_may_be_in_the_queue(self, small, images):
         module = small(loss__sensitivity=1.0, matching__max_score_difference=0.05, matching__min_distance_quantile=0.0)
@@ -133,9 +141,16 @@ class TestSensitivity:
         for name in ("selection.excite.weight", "reduce.4.0.weight", "head.6.weight", "backbone.stem.0.weight"):
             assert module.net.get_parameter(name).grad.abs().max() > 0, name
 
-    def test_of_ratings_the_settings_are_relative_to_their_range(self, recipe):
-        module = QualityModule(recipe(name="topiq_iaa_res50", model__frozen=[], loss__rank=0.0, loss__sensitivity=1.0))
-        assert module._span == 9
+    def test_of_ratings_the_settings_are_relative_to_their_range(self, recipe, images):
+        settings = recipe(
+            name="topiq_iaa_res50", model__frozen=[], loss__rank=0.0, loss__sensitivity=1.0,
+            matching__max_score_difference=0.05, matching__min_distance_quantile=0.0,
+        )  # fmt: skip
+        module = QualityModule(settings)
+        for difference, is_matched in ((0.4, True), (0.5, False)):
+            module.queue = qfm.FeatureQueue(16, 5 * 512)
+            _, terms = module.loss(batch_of(images[:2], torch.tensor([5.0, 5.0 + difference])))
+            assert bool(terms["sensitivity"]) == is_matched
 
 
 class TestTeachers:
@@ -166,19 +181,51 @@ class TestTeachers:
                 ]
             )
             weights = torch.exp(-((views.std(dim=0) / 1.0) ** 2))
-            expected = (weights * (module.net(images[2:]) - views.mean(dim=0)) ** 2).sum() / weights.sum()
+            expected = (weights * (module.net(images[2:]) - views.mean(dim=0)) ** 2).mean()
         assert total.item() == pytest.approx(2 * expected.item(), rel=1e-3)
         assert weights.std() > 0
 
     def test_they_are_not_trained_and_not_kept(self, small, images, teachers):
-        module = small(loss__distillation=1.0, unlabelled__teachers=teachers, unlabelled__images="x")
+        module = small(unlabelled__teachers=teachers, unlabelled__images="x")
         module.loss(batch_of(images[:2], torch.rand(2), unlabelled=images[2:]))[0].backward()
         assert all(p.grad is None for teacher in module._teachers for p in teacher.parameters())
         assert all(key.startswith("net.") for key in module.state_dict())
 
     def test_a_metric_of_the_catalogue_is_one_by_its_name(self, small):
-        module = small(loss__distillation=1.0, unlabelled__teachers=["topiq_nr-lite"], unlabelled__images="x")
+        module = small(unlabelled__teachers=["topiq_nr-lite"], unlabelled__images="x")
         assert module._teachers[0].name == "topiq_nr-lite"
+
+    def test_one_of_squares_needs_square_crops(self, recipe, tmp_path):
+        save_network(load_network("topiq_nr_swin-face", None), tmp_path / "swin.safetensors", card={})
+        settings = recipe(
+            name=NAME, model__frozen=[], unlabelled__teachers=[str(tmp_path / "swin.safetensors")],
+            unlabelled__images="x",
+        )  # fmt: skip
+        with pytest.raises(RecipeError, match="which takes squares of 384 px: set 'crop' and 'final_crop'"):
+            QualityModule(settings)
+
+    @pytest.mark.parametrize(
+        ("teacher", "message"),
+        [
+            ("topiq_nr_lite", "neither a metric nor a file 'topiq_nr_lite'. Did you mean 'topiq_nr-lite'"),
+            ("~/none.safetensors", r"'teachers' in unlabelled: The weights file /\S+none\.safetensors does not exist"),
+        ],
+    )
+    def test_nothing_there(self, recipe, teacher, message):
+        settings = recipe(name=NAME, model__frozen=[], unlabelled__teachers=[teacher], unlabelled__images="x")
+        with pytest.raises(RecipeError, match=message):
+            QualityModule(settings)
+
+    def test_the_file_of_a_metric_that_is_not_installed(self, recipe, tmp_path):
+        net = load_network("topiq_nr-lite")
+        net.name = "mine"
+        save_network(net, tmp_path / "mine.safetensors", card={})
+        settings = recipe(
+            name=NAME, model__frozen=[], unlabelled__teachers=[str(tmp_path / "mine.safetensors")],
+            unlabelled__images="x",
+        )  # fmt: skip
+        with pytest.raises(RecipeError, match=r"is of 'mine'\. There is no metric named 'mine'"):
+            QualityModule(settings)
 
     @pytest.mark.parametrize(
         ("teacher", "student", "of"),
@@ -186,7 +233,7 @@ class TestTeachers:
     )
     def test_others_do_not_fit(self, recipe, teacher, student, of):
         settings = recipe(
-            name=student, model__frozen=[], loss__distillation=1.0, unlabelled__teachers=[teacher],
+            name=student, model__frozen=[], unlabelled__teachers=[teacher],
             unlabelled__images="x",
         )  # fmt: skip
         with pytest.raises(RecipeError, match=f"is of {of}, whose scores are not those of {student}"):
@@ -221,9 +268,19 @@ class TestUnlabelledImages:
         with pytest.raises(RecipeError, match=f"'images' in unlabelled: .*{message}"):
             find_unlabelled(str(tmp_path / name))
 
+    def test_files_that_are_not_there_are_told(self, folder, tmp_path, capsys):
+        (tmp_path / "list.txt").write_text("others/0.png\nothers/8.png\nothers/9.png\n")
+        assert [Path(path).name for path in find_unlabelled(str(tmp_path / "list.txt"))] == ["0.png"]
+        assert capsys.readouterr().err == f"2 of 3 images in {tmp_path / 'list.txt'} are not there.\n"
+
+    def test_home(self, folder, monkeypatch):
+        monkeypatch.setenv("HOME", str(folder.parent))
+        monkeypatch.setenv("USERPROFILE", str(folder.parent))
+        assert len(find_unlabelled("~/others")) == 4
+
     def test_a_batch_has_as_many_as_asked_for(self, dataset, folder, recipe):
         settings = recipe(
-            loss__distillation=1.0, unlabelled__teachers=["a"], unlabelled__images=str(folder),
+            unlabelled__teachers=["a"], unlabelled__images=str(folder),
             unlabelled__images_per_batch=3,
         )  # fmt: skip
         batches = list(QualityData(settings, dataset).train_dataloader())
@@ -276,13 +333,18 @@ class TestWholeRun:
         about = read_metadata(path)
         assert (about["name"], about["config"]["feature_selection"]) == (NAME, True)
         assert about["recipe"]["unlabelled"]["teachers"] == ["topiq_nr-lite"]
+        assert about["unlabelled_images"] == 5
+        (teacher,) = about["taught_by"]
+        assert (teacher["name"], teacher["sha256"]) == ("topiq_nr-lite", sha256_of(resolve("topiq_nr-lite")))
+        assert teacher["trained_on"]["dataset"] == "BIQ2021"
+        assert about["license"].endswith(f"; of a teacher: {teacher['license']}")
         metric = create_metric(NAME, weights=path, reduction="none")
         assert torch.allclose(metric(images), load_network(NAME, path)(images), atol=1e-5)
 
     def test_a_resumed_run_ends_alike(self, dataset, others, recipe, tmp_path, monkeypatch):
         """What is matched is a part of checkpoints."""
         settings = recipe(
-            name=NAME, loss__sensitivity=1.0, loss__distillation=1.0, unlabelled__teachers=["topiq_nr-lite"],
+            name=NAME, loss__sensitivity=1.0, unlabelled__teachers=["topiq_nr-lite"],
             unlabelled__images=str(others),
         )  # fmt: skip
         whole = train(settings, dataset, tmp_path / "whole", progress=False)
@@ -304,7 +366,7 @@ class TestMistakes:
     def test_images_without_a_teacher(self, dataset, others):
         result = topiq("train", NAME, "--data", dataset, "--unlabelled", others)
         assert result.exit_code == 2
-        assert "--teacher and --unlabelled go together" in result.stderr
+        assert "'teachers' and 'images' in unlabelled go together" in result.stderr
 
     def test_a_teacher_that_is_not_there(self, dataset, others, tmp_path):
         result = topiq(
@@ -314,7 +376,9 @@ class TestMistakes:
         assert result.exit_code == 2
         assert "none.safetensors" in result.stderr
 
-    def test_weights_that_nobody_publishes(self):
+    def test_weights_that_nobody_publishes(self, tmp_path, monkeypatch):
+        for variable in ("TOPIQ_METRICS_CACHE", "TOPIQ_METRICS_WEIGHTS"):
+            monkeypatch.setenv(variable, str(tmp_path))
         result = topiq("score", "image.png", "-m", NAME)
         assert result.exit_code != 0
         assert "Nobody publishes them. Train them with `topiq train qfm_iqm-lite --data FOLDER`" in result.stderr

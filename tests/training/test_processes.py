@@ -55,6 +55,11 @@ def runs(dataset, recipe_values, tmp_path_factory):
         "optimizer__epochs": 1,
         "optimizer__gradient_clip": 0.0,
         "model__pretrained_backbone": True,
+        "loss__sensitivity": 1.0,
+        "matching__max_score_difference": 0.5,
+        "unlabelled__teachers": ["topiq_nr-lite"],
+        "unlabelled__images": str(dataset / "Images"),
+        "unlabelled__confidence_scale": 1.0,
     }
     values = json.dumps(recipe_values(**changes, data__damaged_per_batch=2))
     found = []

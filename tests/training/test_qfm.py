@@ -45,6 +45,14 @@ class TestMatching:
         first = self.match(min_distance_quantile=0.0, generator=generator)
         assert first == self.match(min_distance_quantile=0.0, generator=torch.Generator().manual_seed(3))
 
+    def test_near_features_are_told_apart_in_mixed_precision(self):
+        generator = torch.Generator().manual_seed(0)
+        features = 1 + 0.1 * torch.rand(16, 64, generator=generator)
+        scores = torch.full((16,), 0.5)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = qfm.match(features, scores, features, scores, max_score_difference=0, min_distance_quantile=0.5)
+        assert (found != qfm.UNMATCHED).sum() > 12
+
     def test_an_image_alone_has_no_match(self):
         assert qfm.match(
             self.features[:1], self.scores[:1], self.features[:1], self.scores[:1],
@@ -149,7 +157,11 @@ class TestDistillation:
         weights = qfm.confidence(torch.tensor([0.0, 0.1, 1.0]), scale=0.1)
         assert weights.tolist() == pytest.approx([1, torch.e**-1, 0], abs=1e-6)
         loss = qfm.distillation_loss(torch.tensor([1.0, 1.0, 5.0]), torch.tensor([1.0, 0.0, 0.0]), weights)
-        assert loss.item() == pytest.approx(weights[1].item() / weights.sum().item(), rel=1e-4)
+        assert loss.item() == pytest.approx(weights[1].item() / 3, rel=1e-4)
+
+    def test_doubt_is_not_relative_to_the_batch(self):
+        doubtful = qfm.distillation_loss(torch.ones(2), torch.zeros(2), torch.full((2,), 1e-6))
+        assert doubtful.item() == pytest.approx(1e-6)
 
     def test_a_teacher_without_confidence_says_nothing(self):
         assert qfm.distillation_loss(torch.ones(2), torch.zeros(2), torch.zeros(2)).item() == 0

@@ -25,6 +25,9 @@ def write(path, values):
     return path
 
 
+TAUGHT = {"unlabelled__teachers": ["a.pth"], "unlabelled__images": "photos"}
+
+
 def test_shipped_recipe():
     recipe = load_recipe(SHIPPED)
     assert recipe.name in CARDS
@@ -114,7 +117,7 @@ def test_the_bundled_model_keeps_its_settings():
             "rank_margin": 0.1,
             "emd": 0.0,
             "sensitivity": 0.0,
-            "distillation": 0.0,
+            "distillation": 1.0,
         },
         "matching": {
             "queue": 512,
@@ -174,6 +177,13 @@ class TestSettings:
     def test_wrong_ones(self, setting, message):
         with pytest.raises(RecipeError, match=message):
             load_recipe("topiq_nr", [setting])
+
+    def test_tables(self):
+        path = 'un "\U0001f4f7" \x7f'
+        settings = [{"unlabelled": {"teachers": ["a.pth"], "images": path}}, "loss.distillation=0.25"]
+        recipe = load_recipe("topiq_nr", settings)
+        assert (recipe.unlabelled.teachers, recipe.unlabelled.images) == (("a.pth",), path)
+        assert (recipe.loss.distillation, recipe.unlabelled.images_per_batch) == (0.25, 8)
 
 
 class TestFineTuning:
@@ -236,12 +246,14 @@ def test_whole_numbers_are_numbers(recipe):
         ({"data__score_range": [1]}, r"'score_range' in data must be two numbers or none, but got \[1.0\]"),
         ({"data__score_range": ["1"]}, r"'score_range' in data must be tuple\[float, ...\], but got \['1'\]"),
         ({"optimizer__precision": "8"}, "'precision' in optimizer must be one of .*, but got '8'"),
-        ({"loss__distillation": 1.0}, "'distillation' in loss needs 'teachers' and 'images' in unlabelled"),
-        ({"unlabelled__teachers": ["a.pth"]}, "'teachers' in unlabelled, but 'distillation' in loss is 0"),
+        ({"unlabelled__teachers": ["a.pth"]}, "'teachers' and 'images' in unlabelled go together"),
+        ({"unlabelled__images": "photos"}, "'teachers' and 'images' in unlabelled go together"),
+        ({**TAUGHT, "loss__distillation": 0.0}, "'teachers' in unlabelled, but 'distillation' in loss is 0"),
         (
-            {"loss__distillation": 1.0, "unlabelled__images_per_batch": 5},
+            {**TAUGHT, "unlabelled__images_per_batch": 5},
             "'images_per_batch' in unlabelled must not be more than 'batch_size'",
         ),
+        ({**TAUGHT, "name": "topiq_fr"}, "are for no-reference metrics, but topiq_fr compares"),
         ({"name": "topiq_fr", "loss__sensitivity": 1.0}, "are for no-reference metrics, but topiq_fr compares"),
         ({"matching__min_distance_quantile": 1.0}, "'min_distance_quantile' in matching must be from 0 to 0.999"),
         ({"loss__emd": 1.0}, "'emd' in loss needs a network that predicts ratings, but topiq_nr-lite predicts a score"),

@@ -312,7 +312,8 @@ class TestModule:
     def test_loss_of_a_step(self, recipe, monkeypatch):
         module = QualityModule(recipe(loss__mse=1.0, loss__nin=2.0, loss__rank=4.0, loss__rank_margin=0.5))
         module.net = torch.nn.Module()
-        module.net.head_output = lambda images, references: images[:, :1, 0, 0]
+        module.net.levels = lambda images, references: [images[:, :1]]
+        module.net.regress = lambda levels: levels[0][:, :, 0, 0]
         module.net.score = lambda output: output[:, 0]
         logged = {}
         monkeypatch.setattr(module, "log_dict", lambda values, **options: logged.update(values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +44,9 @@ def train(
     ] = None,
     teachers: Annotated[
         list[str] | None,
-        typer.Option("--teacher", metavar="FILE", help="Weights that score the unlabelled images; may be repeated."),
+        typer.Option(
+            "--teacher", metavar="FILE", help="Weights, or a metric, that score the unlabelled images; may be repeated."
+        ),
     ] = None,
     unlabelled: Annotated[
         Path | None, typer.Option(help="Images without scores to learn from as well: a folder or a list.")
@@ -57,18 +58,11 @@ def train(
     from topiq_metrics.datasets import DatasetError
     from topiq_metrics.errors import ImageError, WeightsError
 
-    changes = list(settings or ())
+    # Over which --set has the last word.
+    images = {"teachers": teachers, "images": None if unlabelled is None else str(unlabelled)}
+    changes = [{"unlabelled": {key: value for key, value in images.items() if value is not None}}, *(settings or ())]
     if precision is not None:
         changes.append(f"optimizer.precision={precision}")
-    if (teachers is None) != (unlabelled is None):
-        fail("--teacher and --unlabelled go together: the one scores the other.")
-    if teachers is not None:
-        # Over which --set has the last word.
-        changes[:0] = [
-            f"unlabelled.teachers={json.dumps(teachers)}",
-            f"unlabelled.images={json.dumps(str(unlabelled))}",
-            "loss.distillation=1",
-        ]
     if lower_is_better:
         changes.append("data.lower_is_better=true")
     try:

@@ -217,7 +217,7 @@ class QualityData(LightningDataModule):
         if recipe.loss.emd:
             self._check_ratings()
         unlabelled = recipe.unlabelled
-        self.unlabelled = find_unlabelled(unlabelled.images) if recipe.loss.distillation else []
+        self.unlabelled = find_unlabelled(unlabelled.images) if unlabelled.teachers else []
         self.unlabelled_per_batch = unlabelled.images_per_batch if self.unlabelled else 0
 
     def train_dataloader(self) -> DataLoader[TrainingBatch]:

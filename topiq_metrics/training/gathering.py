@@ -21,10 +21,26 @@ def gather(part: Tensor) -> Tensor:
     Args:
         part: ``(N, ...)``, of the same shape in each process.
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+    if world_size() == 1:
         return part
     whole: Tensor = _Gather.apply(part)
     return whole
+
+
+def gather_dealt(part: Tensor) -> Tensor:
+    """Likewise, in the order of the whole batch, of which each process has every world-th from its rank on."""
+    world = world_size()
+    return part if world == 1 else torch.stack(gather(part).chunk(world), dim=1).flatten(0, 1)
+
+
+def own_part(whole: Tensor) -> Tensor:
+    """Of what `gather_dealt` has joined, or what follows from it for each image, this process's."""
+    return whole[dist.get_rank() :: world_size()] if world_size() > 1 else whole
+
+
+def world_size() -> int:
+    """The number of processes."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def gather_objects(own: T) -> list[T]:

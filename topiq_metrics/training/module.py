@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -11,16 +12,15 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrcoef
 
-from topiq_metrics.catalog import CARDS, get_card
 from topiq_metrics.models.cfanet import CFANet
-from topiq_metrics.models.folding import fold
-from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.training import losses, qfm
 from topiq_metrics.training.backbones import load_pretrained_backbone
+from topiq_metrics.training.crops import draw_seed
 from topiq_metrics.training.data import TrainingBatch
-from topiq_metrics.training.gathering import gather, gather_objects
+from topiq_metrics.training.gathering import gather, gather_dealt, gather_objects, own_part, world_size
 from topiq_metrics.training.recipe import Recipe, RecipeError
-from topiq_metrics.weights import load_network, read_metadata
+from topiq_metrics.training.teachers import load_teacher
+from topiq_metrics.weights import load_network
 
 
 class QualityModule(LightningModule):
@@ -43,7 +43,7 @@ class QualityModule(LightningModule):
             width = len(self.net.reduce) * self.net.config.dim
             self.queue = qfm.FeatureQueue(recipe.matching.queue, width)
         # In a list, so as not to be part of checkpoints.
-        self._teachers = [_load_teacher(path, recipe) for path in recipe.unlabelled.teachers]
+        self._teachers = [load_teacher(teacher, recipe) for teacher in recipe.unlabelled.teachers]
         self._collected: list[tuple[Tensor, Tensor]] = []
 
     def loss(self, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -82,30 +82,35 @@ class QualityModule(LightningModule):
         return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum(), terms
 
     def _sensitivity(self, features: Tensor, scores: Tensor) -> Tensor:
-        """How much the scores mind what the images show; matched are the pooled and reduced levels of the network."""
+        """How much the scores mind what the images show; matched are the pooled and reduced levels of the network.
+
+        The images of all processes are matched alike, so that it does not matter how many share a batch.
+        """
         settings = self.recipe.matching
-        means = qfm.mean_features(features).float()
-        # Every process matches its images with those of all.
-        pool_means, pool_scores = gather(means), gather(scores)
-        pool = torch.cat([pool_means, self.queue.features]), torch.cat([pool_scores, self.queue.scores])
+        means = gather_dealt(qfm.mean_features(features).float())
+        whole = gather_dealt(scores)
+        pool = torch.cat([means, self.queue.features]), torch.cat([whole, self.queue.scores])
+        seed = draw_seed("match", self.recipe.seed, self.global_step)
         found = qfm.match(
             means,
-            scores,
+            whole,
             *pool,
             max_score_difference=settings.max_score_difference * self._span,
             min_distance_quantile=settings.min_distance_quantile,
+            generator=torch.Generator().manual_seed(seed),
         )
         noise = qfm.semantic_noise(means, pool[0], found)
-        self.queue.add(pool_means, pool_scores)
+        self.queue.add(means, whole)
 
         def head(features: Tensor) -> Tensor:
             return self.net.score(self.net.regress(torch.split(features, self.net.config.dim, dim=1)).float())
 
-        # Dropout would look like sensitivity.
-        self.net.eval()
-        loss = qfm.sensitivity_loss(head, features, noise, bound=settings.bound, steps=settings.strengths)
-        self.net.train()
-        return loss
+        # Data-parallel training takes the mean over processes.
+        count = max(int((found != qfm.UNMATCHED).sum()), 1) / world_size()
+        with _without_dropout(self.net):
+            return qfm.sensitivity_loss(
+                head, features, own_part(noise), bound=settings.bound, steps=settings.strengths, count=count
+            )
 
     def _distillation(self, images: Tensor) -> Tensor:
         """The error to the mean score that the teachers give two views of each image."""
@@ -172,15 +177,12 @@ class QualityModule(LightningModule):
             raise RecipeError(f"'frozen' names {name!r}, which the backbone does not have.") from None
 
 
-def _load_teacher(teacher: str, recipe: Recipe) -> QualityNetwork:
-    """The network of a weights file, or of the metric of this name; as a user's it is frozen, and fast."""
-    if teacher in CARDS:
-        name, weights = teacher, "default"
-    else:
-        name, weights = read_metadata(teacher).get("name", recipe.name), teacher
-    card, own = get_card(name), get_card(recipe.name)
-    if card.architecture != "cfanet" or card.mode != "NR" or card.score_range != own.score_range:
-        raise RecipeError(
-            f"'teachers' in unlabelled: {teacher} is of {name}, whose scores are not those of {recipe.name}."
-        )
-    return fold(load_network(name, weights))
+@contextmanager
+def _without_dropout(net: CFANet) -> Iterator[None]:
+    """Dropout would look like sensitivity."""
+    training = net.training
+    net.eval()
+    try:
+        yield
+    finally:
+        net.train(training)

@@ -103,7 +103,8 @@ def match(
         raise ValueError(
             f"Argument `min_distance_quantile` must be from 0 to below 1, but got {min_distance_quantile}."
         )
-    with torch.no_grad():
+    # Half precision would not tell features apart that are near.
+    with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
         directions, pool_directions = (nn.functional.normalize(f.float(), dim=1) for f in (features, pool_features))
         distances = 1 - directions @ pool_directions.T
         alike = (scores[:, None] - pool_scores).abs() <= max_score_difference
@@ -112,7 +113,7 @@ def match(
         if not alike.any():
             return torch.full((len(scores),), UNMATCHED, dtype=torch.long, device=scores.device)
         fitting = alike & (distances >= distances[alike].float().quantile(min_distance_quantile))
-        draws = torch.rand(fitting.shape, generator=generator, device="cpu" if generator else scores.device)
+        draws = torch.rand(fitting.shape, generator=generator, device=generator.device if generator else scores.device)
         draws = draws.to(scores.device).masked_fill(~fitting, -1.0)
         best = draws.max(dim=1)
         return torch.where(best.values < 0, UNMATCHED, best.indices)
@@ -150,16 +151,28 @@ def sensitivity(head: Head, features: Tensor, noise: Tensor, strengths: Tensor) 
     return (head(add_noise(features, noise, strengths)) - head(features)).abs()
 
 
-def sensitivity_loss(head: Head, features: Tensor, noise: Tensor, *, bound: float, steps: int = 2) -> Tensor:
+def sensitivity_loss(
+    head: Head, features: Tensor, noise: Tensor, *, bound: float, steps: int = 2, count: float | None = None
+) -> Tensor:
     """Mean squared change of the scores under the worst strength of their noise, over the images that have any.
 
     0 where none has. It has no scale of its own: beside a loss of the scores it cannot make them all alike.
+
+    Args:
+        head: from features to scores.
+        features: ``(N, C, ...)``.
+        noise: ``(N, C)``, 0 for images without a match.
+        bound: the strongest noise.
+        steps: how many strengths are tried for the worst.
+        count: divides the sum instead of the number of these images that have noise: of several processes, the mean
+            number.
     """
     found = noise.any(dim=1)
     if not found.any():
         return features.sum() * 0
     strengths = worst_strength(head, features[found], noise[found], bound=bound, steps=steps)
-    return sensitivity(head, features[found], noise[found], strengths).square().mean()
+    changes = sensitivity(head, features[found], noise[found], strengths).square()
+    return changes.mean() if count is None else changes.sum() / count
 
 
 def confidence(deviations: Tensor, scale: float) -> Tensor:
@@ -170,5 +183,5 @@ def confidence(deviations: Tensor, scale: float) -> Tensor:
 
 
 def distillation_loss(scores: Tensor, taught: Tensor, weights: Tensor) -> Tensor:
-    """Mean squared error to a teacher's scores, weighted by its confidence; 0 if it has none."""
-    return (weights * (scores - taught).square()).sum() / weights.sum().clamp(min=1e-12)
+    """Mean over the images of the squared error to a teacher's score times its confidence."""
+    return (weights * (scores - taught).square()).mean()

@@ -186,14 +186,18 @@ class Recipe:
         return recipe
 
 
-def load_recipe(source: str | os.PathLike[str], settings: Sequence[str] = ()) -> Recipe:
+Setting = str | Mapping[str, Mapping[str, Any]]
+"""A change of a recipe: as ``"section.key=value"`` with TOML's values, what is none is taken as text; or as a table."""
+
+
+def load_recipe(source: str | os.PathLike[str], settings: Sequence[Setting] = ()) -> Recipe:
     """Read a recipe that ships with the package, by name, or a TOML file, by path.
 
     With ``extends = "..."``, a shipped recipe or a path from the file's folder, it states only what differs.
 
     Args:
         source: which recipe.
-        settings: changes, as ``"section.key=value"`` with TOML's values; what is none is taken as text.
+        settings: changes, of which the later count.
 
     Raises:
         RecipeError: there is no such recipe, a key is missing, unknown, of the wrong type or out of range, or the
@@ -202,7 +206,9 @@ def load_recipe(source: str | os.PathLike[str], settings: Sequence[str] = ()) ->
     return Recipe.from_dict(_changed(_resolved(source), settings))
 
 
-def fine_tuning_recipe(name: str, weights: str | os.PathLike[str] = "default", settings: Sequence[str] = ()) -> Recipe:
+def fine_tuning_recipe(
+    name: str, weights: str | os.PathLike[str] = "default", settings: Sequence[Setting] = ()
+) -> Recipe:
     """The recipe that goes on from the weights of the metric ``name`` on a CSV file of images and scores.
 
     Args:
@@ -259,8 +265,11 @@ def _merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _changed(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+def _changed(values: dict[str, Any], settings: Sequence[Setting]) -> dict[str, Any]:
     for setting in settings:
+        if not isinstance(setting, str):
+            values = _merged(values, setting)
+            continue
         name, is_pair, text = setting.partition("=")
         section, _, key = name.strip().rpartition(".")
         if not (is_pair and key):
@@ -296,19 +305,21 @@ def _check_trainable(recipe: Recipe) -> None:
     if card.architecture != "cfanet":
         raise RecipeError(f"'name' in the recipe: {recipe.name} is not the metric of a network that is trained here.")
     loss = recipe.loss
-    if not any((loss.mse, loss.nin, loss.plcc, loss.pairwise_rank, loss.rank, loss.emd, loss.distillation)):
+    unlabelled = recipe.unlabelled
+    taught = loss.distillation if unlabelled.teachers else 0.0
+    if not any((loss.mse, loss.nin, loss.plcc, loss.pairwise_rank, loss.rank, loss.emd, taught)):
         raise RecipeError("Every weight in loss of what tells good from bad is 0: there is nothing to learn from.")
-    if card.mode == "FR" and (loss.sensitivity or loss.distillation):
+    if card.mode == "FR" and (loss.sensitivity or unlabelled.teachers):
         raise RecipeError(
-            f"'sensitivity' and 'distillation' in loss are for no-reference metrics, but {recipe.name} compares with "
-            "references."
+            f"'sensitivity' in loss and 'teachers' in unlabelled are for no-reference metrics, but {recipe.name} "
+            "compares with references."
         )
-    if loss.distillation and recipe.unlabelled.images_per_batch > recipe.data.batch_size:
-        raise RecipeError("'images_per_batch' in unlabelled must not be more than 'batch_size' in data.")
-    if recipe.unlabelled.teachers and not loss.distillation:
+    if bool(unlabelled.teachers) != bool(unlabelled.images):
+        raise RecipeError("'teachers' and 'images' in unlabelled go together: the ones score the others.")
+    if unlabelled.teachers and not loss.distillation:
         raise RecipeError("There are 'teachers' in unlabelled, but 'distillation' in loss is 0.")
-    if loss.distillation and not (recipe.unlabelled.teachers and recipe.unlabelled.images):
-        raise RecipeError("'distillation' in loss needs 'teachers' and 'images' in unlabelled.")
+    if unlabelled.teachers and unlabelled.images_per_batch > recipe.data.batch_size:
+        raise RecipeError("'images_per_batch' in unlabelled must not be more than 'batch_size' in data.")
     if loss.rank and not recipe.data.damaged_per_batch:
         raise RecipeError("'rank' in loss needs pairs of rising damage: set 'damaged_per_batch' in data.")
     if loss.emd and card.network.get("bins", 1) == 1:

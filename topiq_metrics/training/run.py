@@ -34,6 +34,7 @@ from topiq_metrics.training.crops import draw_seed
 from topiq_metrics.training.data import QualityData
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import Recipe, RecipeError
+from topiq_metrics.training.teachers import describe_teacher
 from topiq_metrics.weights import read_metadata, save_network
 from topiq_metrics.weights.hashes import sha256_of
 from topiq_metrics.weights.load import locate
@@ -80,12 +81,12 @@ def train(
     weights = folder / f"{recipe.name}.safetensors"
     if weights.exists():
         return weights
-    shared = {key: getattr(recipe.data, key) for key in ("batch_size", "damaged_per_batch")}
-    if recipe.loss.distillation:
-        shared["images_per_batch"] = recipe.unlabelled.images_per_batch
+    shared = {f"{key!r} in data": getattr(recipe.data, key) for key in ("batch_size", "damaged_per_batch")}
+    if recipe.unlabelled.teachers:
+        shared["'images_per_batch' in unlabelled"] = recipe.unlabelled.images_per_batch
     for key, count in shared.items():
         if count % devices:
-            raise RecipeError(f"{key!r} is shared by all processes: it must be a multiple of {devices}.")
+            raise RecipeError(f"{key} is shared by all processes: it must be a multiple of {devices}.")
     data = QualityData(recipe, Path(root))
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     module = QualityModule(recipe)
@@ -277,6 +278,8 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
         "results": {key: value if math.isfinite(value) else None for key, value in results.items()},
         "versions": versions(),
     }
+    if recipe.unlabelled.teachers:
+        card |= _taught_by(recipe, data, str(card["license"]))
     path = folder / f"{recipe.name}.safetensors"
     save_network(net, path, card=card)
     return path
@@ -299,6 +302,17 @@ def _origin(recipe: Recipe) -> dict[str, Any]:
     return {
         "license": published if bundled else "not stated; the terms of the data and of the backbone's weights apply",
         "backbone_initialised_from": PRETRAINED_SOURCE if source is True else source or "random",
+    }
+
+
+def _taught_by(recipe: Recipe, data: QualityData, license_: str) -> dict[str, Any]:
+    """Who scored which images without opinion scores, and the terms that follow from it."""
+    teachers = [describe_teacher(teacher, recipe) for teacher in recipe.unlabelled.teachers]
+    terms = sorted({teacher["license"] for teacher in teachers} - {license_})
+    return {
+        "license": "; ".join([license_, *(f"of a teacher: {term}" for term in terms)]),
+        "taught_by": teachers,
+        "unlabelled_images": len(data.unlabelled),
     }
 
 

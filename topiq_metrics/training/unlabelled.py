@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,14 +28,16 @@ def find_unlabelled(source: str) -> list[str]:
         RecipeError: there are none, or they are no files.
     """
     try:
-        items = list(open_source(source).items())
+        items = list(open_source(os.path.expanduser(source)).items())  # noqa: PTH111 - it may be a pattern
     except SourceError as error:
         raise RecipeError(f"'images' in unlabelled: {error}") from error
     if any(item.data is not None for item in items):
         raise RecipeError(f"'images' in unlabelled: {source} must be a folder or a list of image files.")
-    paths = [item.name for item in items if not item.problem]
-    if not any(Path(path).is_file() for path in paths):
+    paths = [item.name for item in items if not item.problem and Path(item.name).is_file()]
+    if not paths:
         raise RecipeError(f"'images' in unlabelled: there is no image file in {source}.")
+    if len(paths) < len(items):
+        sys.stderr.write(f"{len(items) - len(paths)} of {len(items)} images in {source} are not there.\n")
     return paths
 
 

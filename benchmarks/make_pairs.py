@@ -2,12 +2,12 @@
 
     python benchmarks/make_pairs.py --biq2021 FOLDER -o PAIRS
 
-Contents are the best-rated photographs of BIQ2021, each scaled down by 2, so that traces of their own compression vanish.
-Each has some damaged versions, with kinds and severities drawn from its name (`topiq_metrics.training.distortions`), one
-that is itself, and one that is moved by a pixel. Labels are no human scores but the consensus of seven full-reference
-metrics of different kinds, as piq has them: each metric's values become ranks among those of the training part, the
-label is the rank of the ranks' weighted mean. Writes `PAIRS/pairs.csv` with the columns image, reference, score, group,
-split, kind, severity and a column for each metric. What is there is not made again.
+Contents are the best-rated photographs of BIQ2021, each scaled down by 2, so that traces of their own compression
+vanish. Each has some damaged versions, with kinds and severities drawn from its name, one that is itself, and one that
+is moved by a pixel. Labels are no human scores but the consensus of seven full-reference metrics of different kinds, as
+piq has them: each metric's values become ranks among those of the training part, and the label is the rank of their
+weighted mean. Writes `PAIRS/pairs.csv` with the columns image, reference, score, group, split, kind, severity and one
+for each metric. What is there is not made again.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ TEACHERS: dict[str, tuple[float, float, Callable[[Tensor, Tensor], Tensor]]] = {
     "iw_ssim": (0.5, 1, lambda x, y: piq.information_weighted_ssim(x, y, reduction="none")),
     "vif_p": (0.5, 1, lambda x, y: piq.vif_p(x, y, reduction="none")),
 }
-"""Each metric's weight, its direction, and itself: saliency, phase, wavelets, gradient with colour, gradient, structure,
-information. Those that agree less with people in their authors' comparisons count half."""
+"""Each metric's weight, its direction, and itself. In this order they go by saliency, phase, wavelets, gradients and
+colour, gradients, structure, and information. Those that agree less with people in their authors' comparisons count
+half."""
 
 
 def make_content(photograph: Path, name: str, split: str, folder: Path) -> list[dict[str, object]]:
@@ -77,7 +78,9 @@ def make_content(photograph: Path, name: str, split: str, folder: Path) -> list[
         images.append(image)
     for metric, (_, _, function) in TEACHERS.items():
         with torch.inference_mode():
-            for row, value in zip(rows, function(torch.stack(images), content.expand(len(images), -1, -1, -1)).tolist(), strict=True):
+            for row, value in zip(
+                rows, function(torch.stack(images), content.expand(len(images), -1, -1, -1)).tolist(), strict=True
+            ):
                 row[metric] = value
     shift = int(torch.randint(4, (), generator=generator))
     moved = content.roll((1, -1)[shift % 2], 1 + shift // 2)
@@ -148,12 +151,18 @@ def main() -> int:
             writer.writerows(make_content(photographs[i], names[i], splits[i], folder))
             stream.flush()
             if count % 50 == 0:
-                print(f"{len(done) + count} of {len(order)}, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+                print(
+                    f"{len(done) + count} of {len(order)}, {time.monotonic() - start:.0f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
     with measured.open(newline="") as stream:
         # A content that a killed run had begun is there twice.
         rows = list({row["image"]: row for row in csv.DictReader(stream)}.values())
     with (folder / "pairs.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, ["image", "reference", "score", "group", "split", "kind", "severity", *TEACHERS])
+        writer = csv.DictWriter(
+            stream, ["image", "reference", "score", "group", "split", "kind", "severity", *TEACHERS]
+        )
         writer.writeheader()
         writer.writerows(with_labels(rows))
     print(f"{folder / 'pairs.csv'}: {len(rows)} pairs of {len({row['group'] for row in rows})} contents")

@@ -69,7 +69,7 @@ PLAIN = (
 
 
 def distort(image: Tensor, kind: str, severity: float, *, seed: int) -> Tensor:
-    """Apply the distortion ``kind``, or several after each other as ``"blur+jpeg"``; the same way each time for one seed.
+    """Apply the distortion ``kind``, or several after each other as ``"blur+jpeg"``; the same way for one seed.
 
     Raises:
         ValueError: an unknown kind, or a severity outside [0, 1].

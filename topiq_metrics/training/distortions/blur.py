@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from topiq_metrics.training.distortions.scale import geometric
+
 
 def gaussian_blur(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """Standard deviation from 0.3 to 7 px, geometric in the severity."""
-    return smoothed(image, 0.3 * (7 / 0.3) ** severity)
+    return smoothed(image, geometric(0.3, 7, severity))
 
 
 def smoothed(image: Tensor, sigma: float) -> Tensor:
@@ -27,7 +29,7 @@ def smoothed(image: Tensor, sigma: float) -> Tensor:
 
 def lens_blur(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """A disc of radius 0.7 to 10 px, geometric in the severity."""
-    radius = 0.7 * (10 / 0.7) ** severity
+    radius = geometric(0.7, 10, severity)
     reach = math.ceil(radius)
     offsets = torch.arange(-reach, reach + 1).float()
     # Pixels on the rim count by how much of them is inside.

@@ -10,16 +10,17 @@ from PIL import Image
 from torch import Tensor
 
 from topiq_metrics.training.distortions.arrays import as_picture, from_picture
+from topiq_metrics.training.distortions.scale import geometric
 
 
 def jpeg(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """Quality from 70 down to 3, geometric in the severity."""
-    return _reencode(image, "JPEG", quality=round(70 * (3 / 70) ** severity))
+    return _reencode(image, "JPEG", quality=round(geometric(70, 3, severity)))
 
 
 def jpeg2000(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """From a twelfth of the size to a four-hundredth."""
-    return _reencode(image, "JPEG2000", quality_mode="rates", quality_layers=[12 * (400 / 12) ** severity])
+    return _reencode(image, "JPEG2000", quality_mode="rates", quality_layers=[geometric(12, 400, severity)])
 
 
 def webp(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001

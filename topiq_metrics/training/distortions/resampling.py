@@ -8,18 +8,19 @@ from PIL import Image
 from torch import Tensor
 
 from topiq_metrics.training.distortions.arrays import as_picture, from_picture
+from topiq_metrics.training.distortions.scale import geometric
 
 
 def low_resolution(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """Down by a factor of 1.25 to 8 and bilinearly up again."""
-    size = _smaller(image, 1.25 * (8 / 1.25) ** severity)
+    size = _smaller(image, geometric(1.25, 8, severity))
     small = F.interpolate(image[None], size=size, mode="area")
     return F.interpolate(small, size=image.shape[-2:], mode="bilinear", align_corners=False)[0]
 
 
 def pixelate(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """Averages over squares of 1.25 to 12 px."""
-    small = F.interpolate(image[None], size=_smaller(image, 1.25 * (12 / 1.25) ** severity), mode="area")
+    small = F.interpolate(image[None], size=_smaller(image, geometric(1.25, 12, severity)), mode="area")
     return F.interpolate(small, size=image.shape[-2:], mode="nearest-exact")[0]
 
 
@@ -44,7 +45,7 @@ def lanczos_upscaling(image: Tensor, severity: float, generator: torch.Generator
 
 
 def _upscaled(image: Tensor, severity: float, kernel: Image.Resampling) -> Tensor:
-    height, width = _smaller(image, 2 * 4**severity)
+    height, width = _smaller(image, geometric(2, 8, severity))
     picture = as_picture(image)
     small = picture.resize((width, height), Image.Resampling.BICUBIC)
     return from_picture(small.resize(picture.size, kernel))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from topiq_metrics.training.distortions.scale import geometric
+
 
 def jitter(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:
     """Each pixel from up to 0.6 to 8 px away, rounded: on average half of that."""
     height, width = image.shape[-2:]
-    reach = 0.6 * (8 / 0.6) ** severity
+    reach = geometric(0.6, 8, severity)
     rows, columns = (
         (torch.arange(length).view(shape) + reach * (2 * torch.rand(height, width, generator=generator) - 1))
         .round()
@@ -21,10 +23,11 @@ def jitter(image: Tensor, severity: float, generator: torch.Generator) -> Tensor
 
 
 def displaced_patches(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:
-    """A patch for each 2400 to 120 pixels, of 1/24 of the short side, from close by."""
+    """From 8 to 300 patches, of 1/24 of the short side, from close by."""
     side = max(2, round(min(image.shape[-2:]) / 24))
     damaged = image.clone()
-    for row, column in _places(image, side, 2400 * (120 / 2400) ** severity, generator):
+    for _ in range(round(geometric(8, 300, severity))):
+        row, column = _place(image, side, generator)
         top, left = (
             int(torch.randint(max(0, start - side), min(length - side, start + side) + 1, (), generator=generator))
             for start, length in zip((row, column), image.shape[-2:], strict=True)
@@ -34,30 +37,29 @@ def displaced_patches(image: Tensor, severity: float, generator: torch.Generator
 
 
 def color_blocks(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:
-    """A block of one random colour for each 64 000 to 3 000 pixels, of 1/12 of the short side."""
+    """From 1 to 30 blocks, of 1/12 of the short side, each of one random colour."""
     side = max(2, round(min(image.shape[-2:]) / 12))
     damaged = image.clone()
-    for row, column in _places(image, side, 64000 * (3000 / 64000) ** severity, generator):
+    for _ in range(round(geometric(1, 30, severity))):
+        row, column = _place(image, side, generator)
         damaged[:, row : row + side, column : column + side] = torch.rand(3, 1, 1, generator=generator)
     return damaged
 
 
 def lost_blocks(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:
-    """As errors of a transmission: a run of 8 px blocks for each 48 000 to 1 600 pixels shows what came before it."""
+    """As errors of a transmission: runs of 8 px blocks, each of one colour; one for every 24 000 to 1 600 pixels."""
     damaged = image.clone()
     height, width = image.shape[-2:]
-    for row, column in _places(image, 8, 48000 * (1600 / 48000) ** severity, generator):
+    for _ in range(max(1, round(height * width / geometric(24000, 1600, severity)))):
+        row, column = _place(image, 8, generator)
         top, left = row // 8 * 8, column // 8 * 8
         end = min(width, left + 8 * int(torch.randint(2, 9, (), generator=generator)))
-        before = damaged[:, top : min(height, top + 8), max(0, left - 8) : max(1, left)]
+        before = image[:, top : top + 8, max(0, left - 8) : max(1, left)]
         damaged[:, top : top + 8, left:end] = before.mean(dim=(1, 2), keepdim=True)
     return damaged
 
 
-def _places(image: Tensor, side: int, pixels_each: float, generator: torch.Generator) -> list[list[int]]:
-    """Corners of squares inside the image, one at least."""
-    height, width = image.shape[-2:]
-    count = max(1, round(height * width / pixels_each))
-    room = torch.tensor([height - side + 1, width - side + 1])
-    places: list[list[int]] = (torch.rand(count, 2, generator=generator) * room).long().tolist()
-    return places
+def _place(image: Tensor, side: int, generator: torch.Generator) -> tuple[int, int]:
+    """The corner of a square inside the image."""
+    row, column = (int(torch.randint(length - side + 1, (), generator=generator)) for length in image.shape[-2:])
+    return row, column

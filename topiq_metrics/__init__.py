@@ -12,6 +12,7 @@ from topiq_metrics._lazy import lazy_names
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import ModelCard, get_card
+    from topiq_metrics.comparing import RankedImage, rank_images
     from topiq_metrics.explaining import Explanation, explain
     from topiq_metrics.functional import (
         FaceScores,
@@ -45,6 +46,7 @@ __all__ = [
     "FittedRootMeanSquaredError",
     "LPIPSPlus",
     "ModelCard",
+    "RankedImage",
     "ScoreRow",
     "SizePolicy",
     "TOPIQAesthetic",
@@ -59,6 +61,7 @@ __all__ = [
     "list_metrics",
     "load_image",
     "lpips_plus",
+    "rank_images",
     "score_images",
     "topiq_aesthetic",
     "topiq_face",
@@ -74,6 +77,7 @@ _HOMES = {
     "FittedRootMeanSquaredError": "metrics",
     "LPIPSPlus": "metrics",
     "ModelCard": "catalog",
+    "RankedImage": "comparing",
     "ScoreRow": "scoring",
     "SizePolicy": "images",
     "TOPIQAesthetic": "metrics",
@@ -87,6 +91,7 @@ _HOMES = {
     "list_metrics": "registry",
     "load_image": "images",
     "lpips_plus": "functional",
+    "rank_images": "comparing",
     "score_images": "scoring",
     "topiq_aesthetic": "functional",
     "topiq_face": "functional",

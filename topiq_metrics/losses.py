@@ -104,7 +104,8 @@ class TOPIQLoss(_NetworkLoss):
         data_range: largest value of the images, usually 1.0 or 255. Overshoot of up to one ``data_range`` is let
             through.
         reduction: ``"mean"`` or ``"sum"`` over the images, or ``"none"`` for a loss per image.
-        model: ``"topiq_fr"`` or another of its kind; see `topiq_metrics.TOPIQFullReference`.
+        model: ``"topiq_fr-lite"``, which needs no download, or another of its kind; see
+            `topiq_metrics.TOPIQFullReference`.
         weights: ``"default"`` for the published weights, the path of a file, or None for a network that is not
             trained.
         net: a frozen network in evaluation mode to use instead.

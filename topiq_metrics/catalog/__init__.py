@@ -9,21 +9,28 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from topiq_metrics.catalog.builtin import CARDS, DEFAULT_NR
+from topiq_metrics.catalog.builtin import CARDS, DEFAULT_FR, DEFAULT_NR
 from topiq_metrics.catalog.cards import Mode, ModelCard, PublishedResult, WeightsFile
 from topiq_metrics.catalog.extensions import check_unclaimed, installed_card, installed_cards
 
 __all__ = [
     "CARDS",
+    "DEFAULT_FR",
     "DEFAULT_NR",
     "Mode",
     "ModelCard",
     "PublishedResult",
     "WeightsFile",
     "all_cards",
+    "default_metric",
     "get_card",
     "suggest",
 ]
+
+
+def default_metric(*, with_reference: bool) -> str:
+    """The metric where none is named: a bundled one, for images with a reference or without."""
+    return DEFAULT_FR if with_reference else DEFAULT_NR
 
 
 def get_card(name: str) -> ModelCard:

@@ -206,6 +206,18 @@ _CARDS = (
         paper=_QFM_IQM,
         metric=_NR_METRIC,
     ),
+    ModelCard(
+        name="topiq_fr-lite",
+        mode="FR",
+        summary="against a reference; bundled, runs offline",
+        weights=WeightsFile("topiq_fr-lite.safetensors", "", "Apache-2.0 (see its card for the data)"),
+        architecture="cfanet",
+        network={**_LITE, "mode": "FR"},
+        score_range=(0.0, 1.0),
+        trained_on="the consensus of seven metrics",
+        paper=_TOPIQ,
+        metric=_FR_METRIC,
+    ),
     _lpips_plus(
         "lpips+",
         "alexnet",
@@ -228,3 +240,4 @@ _CARDS = (
 
 CARDS: dict[str, ModelCard] = {card.name: card for card in _CARDS}
 DEFAULT_NR = "topiq_nr-lite"
+DEFAULT_FR = "topiq_fr-lite"

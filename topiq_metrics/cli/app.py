@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import topiq_metrics
-from topiq_metrics.cli import catalog, datasets, explain, export, leaderboard, score, train, weights
+from topiq_metrics.cli import catalog, compare, datasets, explain, export, leaderboard, score, train, weights
 
 app = typer.Typer(
     name="topiq",
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.command("score")(score.score)
 app.command("explain")(explain.explain)
+app.command("compare")(compare.compare)
 app.command("list")(catalog.list_models)
 app.command("train")(train.train)
 app.command("export")(export.export)

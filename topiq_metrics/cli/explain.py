@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from topiq_metrics.catalog import DEFAULT_NR
+from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR
 from topiq_metrics.cli.console import fail, printable
 
 if TYPE_CHECKING:
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 def explain(
     image: Annotated[Path, typer.Argument(help="The picture.")],
     reference: Annotated[Path | None, typer.Argument(help="Its reference, for a full-reference metric.")] = None,
-    metric: Annotated[str, typer.Option("-m", "--metric", help="A metric, or ms_ssim.")] = DEFAULT_NR,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "-m",
+            "--metric",
+            help=f"A metric, or ms_ssim. Default: {DEFAULT_NR}; with a reference {DEFAULT_FR}.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FOLDER", help="For overlay-….png, sheet.png and maps.npz."),

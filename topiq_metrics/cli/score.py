@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from topiq_metrics.catalog import DEFAULT_NR, get_card
+from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric, get_card
 from topiq_metrics.cli.console import fail
 from topiq_metrics.cli.memory import limit_memory
 from topiq_metrics.cli.progress import log_event, shown_progress
@@ -33,7 +33,12 @@ def score(
         ),
     ],
     metric: Annotated[
-        list[str] | None, typer.Option("-m", "--metric", help=f"A metric; may be repeated. Default: {DEFAULT_NR}.")
+        list[str] | None,
+        typer.Option(
+            "-m",
+            "--metric",
+            help=f"A metric; may be repeated. Default: {DEFAULT_NR}; with references {DEFAULT_FR}.",
+        ),
     ] = None,
     reference: Annotated[
         str | None,
@@ -118,7 +123,7 @@ def score(
 
     Exit code 0: every image has every score. 1: some do not. 2: the command cannot start.
     """
-    names = list(dict.fromkeys(metric or [DEFAULT_NR]))
+    names = list(dict.fromkeys(metric or [default_metric(with_reference=bool(reference or reference_column))]))
     _check_references(names, reference, reference_column)
     if runner not in {"local", "ray"}:
         fail(f"--runner must be local or ray, but got {runner!r}.")
@@ -175,7 +180,10 @@ def _check_references(names: list[str], reference: str | None, reference_column:
         )
     if (reference is not None or reference_column is not None) and not full_reference:
         option = "-r" if reference is not None else "--reference-column"
-        fail(f"None of {', '.join(names)} uses a reference: leave out {option}, or add a metric such as -m topiq_fr.")
+        fail(
+            f"None of {', '.join(names)} uses a reference: leave out {option}, or add a metric such as "
+            "-m topiq_fr-lite."
+        )
 
 
 def _part(shard: str | None, output: Path | None, html: Path | None) -> tuple[Shard, Path | None, Path | None]:

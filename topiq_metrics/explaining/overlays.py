@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +69,17 @@ def draw_sheet(found: Explanation) -> Image.Image:
         for level_map in row:
             left = _GAP + (level_map.level - 1) * width
             _tile(canvas, (left, top + 20), width - _GAP, picture, level_map, found, f"level {level_map.level}")
+    return canvas
+
+
+def draw_comparison(found: Sequence[Explanation], titles: Sequence[str]) -> Image.Image:
+    """The sheets of several pictures below each other, each with a title."""
+    sheets = [draw_sheet(explanation) for explanation in found]
+    tops = list(itertools.accumulate((sheet.height + 40 for sheet in sheets), initial=0))
+    canvas = Image.new("RGB", (max(sheet.width for sheet in sheets), tops[-1]), _PAPER)
+    for sheet, title, top in zip(sheets, titles, tops[:-1], strict=True):
+        _write(canvas, (_GAP, top + 12), title, 20)
+        canvas.paste(sheet, (0, top + 40))
     return canvas
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topiq_metrics.catalog import CARDS, DEFAULT_NR, Mode, ModelCard, get_card
+from topiq_metrics.catalog import CARDS, Mode, ModelCard, default_metric, get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.errors import ImageError, ImageTooSmallError
 from topiq_metrics.explaining.explanation import Explanation
@@ -34,7 +34,7 @@ MS_SSIM = "ms_ssim"
 def explain(
     image: ImageSource,
     reference: ImageSource | None = None,
-    metric: str = DEFAULT_NR,
+    metric: str | None = None,
     weights: str | os.PathLike[str] | None = "default",
     *,
     net: QualityNetwork | None = None,
@@ -56,7 +56,8 @@ def explain(
         image: as `topiq_metrics.load_image` takes it, or a tensor ``(1, 3, H, W)``. A face metric takes an aligned
             face of 512 x 512 pixels.
         reference: the same, for a full-reference metric, of the same size.
-        metric: a metric of the catalogue, or ``"ms_ssim"``.
+        metric: a metric of the catalogue, or ``"ms_ssim"``; by default the bundled one, for an image with a reference
+            or without.
         weights: ``"default"`` for the published weights, the path of a file, or None for a network that is not
             trained.
         net: a network to use instead, as `topiq_metrics.weights.load_network` gives it: to load it once for many
@@ -86,6 +87,7 @@ def explain(
     """
     if net is not None:
         _check_network(net)
+    metric = metric or default_metric(with_reference=reference is not None)
     name = metric if net is None else net.name or metric
     card = None if name == MS_SSIM else _card(name)
     mode = "FR" if card is None else card.mode if net is None else net.config.mode
@@ -156,7 +158,7 @@ def _check_arguments(
     if mode == "NR" and reference is not None:
         raise ValueError(
             f"{name!r} scores an image by itself: leave out the reference, or name a full-reference metric such as "
-            "'topiq_fr'."
+            "'topiq_fr-lite'."
         )
     if name == MS_SSIM and weights != "default":
         raise ValueError(f"{MS_SSIM!r} has no weights: leave them out.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from topiq_metrics.catalog import CARDS, DEFAULT_NR, Mode, ModelCard, get_card
+from topiq_metrics.catalog import CARDS, DEFAULT_FR, DEFAULT_NR, Mode, ModelCard, get_card
 from topiq_metrics.functional.scorer import placed
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
@@ -45,7 +45,7 @@ FACE = Task("topiq_metrics.metrics.face:TOPIQFace", "NR", rates=False, default="
 LPIPS_PLUS = Task(
     "topiq_metrics.metrics.lpips:LPIPSPlus", "FR", rates=False, default="lpips+", network=LPIPSPlusNetwork
 )
-FULL_REFERENCE = Task("topiq_metrics.metrics.topiq:TOPIQFullReference", "FR", rates=False, default="topiq_fr")
+FULL_REFERENCE = Task("topiq_metrics.metrics.topiq:TOPIQFullReference", "FR", rates=False, default=DEFAULT_FR)
 AESTHETIC = Task("topiq_metrics.metrics.topiq:TOPIQAesthetic", "NR", rates=True, default="topiq_iaa_res50")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from topiq_metrics.catalog import DEFAULT_NR, get_card
+from topiq_metrics.catalog import default_metric, get_card
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.inference.backends import Backend, choose_backend
 from topiq_metrics.inference.predictor import choose_device
@@ -74,7 +74,7 @@ class ScoreJob:
     def __init__(
         self,
         source: Any,
-        metrics: str | Sequence[str] = DEFAULT_NR,
+        metrics: str | Sequence[str] | None = None,
         *,
         references: PathLike | None = None,
         path_column: str | None = None,
@@ -97,6 +97,8 @@ class ScoreJob:
         report: PathLike | None = None,
         ray: RayOptions | None = None,
     ) -> None:
+        if metrics is None:
+            metrics = default_metric(with_reference=references is not None or reference_column is not None)
         self.metrics = list(dict.fromkeys([metrics] if isinstance(metrics, str) else metrics))
         cards = [get_card(name) for name in self.metrics]
         if not cards:
@@ -236,7 +238,7 @@ class ScoreJob:
 
 def score_images(
     source: Any,
-    metrics: str | Sequence[str] = DEFAULT_NR,
+    metrics: str | Sequence[str] | None = None,
     *,
     references: PathLike | None = None,
     path_column: str | None = None,
@@ -266,7 +268,7 @@ def score_images(
         source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.parquet``), a WebDataset shard
             (``.tar``); a URL of any of them; a dataset of Hugging Face's `datasets`, or ``hf:NAME:SPLIT``; an `Item`;
             or several of these.
-        metrics: names of the catalogue.
+        metrics: names of the catalogue; by default the bundled one, for images with references or without.
         references: a file that is the reference of every image, or a folder that has one for each.
         path_column: of a table, the column of paths or URLs.
         image_column: of a table or dataset, the column of encoded images; of a shard, the extension of its images.

@@ -1,0 +1,55 @@
+"""``topiq compare`` ranks pictures, and says in a line what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def pictures(tmp_path, save_picture):
+    return [save_picture(tmp_path / f"{seed}.png", 160, 128, seed=seed) for seed in range(3)]
+
+
+def test_a_table_and_a_verdict(topiq, pictures, tmp_path):
+    result = topiq("compare", *pictures, "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    *table, verdict = result.stdout.splitlines()
+    assert all(any(path.name in line for line in table) for path in pictures)
+    assert verdict.startswith(("The best: ", "Not told apart as the best: "))
+    assert result.stderr == f"46 files -> {tmp_path / 'out'}\n"
+    assert (tmp_path / "out" / "comparison.png").is_file()
+
+
+def test_the_same_picture_twice_is_tied(topiq, pictures, tmp_path):
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(pictures[0].read_bytes())
+    result = topiq("compare", pictures[0], copy)
+    assert result.stdout.splitlines()[-1].startswith("Not told apart as the best: ")
+
+
+WRONG = {
+    "one": (["0.png"], "To compare takes two pictures or more, but got 1."),
+    "missing": (["0.png", "missing.png"], "missing.png"),
+    "twice": (["0.png", "0.png"], "0.png is named twice."),
+    "unknown metric": (["0.png", "1.png", "-m", "topiq"], "There is no metric named 'topiq'."),
+    "no reference": (
+        ["0.png", "1.png", "-m", "topiq_fr"],
+        "'topiq_fr' is a full-reference metric: name the reference.",
+    ),
+    "a reference": (["0.png", "1.png", "-r", "2.png", "-m", "topiq_nr"], "leave out the reference."),
+    "no folder": (["0.png", "1.png", "-o", "a/b/c"], "There is no folder a/b: make it first."),
+    "forced": (["0.png", "1.png", "--force"], "--force goes with -o."),
+    "size": (["0.png", "1.png", "--size", "big"], "big"),
+    "device": (["0.png", "1.png", "--device", "abacus"], "abacus"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_mistakes(topiq, pictures, tmp_path, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    arguments, message = WRONG[case]
+    result = topiq("compare", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.startswith("Error: ")
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,79 @@
+"""``topiq compare``: which of several pictures is best, and where they differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR
+from topiq_metrics.cli.console import fail, printable
+
+if TYPE_CHECKING:
+    from topiq_metrics.comparing import RankedImage
+
+
+def compare(
+    images: Annotated[list[Path], typer.Argument(help="Two pictures or more.")],
+    reference: Annotated[
+        Path | None, typer.Option("-r", "--ref", "--reference", help="The picture that all are versions of.")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option("-m", "--metric", help=f"A metric. Default: {DEFAULT_FR}; without a reference {DEFAULT_NR}."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FOLDER", help="For a sheet of maps of each picture, and one of all."),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="A weights file instead of the published one.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="native, max_side=N, short_side=N or square=N. Default: the metric's.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Default: a GPU if there is one.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier comparison in the folder.")] = False,
+) -> None:
+    """Rank pictures, best first, and say which of them the metric does not tell apart.
+
+    The noise is how far a score moves when the picture is mirrored or loses a row and a column: of pictures that
+    differ by less, none is called better.
+    """
+    from topiq_metrics.comparing import check_comparison_folder, rank_images, save_comparison
+    from topiq_metrics.errors import WeightsError
+
+    if output is None and force:
+        fail("--force goes with -o.")
+    chosen = weights or "default"
+    try:
+        if output is not None:
+            check_comparison_folder(output, overwrite=force)
+        ranked = rank_images(images, reference, metric, chosen, size=size, device=device)
+        _show(ranked)
+        if output is not None:
+            paths = save_comparison(
+                ranked, output, reference, metric, chosen, size=size, device=device, overwrite=force
+            )
+            typer.echo(printable(f"{len(paths)} files -> {output}"), err=True)
+    except (ValueError, OSError, WeightsError, ImportError) as error:
+        fail(error)
+    except (RuntimeError, MemoryError) as error:
+        # Memory does not suffice, on whatever device.
+        fail(str(error).strip().partition("\n")[0] or type(error).__name__, code=1)
+    except KeyboardInterrupt:
+        fail("Interrupted.", code=130)
+
+
+def _show(ranked: list[RankedImage]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("place", "image", "score", "noise", "not told apart from")
+    for image in ranked:
+        name, ties = printable(image.path), printable(", ".join(image.ties))
+        table.add_row(str(image.place), name, f"{image.score:.4f}", f"{image.noise:.4f}", ties)
+    console = Console()
+    Console(width=None if console.is_terminal else 160).print(table)
+    best = ranked[0]
+    first = ", ".join([best.path, *best.ties])
+    typer.echo(printable(f"Not told apart as the best: {first}." if best.ties else f"The best: {first}."))

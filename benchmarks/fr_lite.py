@@ -2,9 +2,10 @@
 
     python benchmarks/fr_lite.py PAIRS [--weights FILE] [--json FILE]
 
-PAIRS is the folder that `make_pairs.py` has made; measured are its test contents, which the model never saw. Prints SRCC
-with the consensus, over all and within each kind of damage, for the model and for each metric of the consensus; on how
-many contents the same image scores above every damaged version, and a shift by a pixel costs less than the mildest blur.
+PAIRS is the folder that `make_pairs.py` has made; measured are its test contents, which the model never saw. Prints
+SRCC with the consensus, over all and within each kind of damage, for the model and for each metric of the consensus; on
+how many contents the same image scores above every damaged version, and a shift by a pixel costs less than the mildest
+blur.
 """
 
 from __future__ import annotations

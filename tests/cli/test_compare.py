@@ -34,7 +34,7 @@ WRONG = {
     "unknown metric": (["0.png", "1.png", "-m", "topiq"], "There is no metric named 'topiq'."),
     "no reference": (
         ["0.png", "1.png", "-m", "topiq_fr"],
-        "'topiq_fr' is a full-reference metric: name the reference.",
+        "is a full-reference metric: name the reference.",
     ),
     "a reference": (["0.png", "1.png", "-r", "2.png", "-m", "topiq_nr"], "leave out the reference."),
     "no folder": (["0.png", "1.png", "-o", "a/b/c"], "There is no folder a/b: make it first."),

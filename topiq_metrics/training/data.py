@@ -26,6 +26,9 @@ from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
 from topiq_metrics.training.unlabelled import UnlabelledImages, find_unlabelled
 
+PAIRS = "pairs.csv"
+"""The CSV file of a folder that is given as one."""
+
 
 @dataclass(frozen=True)
 class TrainingItem:
@@ -275,6 +278,7 @@ def _open(settings: DataSettings, root: Path, *, with_reference: bool, name: str
     options: dict[str, Any] = {"partial": settings.partial}
     if settings.dataset == CSV:
         options["higher_is_better"] = not settings.lower_is_better
+        root = root / PAIRS if root.is_dir() else root
     if with_reference and settings.dataset in DATASETS and not DATASETS[settings.dataset].facts.references:
         raise RecipeError(f"{name} compares with references, and {DATASETS[settings.dataset].facts.name} has none.")
     dataset = reader(root, settings.subset or None, **options)

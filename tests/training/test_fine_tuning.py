@@ -19,7 +19,7 @@ from topiq_metrics.weights import load_network, read_metadata, resolve
 from topiq_metrics.weights.hashes import sha256_of
 
 NAME = "topiq_nr-lite"
-TINY = ("data.crop=64", "data.batch_size=8", "data.workers=0", "optimizer.epochs=1")
+TINY = ("data.crop=64", "data.batch_size=16", "data.workers=0", "optimizer.epochs=1")
 
 
 def topiq(*arguments: object):
@@ -32,12 +32,12 @@ def tiny(*more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def ratings(tmp_path_factory, save_picture) -> Path:
-    """30 pictures, rated from 1 to 5, the more blurred the lower."""
+    """300 pictures, rated from 1 to 5, the more blurred the lower."""
     root = tmp_path_factory.mktemp("ratings")
     rows = []
-    for i in range(30):
+    for i in range(300):
         path = save_picture(root / "scans" / f"{i + 1:04}.png", 80, 72, seed=i)
-        severity = (i * 7 % 30) / 29
+        severity = (i * 7 % 300) / 299
         blurred = distort(load_image(path), "blur", severity, seed=0)
         Image.fromarray((blurred * 255).round().byte().permute(1, 2, 0).numpy()).save(path)
         rows.append((f"scans/{i + 1:04}.png", f"{5 - 4 * severity:.3f}"))
@@ -97,13 +97,15 @@ def test_it_knows_what_it_is(tuned, ratings):
     trained_on = card["trained_on"]
     assert trained_on["dataset"] == "ratings"
     assert trained_on["scores"] == {"low": 1, "high": 5, "higher_is_better": True}
-    assert sum(trained_on["images"].values()) == 30
+    assert sum(trained_on["images"].values()) == 300
     start = card["fine_tuned_from"]
     assert (start["name"], start["sha256"]) == (NAME, sha256_of(resolve(NAME)))
     assert start["trained_on"]["dataset"] == "BIQ2021"
     assert "Apache-2.0" in card["license"]
     assert card["recipe"]["model"]["weights"] == "default"
-    assert {"test_srcc", "test_srcc_before", "test_plcc_before"} <= set(card["results"])
+    results = card["results"]
+    assert results["test_srcc"] > 0.8
+    assert results["test_plcc"] > results["test_plcc_before"]
     report = (tuned.parent / "report.md").read_text(encoding="utf-8")
     assert "| SRCC, of the weights that it started from | " in report
     assert "Opinion scores from 1 to 5 are scaled to 0 to 1, higher better." in report

@@ -9,7 +9,7 @@ heads of other seeds trained on the same labels.
     python benchmarks/qfm_ablation.py --biq2021 FOLDER --cache FILE.npz [--seeds 5] [--json FILE]
 
 Prints, as the mean over seeds with its 95 % interval (t), SRCC on the test part and the sensitivity: how far matched
-noise moves a score, in deviations of the scores.
+noise moves a score, in deviations of the scores. What is in the JSON file is not run again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import json
 import statistics
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +133,10 @@ class CFANetHead(nn.Module):
 
 
 HEADS = {"plain": PlainHead, "CFANet": CFANetHead}
+
+
+Results = list[dict[str, tuple[float, float]]]
+"""For each seed and variant: SRCC and sensitivity."""
 
 
 @dataclass(frozen=True)
@@ -266,12 +270,12 @@ def run(data: Data, seed: int, chosen: list[Variant]) -> dict[str, tuple[float, 
     return results
 
 
-def interval(values: list[float]) -> str:
+def interval(values: list[float], sign: str = "") -> str:
     mean = statistics.mean(values)
     if len(values) < 2:
-        return f"{mean:.4f}"
+        return f"{mean:{sign}.3f}"
     half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    return f"{mean:.4f} ± {half:.4f}"
+    return f"{mean:{sign}.3f} ± {half:.3f}"
 
 
 def main() -> int:
@@ -289,19 +293,30 @@ def main() -> int:
         extract(arguments.biq2021, arguments.cache)
     if arguments.extract_only:
         return 0
-    rows: list[dict[str, tuple[float, float]]] = [{} for _ in range(arguments.seeds)]
+    results: Results = [{} for _ in range(arguments.seeds)]
+    if arguments.json and arguments.json.exists():
+        kept = json.loads(arguments.json.read_text())[: arguments.seeds]
+        results = kept + results[len(kept) :]
     for head in arguments.heads:
-        data = Data.load(arguments.cache, HEADS[head].grid)
-        chosen = [variant for variant in VARIANTS if variant.head == head]
-        for seed, row in enumerate(rows):
-            row.update(run(data, seed, chosen))
-    print(f"{len(data.training)} training images, {len(data.test)} test images, {len(rows)} seeds")
-    print(f"{'':50} {'SRCC':>18} {'sensitivity':>18}")
-    for name in rows[0]:
-        srcc, moved = zip(*(row[name] for row in rows), strict=True)
-        print(f"{name:50} {interval(list(srcc)):>18} {interval(list(moved)):>18}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2))
+        data = None
+        for seed, row in enumerate(results):
+            chosen = [variant for variant in VARIANTS if variant.head == head and str(variant) not in row]
+            if chosen:
+                data = data or Data.load(arguments.cache, HEADS[head].grid)
+                row.update(run(data, seed, chosen))
+                if arguments.json:
+                    arguments.json.write_text(json.dumps(results, indent=2))
+    print(f"{len(results)} seeds; each difference is to the same without the additions, with the same seed")
+    print(f"{'':50} {'SRCC':>17} {'difference':>18} {'sensitivity':>17} {'difference':>18}")
+    for variant in VARIANTS:
+        if variant.head in arguments.heads:
+            plain = str(replace(variant, matching=False, distillation=False))
+            cells = []
+            for figure in range(2):
+                values = [row[str(variant)][figure] for row in results]
+                differences = [row[str(variant)][figure] - row[plain][figure] for row in results]
+                cells += [interval(values), "" if str(variant) == plain else interval(differences, "+")]
+            print(f"{variant!s:50} {cells[0]:>17} {cells[1]:>18} {cells[2]:>17} {cells[3]:>18}")
     return 0
 
 

@@ -150,7 +150,7 @@ def test_autocast_changes_nothing(dtype):
         (
             topiq_no_reference,
             "topiq_fr",
-            r"`model` must be one of \('topiq_nr', .*'topiq_nr-lite'\), but got 'topiq_fr'",
+            r"`model` must be one of \('topiq_nr', .*'qfm_iqm-lite'\), but got 'topiq_fr'",
         ),
         (topiq_no_reference, "topiq_iaa", r"`model` must be one of \('topiq_nr', .*, but got 'topiq_iaa'"),
         (topiq_aesthetic, "topiq_nr", r"must be one of \('topiq_iaa', 'topiq_iaa_res50'\), but got 'topiq_nr'"),

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from topiq_metrics.scoring.sinks.files import write_whole
+from topiq_metrics._files import write_whole
 
 SCHEMA = "topiq-metrics-leaderboard"
 VERSION = 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from topiq_metrics._files import write_whole
 from topiq_metrics.evaluation.board import Board, save_board
 from topiq_metrics.evaluation.judging import Protocol, Standing, as_records, judge
 from topiq_metrics.evaluation.page.page import TITLE, Thumbnails, leaderboard_page
 from topiq_metrics.evaluation.tables import as_csv, as_markdown
-from topiq_metrics.scoring.sinks.files import write_whole
 
 SUFFIXES = (".json", ".csv", ".md", ".html")
 

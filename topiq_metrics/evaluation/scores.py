@@ -12,9 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from topiq_metrics._files import write_whole
 from topiq_metrics.datasets import Record
 from topiq_metrics.evaluation.board import Cost
-from topiq_metrics.scoring.sinks.files import write_whole
 
 _END = 1 << 16
 """Bytes at each end of a file that tell it from another one of its size and time."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from topiq_metrics._files import write_whole
 from topiq_metrics.explaining.maps import LevelMap
-from topiq_metrics.scoring.sinks.files import write_whole
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -27,6 +27,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
 import topiq_metrics
+from topiq_metrics._files import write_whole
 from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import split_hash
 from topiq_metrics.training.backbones import PRETRAINED_SOURCE
@@ -336,9 +337,7 @@ def _check_owner(folder: Path, recipe: Recipe) -> None:
 
 def _claim(folder: Path, recipe: Recipe) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f"{_CLAIM}.part"
-    aside.write_text(_as_json(recipe), encoding="utf-8")
-    aside.replace(folder / _CLAIM)
+    write_whole(folder / _CLAIM, _as_json(recipe).encode())
 
 
 def _as_json(recipe: Recipe) -> str:

@@ -1,4 +1,4 @@
-"""Files that a killed job leaves whole, and a lock that dies with its job."""
+"""A lock on an output that dies with its job."""
 
 from __future__ import annotations
 
@@ -9,21 +9,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from topiq_metrics.scoring.sinks.errors import OutputError
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is never seen half-written, and is on the disk before it has its name."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 class OutputLock:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import topiq_metrics
+from topiq_metrics._files import write_whole
 from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.catalog.extensions import GROUP
 from topiq_metrics.scoring.items import as_unicode
 from topiq_metrics.scoring.selection import Shard
 from topiq_metrics.scoring.sinks.errors import OutputError
-from topiq_metrics.scoring.sinks.files import write_whole
 
 if TYPE_CHECKING:
     import torch

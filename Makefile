@@ -8,6 +8,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 demo: $(VENV)/.runtime
 	$(BIN)/topiq score docs/photographs
+	$(BIN)/topiq compare docs/photographs/astronaut/*-?.jpg --ref docs/photographs/astronaut/0-original.jpg
 
 test: lint types docs unit
 

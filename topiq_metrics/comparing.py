@@ -10,13 +10,13 @@ from pathlib import Path
 
 from torch import Tensor
 
+from topiq_metrics._files import write_whole
 from topiq_metrics.catalog import default_metric, get_card
 from topiq_metrics.explaining import explain
 from topiq_metrics.explaining.explanation import check_folder
 from topiq_metrics.explaining.overlays import draw_comparison
 from topiq_metrics.images import MIN_SIDE, SizePolicy, load_image
 from topiq_metrics.inference.predictor import NetworkPredictor
-from topiq_metrics.scoring.sinks.files import write_whole
 
 PathLike = str | os.PathLike[str]
 _COMPARISON = "comparison.png"

@@ -47,7 +47,7 @@ def list_metrics(mode: Mode | None = None) -> list[str]:
     Examples:
         >>> from topiq_metrics import list_metrics
         >>> list_metrics("FR")
-        ['lpips+', 'lpips-vgg+', 'topiq_fr', 'topiq_fr-pipal']
+        ['lpips+', 'lpips-vgg+', 'topiq_fr', 'topiq_fr-lite', 'topiq_fr-pipal']
     """
     if mode is not None and mode not in _MODES:
         raise ValueError(f"Argument `mode` must be one of {_MODES} or None, but got {mode!r}.")

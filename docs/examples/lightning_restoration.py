@@ -2,7 +2,7 @@
 
     python lightning_restoration.py --devices 2 --precision bf16-mixed
 
-Needs ``pip install 'topiq-metrics[train]'``, and the weights of ``topiq_fr``.
+Needs ``pip install 'topiq-metrics[train]'``; both metrics are bundled.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PHOTOGRAPHS = Path(__file__).parents[1] / "photographs"
 class Denoiser(pl.LightningModule):
     """Predicts the noise of an image, which is then subtracted."""
 
-    def __init__(self, fr_weights: str = "default") -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.noise = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 3, padding=1))
         nn.init.zeros_(self.noise[-1].weight)
@@ -36,8 +36,8 @@ class Denoiser(pl.LightningModule):
         self.scores = MetricCollection(
             {
                 "psnr": PeakSignalNoiseRatio(data_range=1.0),
-                "topiq_nr": TOPIQNoReference("topiq_nr-lite"),
-                "topiq_fr": TOPIQFullReference("topiq_fr", weights=fr_weights),
+                "topiq_nr": TOPIQNoReference(),
+                "topiq_fr": TOPIQFullReference(),
             },
             prefix="val/",
         )
@@ -85,7 +85,6 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--precision", default="32-true", help="such as bf16-mixed")
     parser.add_argument("--epochs", type=int, default=1, help="0 only validates")
-    parser.add_argument("--fr-weights", default="default", help="a weights file for topiq_fr")
     parser.add_argument("--output", type=Path, default=Path("denoiser"), help="folder for the checkpoint and scores")
     parser.add_argument("--resume", help="a checkpoint to go on from")
     arguments = parser.parse_args()
@@ -104,7 +103,7 @@ def main() -> None:
         num_sanity_val_steps=0,
         default_root_dir=arguments.output,
     )
-    model, data = Denoiser(arguments.fr_weights), NoisyCrops()
+    model, data = Denoiser(), NoisyCrops()
     if arguments.epochs:
         trainer.fit(model, datamodule=data, ckpt_path=arguments.resume)
     else:

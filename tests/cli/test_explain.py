@@ -50,7 +50,7 @@ def test_an_earlier_explanation_is_kept_unless_forced(topiq, picture, tmp_path):
 WRONG = {
     "no such picture": (["missing.jpg"], "missing.jpg"),
     "no reference": (["photo.jpg", "-m", "topiq_fr"], "'topiq_fr' is a full-reference metric: give the reference"),
-    "a reference": (["photo.jpg", "photo.jpg"], "'topiq_nr-lite' scores an image by itself"),
+    "a reference": (["photo.jpg", "photo.jpg", "-m", "topiq_nr-lite"], "'topiq_nr-lite' scores an image by itself"),
     "unknown metric": (["photo.jpg", "-m", "topiq"], "There is no metric named 'topiq'."),
     "no point": (["photo.jpg", "--point", "here"], "--point must be X,Y in pixels, such as 120,80, but got 'here'."),
     "half a point": (["photo.jpg", "--point", "3"], "--point must be X,Y in pixels, such as 120,80, but got '3'."),

@@ -163,6 +163,7 @@ class TestNames:
         assert len(set(names)) == len(names)
         assert {name.removeprefix("pyiqa:") for name in names} == set(pyiqa.list_models()) - {
             "topiq_nr-lite",
+            "topiq_fr-lite",
             "qfm_iqm-lite",
         }
 

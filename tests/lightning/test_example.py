@@ -17,10 +17,10 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "lightning_restorati
 
 
 @pytest.fixture(scope="session")
-def run(fr_weights):
+def run():
     def run(folder, **options):
         folder.mkdir(parents=True, exist_ok=True)
-        arguments = {"fr-weights": fr_weights, "output": folder, **options}
+        arguments = {"output": folder, **options}
         command = [sys.executable, str(EXAMPLE), *(f"--{name}={value}" for name, value in arguments.items())]
         result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert result.returncode == 0, result.stderr[-3000:]
@@ -52,7 +52,7 @@ def example():
     return module
 
 
-def test_scores_are_those_of_the_functions(alone, example, fr_weights):
+def test_scores_are_those_of_the_functions(alone, example):
     from topiq_metrics import topiq_full_reference, topiq_no_reference
 
     data = example.NoisyCrops()
@@ -60,7 +60,7 @@ def test_scores_are_those_of_the_functions(alone, example, fr_weights):
     noisy, clean = data.validation.tensors
     assert len(noisy) == 5
     assert alone["val/topiq_nr"] == pytest.approx(topiq_no_reference(noisy).item(), abs=1e-6)
-    expected = topiq_full_reference(noisy, clean, weights=fr_weights).item()
+    expected = topiq_full_reference(noisy, clean).item()
     assert alone["val/topiq_fr"] == pytest.approx(expected, abs=1e-6)
 
 
@@ -86,10 +86,10 @@ def test_checkpoint_holds_nothing_of_ours(trained, example, tmp_path):
     assert (folder / "denoiser.ckpt").stat().st_size < 50_000
 
 
-def test_checkpoint_is_as_small_as_without_our_metrics(example, fr_weights, tmp_path):
+def test_checkpoint_is_as_small_as_without_our_metrics(example, tmp_path):
     sizes = []
     for names in ((), ("topiq_nr", "topiq_fr")):
-        model = example.Denoiser(str(fr_weights))
+        model = example.Denoiser()
         for name in {"topiq_nr", "topiq_fr"} - set(names):
             del model.scores[name]
         trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
@@ -102,8 +102,8 @@ def test_checkpoint_is_as_small_as_without_our_metrics(example, fr_weights, tmp_
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_the_networks_move_with_the_module(example, fr_weights):
-    model = example.Denoiser(str(fr_weights)).cuda()
+def test_the_networks_move_with_the_module(example):
+    model = example.Denoiser().cuda()
     networks = [model.scores[name].net.network for name in ("topiq_nr", "topiq_fr")]
     assert {parameter.device.type for network in networks for parameter in network.parameters()} == {"cuda"}
 
@@ -116,8 +116,8 @@ def test_resuming_is_strict_and_works(trained, run, tmp_path):
     assert not torch.equal(after["state_dict"][key], before["state_dict"][key])
 
 
-def test_the_networks_never_train(example, fr_weights):
-    model = example.Denoiser(str(fr_weights)).train()
+def test_the_networks_never_train(example):
+    model = example.Denoiser().train()
     networks = [model.scores[name].net.network for name in ("topiq_nr", "topiq_fr")]
     assert not any(network.training for network in networks)
     known = {id(parameter) for parameter in model.parameters()}

@@ -163,7 +163,7 @@ def test_models_of_other_tasks_are_refused(function, model, message):
 
 
 def test_full_reference_models():
-    with pytest.raises(ValueError, match=r"must be one of \('topiq_fr', 'topiq_fr-pipal'\), but got 'topiq_nr'"):
+    with pytest.raises(ValueError, match=r"\('topiq_fr', 'topiq_fr-pipal', 'topiq_fr-lite'\), but got 'topiq_nr'"):
         topiq_full_reference(make_images(1), make_images(1), model="topiq_nr")
 
 

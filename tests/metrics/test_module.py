@@ -122,7 +122,7 @@ def test_a_trainable_network_is_refused():
 def test_a_network_of_another_task_is_refused():
     with pytest.raises(ValueError, match=r"`net` must predict a score \(bins = 1\) in FR mode"):
         TOPIQFullReference(net=tiny_network())
-    with pytest.raises(ValueError, match=r"`model` must be one of \('topiq_fr', 'topiq_fr-pipal'\)"):
+    with pytest.raises(ValueError, match=r"`model` must be one of \('topiq_fr', 'topiq_fr-pipal', 'topiq_fr-lite'\)"):
         TOPIQFullReference(model="topiq_nr")
 
 

@@ -29,7 +29,7 @@ def test_arguments_reach_the_class(lite_weights):
 
 def test_the_list():
     assert list_metrics() == sorted(CARDS)
-    assert list_metrics("FR") == ["lpips+", "lpips-vgg+", "topiq_fr", "topiq_fr-pipal"]
+    assert list_metrics("FR") == ["lpips+", "lpips-vgg+", "topiq_fr", "topiq_fr-lite", "topiq_fr-pipal"]
     assert sorted(list_metrics("NR") + list_metrics("FR")) == list_metrics()
     with pytest.raises(ValueError, match=r"`mode` must be one of \('NR', 'FR'\) or None, but got 'nr'"):
         list_metrics("nr")

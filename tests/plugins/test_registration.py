@@ -16,7 +16,7 @@ from topiq_metrics.plugins.pyiqa import register
 
 ADAPTER = "topiq_metrics.plugins.pyiqa.networks"
 PYIQA = "pyiqa.archs.topiq_arch"
-OURS_ALONE = {"topiq_nr-lite", "qfm_iqm-lite"}
+OURS_ALONE = {"topiq_nr-lite", "topiq_fr-lite", "qfm_iqm-lite"}
 CREATE = 'report["module"] = type(pyiqa.create_metric("topiq_nr", **offline).net).__module__'
 
 

@@ -35,7 +35,7 @@ from topiq_metrics.evaluation.leaderboard import run_leaderboard
 from topiq_metrics.evaluation.outputs import SUFFIXES, write_outputs
 from topiq_metrics.evaluation.tables import as_markdown
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.training.distortions import DISTORTIONS, distort
+from topiq_metrics.training.distortions import PLAIN, distort
 from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
 
@@ -74,7 +74,7 @@ def damaged(folder: Path) -> IQADataset:
         stem = Path(name).stem
         original = SizePolicy.parse(SIZE).apply(load_image(Path(skimage.__file__).parent / "data" / name))
         versions = {f"{stem}.png": original}
-        for kind in DISTORTIONS:
+        for kind in PLAIN:
             for level in range(1, LEVELS + 1):
                 version = f"{stem}-{kind}-{level}.png"
                 versions[version] = distort(original, kind, level / LEVELS, seed=number)

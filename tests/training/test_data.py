@@ -8,7 +8,7 @@ import torch
 
 from topiq_metrics.training.crops import RandomCrop
 from topiq_metrics.training.data import Collate, QualityData, TrainingItem
-from topiq_metrics.training.distortions import DISTORTIONS, distort
+from topiq_metrics.training.distortions import PLAIN, distort
 from topiq_metrics.training.parts import split_by_name
 from topiq_metrics.training.recipe import RecipeError
 
@@ -134,7 +134,7 @@ class TestCollate:
         )
         for seed in range(20):
             Collate(5)([replace(item, seed=5 * seed + item.seed) for item in items])
-        assert kinds == set(DISTORTIONS)
+        assert kinds == set(PLAIN)
 
 
 class TestQualityData:

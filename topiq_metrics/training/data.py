@@ -21,7 +21,7 @@ from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import DATASETS, CSVDataset, IQADataset
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
-from topiq_metrics.training.distortions import DISTORTIONS, distort
+from topiq_metrics.training.distortions import PLAIN, distort
 from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
 from topiq_metrics.training.unlabelled import UnlabelledImages, find_unlabelled
@@ -99,7 +99,7 @@ class Collate:
         severe: list[tuple[Tensor, float]] = []
         for item in items[: self.damaged]:
             generator = torch.Generator().manual_seed(item.seed)
-            kind = tuple(DISTORTIONS)[int(torch.randint(len(DISTORTIONS), (), generator=generator))]
+            kind = PLAIN[int(torch.randint(len(PLAIN), (), generator=generator))]
             severities = torch.rand(2, generator=generator).sort().values.tolist()
             seed = int(torch.randint(2**31, (), generator=generator))
             for step, severity in zip((mild, severe), severities, strict=True):

@@ -215,9 +215,7 @@ class TestWeights:
         names = [name for name, card in CARDS.items() if card.architecture == "cfanet"]
         for name in names:
             with pytest.raises(AskedError, match=f"^{name}$"):
-                pyiqa.create_metric(name, device="cpu", align_crop_face=False) if name != "topiq_nr-lite" else (
-                    pyiqa.create_metric(name, device="cpu")
-                )
+                pyiqa.create_metric(name, device="cpu", **({"align_crop_face": False} if "face" in name else {}))
 
     def test_errors_are_our_resolvers(self, pyiqa, monkeypatch, tmp_path):
         monkeypatch.setenv("TOPIQ_METRICS_WEIGHTS", str(tmp_path))

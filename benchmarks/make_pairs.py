@@ -28,8 +28,9 @@ from torch import Tensor
 
 from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.images import load_image
-from topiq_metrics.training.crops import draw_seed
+from topiq_metrics.training.crops import draw_seed, generator_of
 from topiq_metrics.training.distortions import DISTORTIONS, distort
+from topiq_metrics.training.distortions.arrays import as_picture
 from topiq_metrics.training.parts import split_by_name
 
 LOWEST_MOS = 0.75
@@ -58,13 +59,16 @@ colour, gradients, structure, and information. Those that agree less with people
 half."""
 
 
+COLUMNS = ["image", "reference", "group", "split", "kind", "severity", *TEACHERS]
+
+
 def make_content(photograph: Path, name: str, split: str, folder: Path) -> list[dict[str, object]]:
     """The rows of one content, without labels."""
     path = folder / "contents" / f"{name}.png"
     with Image.open(photograph) as picture:
         picture.convert("RGB").reduce(2).save(path, compress_level=1)
     content = load_image(path)
-    generator = torch.Generator().manual_seed(draw_seed("pairs", name))
+    generator = generator_of("pairs", name)
     rows: list[dict[str, object]] = []
     images = []
     for version in range(VERSIONS[split]):
@@ -72,34 +76,25 @@ def make_content(photograph: Path, name: str, split: str, folder: Path) -> list[
         kinds = [list(DISTORTIONS)[i] for i in torch.randperm(len(DISTORTIONS), generator=generator)[:count]]
         severity = torch.rand((), generator=generator).item()
         seed = int(torch.randint(2**31, (), generator=generator))
-        image = to_8_bit(distort(content, "+".join(kinds), severity, seed=seed))
+        # The metrics see what is saved, in 8 bits.
+        picture = as_picture(distort(content, "+".join(kinds), severity, seed=seed))
         rows.append({"image": f"pairs/{name}-{version}.png", "kind": "+".join(kinds), "severity": f"{severity:.4f}"})
-        save(image, folder / f"pairs/{name}-{version}.png")
-        images.append(image)
-    for metric, (_, _, function) in TEACHERS.items():
-        with torch.inference_mode():
-            for row, value in zip(
-                rows, function(torch.stack(images), content.expand(len(images), -1, -1, -1)).tolist(), strict=True
-            ):
+        picture.save(folder / f"pairs/{name}-{version}.png", compress_level=1)
+        images.append(load_image(picture))
+    damaged, contents = torch.stack(images), content.expand(len(images), -1, -1, -1)
+    with torch.inference_mode():
+        for metric, (_, _, function) in TEACHERS.items():
+            for row, value in zip(rows, function(damaged, contents).tolist(), strict=True):
                 row[metric] = value
     shift = int(torch.randint(4, (), generator=generator))
     moved = content.roll((1, -1)[shift % 2], 1 + shift // 2)
     # What comes round at the edge is the edge.
     edge = 0 if shift % 2 == 0 else -1
     moved.select(1 + shift // 2, edge).copy_(content.select(1 + shift // 2, edge))
-    save(moved, folder / f"pairs/{name}-shift.png")
+    as_picture(moved).save(folder / f"pairs/{name}-shift.png", compress_level=1)
     rows.append({"image": f"pairs/{name}-shift.png", "kind": "shift", "severity": ""})
     rows.append({"image": f"contents/{name}.png", "kind": "identical", "severity": ""})
     return [{**row, "reference": f"contents/{name}.png", "group": name, "split": split} for row in rows]
-
-
-def to_8_bit(image: Tensor) -> Tensor:
-    return (image * 255).round() / 255
-
-
-def save(image: Tensor, path: Path) -> None:
-    pixels = (image * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    Image.fromarray(pixels).save(path, compress_level=1)
 
 
 def with_labels(rows: list[dict[str, str]]) -> list[dict[str, object]]:
@@ -136,7 +131,6 @@ def main() -> int:
     splits = {i: split for split in VERSIONS for i in getattr(parts, "training" if split == "train" else split)}
     # In an order that has nothing to do with their names, so that fewer of them are like all.
     order = sorted(range(len(names)), key=lambda i: draw_seed("order", names[i]))[: arguments.contents]
-    columns = ["image", "reference", "group", "split", "kind", "severity", *TEACHERS]
     measured = folder / "measured.csv"
     done = set()
     if measured.exists():
@@ -144,7 +138,7 @@ def main() -> int:
             done = {row["group"] for row in csv.DictReader(stream) if row["kind"] == "identical"}
     start = time.monotonic()
     with measured.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, columns)
+        writer = csv.DictWriter(stream, COLUMNS)
         if stream.tell() == 0:
             writer.writeheader()
         for count, i in enumerate(index for index in order if names[index] not in done):
@@ -160,9 +154,7 @@ def main() -> int:
         # A content that a killed run had begun is there twice.
         rows = list({row["image"]: row for row in csv.DictReader(stream)}.values())
     with (folder / "pairs.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(
-            stream, ["image", "reference", "score", "group", "split", "kind", "severity", *TEACHERS]
-        )
+        writer = csv.DictWriter(stream, [*COLUMNS[:2], "score", *COLUMNS[2:]])
         writer.writeheader()
         writer.writerows(with_labels(rows))
     print(f"{folder / 'pairs.csv'}: {len(rows)} pairs of {len({row['group'] for row in rows})} contents")

@@ -45,9 +45,9 @@ def world_size() -> int:
 
 def gather_objects(own: T) -> list[T]:
     """What each process holds, in the order of their ranks; it may differ in size. Without gradients."""
-    if not (dist.is_available() and dist.is_initialized()):
+    if world_size() == 1:
         return [own]
-    objects: list[Any] = [None] * dist.get_world_size()
+    objects: list[Any] = [None] * world_size()
     dist.all_gather_object(objects, own)
     return objects
 
@@ -56,7 +56,7 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, part: Tensor) -> Tensor:
         ctx.length = len(part)
-        parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+        parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(world_size())]
         dist.all_gather(parts, part.contiguous())
         return torch.cat(parts)
 

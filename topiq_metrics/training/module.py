@@ -15,7 +15,7 @@ from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrco
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.training import losses, qfm
 from topiq_metrics.training.backbones import load_pretrained_backbone
-from topiq_metrics.training.crops import draw_seed
+from topiq_metrics.training.crops import generator_of
 from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.gathering import gather, gather_dealt, gather_objects, own_part, world_size
 from topiq_metrics.training.recipe import Recipe, RecipeError
@@ -90,14 +90,13 @@ class QualityModule(LightningModule):
         means = gather_dealt(qfm.mean_features(features).float())
         whole = gather_dealt(scores)
         pool = torch.cat([means, self.queue.features]), torch.cat([whole, self.queue.scores])
-        seed = draw_seed("match", self.recipe.seed, self.global_step)
         found = qfm.match(
             means,
             whole,
             *pool,
             max_score_difference=settings.max_score_difference * self._span,
             min_distance_quantile=settings.min_distance_quantile,
-            generator=torch.Generator().manual_seed(seed),
+            generator=generator_of("match", self.recipe.seed, self.global_step),
         )
         noise = qfm.semantic_noise(means, pool[0], found)
         self.queue.add(means, whole)

@@ -1,4 +1,4 @@
-"""To the layout of scikit-image and Pillow, and back."""
+"""To the layout of scikit-image, and back; to Pillow, from which `topiq_metrics.load_image` comes back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,3 @@ def as_image(pixels: npt.NDArray[Any]) -> Tensor:
 def as_picture(image: Tensor) -> Image.Image:
     """To Pillow, in 8 bits."""
     return Image.fromarray((image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().numpy())
-
-
-def from_picture(picture: Image.Image) -> Tensor:
-    return as_image(np.array(picture.convert("RGB"))) / 255

@@ -14,7 +14,8 @@ from skimage.color import lab2rgb, rgb2lab
 from torch import Tensor
 from torchvision.transforms.v2.functional import adjust_saturation
 
-from topiq_metrics.training.distortions.arrays import as_image, as_picture, as_pixels, from_picture
+from topiq_metrics.images import load_image
+from topiq_metrics.training.distortions.arrays import as_image, as_picture, as_pixels
 from topiq_metrics.training.distortions.blur import smoothed
 from topiq_metrics.training.distortions.scale import geometric
 
@@ -48,7 +49,7 @@ def chromatic_aberration(image: Tensor, severity: float, generator: torch.Genera
 def color_quantization(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """From 64 colours down to 4, chosen for the picture."""
     colors = round(geometric(64, 4, severity))
-    return from_picture(as_picture(image).quantize(colors, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
+    return load_image(as_picture(image).quantize(colors, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
 
 
 def desaturation(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001

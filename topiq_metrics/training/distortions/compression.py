@@ -6,10 +6,10 @@ import io
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from topiq_metrics.training.distortions.arrays import as_picture, from_picture
+from topiq_metrics.images import load_image
+from topiq_metrics.training.distortions.arrays import as_picture
 from topiq_metrics.training.distortions.scale import geometric
 
 
@@ -36,5 +36,4 @@ def avif(image: Tensor, severity: float, generator: torch.Generator) -> Tensor: 
 def _reencode(image: Tensor, codec: str, **options: Any) -> Tensor:
     buffer = io.BytesIO()
     as_picture(image).save(buffer, codec, **options)
-    with Image.open(buffer) as decoded:
-        return from_picture(decoded)
+    return load_image(buffer)

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from topiq_metrics.training.distortions.arrays import as_picture, from_picture
+from topiq_metrics.images import load_image
+from topiq_metrics.training.distortions.arrays import as_picture
 from topiq_metrics.training.distortions.scale import geometric
 
 
@@ -48,7 +49,7 @@ def _upscaled(image: Tensor, severity: float, kernel: Image.Resampling) -> Tenso
     height, width = _smaller(image, geometric(2, 8, severity))
     picture = as_picture(image)
     small = picture.resize((width, height), Image.Resampling.BICUBIC)
-    return from_picture(small.resize(picture.size, kernel))
+    return load_image(small.resize(picture.size, kernel))
 
 
 def _smaller(image: Tensor, factor: float) -> tuple[int, int]:

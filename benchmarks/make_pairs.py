@@ -3,11 +3,11 @@
     python benchmarks/make_pairs.py --biq2021 FOLDER -o PAIRS
 
 Contents are the best-rated photographs of BIQ2021, each scaled down by 2, so that traces of their own compression
-vanish. Each has some damaged versions, with kinds and severities drawn from its name, one that is itself, and one that
-is moved by a pixel. Labels are no human scores but the consensus of seven full-reference metrics of different kinds, as
-piq has them: each metric's values become ranks among those of the training part, and the label is the rank of their
-weighted mean. Writes `PAIRS/pairs.csv` with the columns image, reference, score, group, split, kind, severity and one
-for each metric. What is there is not made again.
+vanish. Each has some damaged versions, with kinds and severities drawn from its name, and one that is moved by a pixel;
+those of the test part have one that is itself, too. Labels are no human scores but the consensus of seven
+full-reference metrics of different kinds, as piq has them: each metric's values become ranks among those of the
+training part, and the label is the rank of their weighted mean. Writes `PAIRS/pairs.csv` with the columns image,
+reference, score, group, split, kind, severity and one for each metric. What is there is not made again.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def make_content(photograph: Path, name: str, split: str, folder: Path) -> list[
     moved.select(1 + shift // 2, edge).copy_(content.select(1 + shift // 2, edge))
     as_picture(moved).save(folder / f"pairs/{name}-shift.png", compress_level=1)
     rows.append({"image": f"pairs/{name}-shift.png", "kind": "shift", "severity": ""})
-    rows.append({"image": f"contents/{name}.png", "kind": "identical", "severity": ""})
+    # Nothing is to be learnt of equal images, whose score is fixed.
+    if split == "test":
+        rows.append({"image": f"contents/{name}.png", "kind": "identical", "severity": ""})
     return [{**row, "reference": f"contents/{name}.png", "group": name, "split": split} for row in rows]
 
 
@@ -135,7 +137,7 @@ def main() -> int:
     done = set()
     if measured.exists():
         with measured.open(newline="") as stream:
-            done = {row["group"] for row in csv.DictReader(stream) if row["kind"] == "identical"}
+            done = {row["group"] for row in csv.DictReader(stream) if row["kind"] == "shift"}
     start = time.monotonic()
     with measured.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)

@@ -71,7 +71,8 @@ def explain_cfanet(
             row = block.weights(query[:, cell : cell + 1], memory).mean(dim=(0, 1, 2))
             maps.append(LevelMap("focus", level, strides[-1], _array(row.view(grid))))
         query = block(query, memory)
-    return Findings(net.score(net.conclude(query)).item(), maps)
+    score = net.score(net.conclude(query), net.difference(image, reference))
+    return Findings(score.item(), maps)
 
 
 def received_attention(block: CrossScaleAttentionBlock, query: Tensor, memory: Tensor, max_bytes: int) -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from topiq_metrics.models.attention import CrossScaleAttentionBlock, SelfAttentionBlock, position_embedding
@@ -20,6 +21,12 @@ from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
 
 _EMBEDDING_SIDE = 32
+
+_UNSEEN = 1 / 1024
+"""The mean absolute difference τ below which two images are all but the same: a quarter of a level of 8 bits."""
+
+_BEND = 20.0
+"""How sharply an anchored score bends below 1."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class CFANetConfig:
         gate_width: channels inside the gates of the local pooling.
         dropout: in the attention blocks, while training.
         feature_selection: whether a gate weighs the channels of all levels by what the image's are like (QFM-IQM).
+        anchored: in full-reference mode, whether 1 is the score of an image that equals its reference, and the bound
+            of all others.
     """
 
     backbone: str = "resnet50"
@@ -45,6 +54,7 @@ class CFANetConfig:
     gate_width: int = 64
     dropout: float = 0.1
     feature_selection: bool = False
+    anchored: bool = False
 
 
 class CFANet(QualityNetwork):
@@ -100,7 +110,7 @@ class CFANet(QualityNetwork):
         self.train()
 
     def forward(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
-        return self.score(self.head_output(image, reference))
+        return self.score(self.head_output(image, reference), self.difference(image, reference))
 
     def distribution(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
         """The predicted share of each rating 1…K, ``(N, K)``."""
@@ -108,9 +118,16 @@ class CFANet(QualityNetwork):
             raise ValueError("This network predicts a score, not a distribution of ratings.")
         return self.head_output(image, reference).softmax(dim=1)
 
-    def score(self, output: Tensor) -> Tensor:
-        """What the head's output ``(N, K)`` says: ``(N,)``."""
-        return output[:, 0] if self.config.bins == 1 else expected_rating(output.softmax(dim=1))
+    def score(self, output: Tensor, difference: Tensor | None = None) -> Tensor:
+        """What the head's output ``(N, K)`` says, with `difference` if the network is anchored: ``(N,)``."""
+        score = output[:, 0] if self.config.bins == 1 else expected_rating(output.softmax(dim=1))
+        return score if difference is None else anchored_score(score, difference)
+
+    def difference(self, image: Tensor, reference: Tensor | None) -> Tensor | None:
+        """The mean absolute difference of the images ``(N,)``, which only an anchored network looks at."""
+        if not self.config.anchored or reference is None:
+            return None
+        return (image - reference).abs().mean(dim=(1, 2, 3))
 
     def head_output(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
         """The head's raw output ``(N, K)``."""
@@ -185,6 +202,17 @@ class CFANet(QualityNetwork):
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
         return self
+
+
+def anchored_score(score: Tensor, difference: Tensor) -> Tensor:
+    """S' = 1 − (1 − exp(−Δ/τ)) · softplus(1 − S): 1 for equal images, below it for all others, S where it is low.
+
+    Args:
+        score: S, what the head says, ``(N,)``.
+        difference: Δ, the mean absolute difference of the images, ``(N,)`` in [0, 1].
+    """
+    seen = -torch.expm1(-difference / _UNSEEN)
+    return 1 - seen * F.softplus(1 - score, beta=_BEND)
 
 
 def expected_rating(distribution: Tensor) -> Tensor:

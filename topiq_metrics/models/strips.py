@@ -78,7 +78,16 @@ def score_within(
         groups = zip(*(torch.split(x, plan.images) for x in several), strict=True)
         levels = zip(*(pyramid.levels(group, plan.segments) for group in groups), strict=True)
         outputs.append(net.regress([torch.cat(parts) for parts in levels]))
-    return net.score(torch.cat(outputs))
+    return net.score(torch.cat(outputs), _difference(net, images))
+
+
+def _difference(net: CFANet, images: Sequence[Tensor]) -> Tensor | None:
+    """As `CFANet.difference` of images ``(N, 3, H, W)`` and their references, by strips of rows."""
+    if not net.config.anchored:
+        return None
+    height = images[0].shape[-2]
+    strips = zip(*(torch.split(x, _ROWS, dim=2) for x in images), strict=True)
+    return torch.stack([cast(Tensor, net.difference(*x)) * (x[0].shape[2] / height) for x in strips]).sum(dim=0)
 
 
 def has_strips(net: QualityNetwork) -> TypeGuard[CFANet]:
@@ -257,6 +266,9 @@ class _Pyramid:
         strips = list(_strips(self.grid[0], segment.strips))
         return self._rows(segment, strips[len(strips) // 2])
 
+
+_ROWS = 256
+"""Of an image, whose difference from its reference is held at a time."""
 
 _CPU_GROUP = 128 << 20
 """Bytes for images that go through the backbone together on a CPU: large maps cost more to get than to compute."""

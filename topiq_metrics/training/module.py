@@ -56,7 +56,7 @@ class QualityModule(LightningModule):
         images = torch.cat([batch.images, batch.damaged])
         levels = list(self.net.levels(images, references))
         output = self.net.regress(levels).float()
-        predictions = self.net.score(output)
+        predictions = self.net.score(output, self.net.difference(images, references))
         scores, mild, severe = predictions.tensor_split((count, count + pairs))
         predicted, targets = gather(scores), gather(batch.scores)
         terms = {

@@ -71,8 +71,7 @@ class _Host(nn.Module):
             images.append(y)
         if not self.training:
             images = [self._fit(image) for image in images]
-        output = self.net.head_output(*images)
-        return output if self.net.config.bins == 1 else output.softmax(dim=1)
+        return self.net(*images)[:, None] if self.net.config.bins == 1 else self.net.distribution(*images)
 
     def _find(self, image: Tensor) -> Tensor:
         """Find the part of an image that is scored."""

@@ -4,6 +4,8 @@ Twelve crops of free photographs (public domain or CC0, from the scikit-image wh
 five levels. The crops and levels were fixed before the bundled model was trained.
 
     python benchmarks/damage_order.py [--metric topiq_nr-lite] [--json FILE]
+
+A full-reference metric compares with the crop.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.regression import spearman_corrcoef
 
-from topiq_metrics import create_metric, load_image
+from topiq_metrics import create_metric, get_card, load_image
 from topiq_metrics.training.distortions import distort
 
 SIDE = 288
@@ -57,7 +59,8 @@ def order_by_kind(name: str) -> dict[str, list[float]]:
         order[kind] = []
         for index, crop in enumerate(crops()):
             damaged = [distort(crop, kind, level / LEVELS, seed=index) for level in range(1, LEVELS + 1)]
-            scores = metric(torch.stack(damaged))
+            references = [crop.expand(LEVELS, -1, -1, -1)] if get_card(name).mode == "FR" else []
+            scores = metric(torch.stack(damaged), *references)
             falling = -scores if metric.higher_is_better else scores
             order[kind].append(spearman_corrcoef(falling, levels).item())
     return order

@@ -62,20 +62,22 @@ def main() -> int:
     with torch.inference_mode():
         loader = DataLoader(Pairs(arguments.pairs, rows), batch_size=8, num_workers=1)
         scores = torch.cat([net(pair[:, 0], pair[:, 1]) for pair in loader]).tolist()
-        blurred = []
+        same, blurred = [], []
         for group in groups:
-            content = load_image(arguments.pairs / "contents" / f"{group}.png")[None]
-            mild = distort(content[0], "blur", MILDEST_BLUR, seed=0)[None]
-            blurred.append(net(mild, content).item())
+            content = load_image(arguments.pairs / "contents" / f"{group}.png")
+            mild = distort(content, "blur", MILDEST_BLUR, seed=0)
+            pair = net(torch.stack([content, mild]), torch.stack([content, content])).tolist()
+            same.append(pair[0])
+            blurred.append(pair[1])
     by_kind: dict[str, list[int]] = defaultdict(list)
-    versions: dict[str, dict[str, float]] = defaultdict(dict)
+    moved: dict[str, float] = {}
     damaged = []
     for i, row in enumerate(rows):
         if row["severity"]:
             damaged.append(i)
             by_kind["+" if "+" in row["kind"] else row["kind"]].append(i)
         else:
-            versions[row["group"]][row["kind"]] = scores[i]
+            moved[row["group"]] = scores[i]
     labels = np.array([float(row["score"]) for row in rows])
     columns = {"topiq_fr-lite": np.array(scores)} | {
         name: np.array([sign * float(row[name] or "nan") for row in rows]) for name, sign in METRICS.items()
@@ -94,8 +96,7 @@ def main() -> int:
     most = dict.fromkeys(groups, -np.inf)
     for i in damaged:
         most[rows[i]["group"]] = max(most[rows[i]["group"]], scores[i])
-    same = [versions[group]["identical"] for group in groups]
-    shift = [versions[group]["shift"] for group in groups]
+    shift = [moved[group] for group in groups]
     counts = {
         "the same image above every damaged version of it": sum(s > most[g] for s, g in zip(same, groups, strict=True)),
         "the same image above every damaged version of any": sum(s > max(most.values()) for s in same),

@@ -3,11 +3,11 @@
     python benchmarks/make_pairs.py --biq2021 FOLDER -o PAIRS
 
 Contents are the best-rated photographs of BIQ2021, each scaled down by 2, so that traces of their own compression
-vanish. Each has some damaged versions, with kinds and severities drawn from its name, and one that is moved by a pixel;
-those of the test part have one that is itself, too. Labels are no human scores but the consensus of seven
-full-reference metrics of different kinds, as piq has them: each metric's values become ranks among those of the
-training part, and the label is the rank of their weighted mean. Writes `PAIRS/pairs.csv` with the columns image,
-reference, score, group, split, kind, severity and one for each metric. What is there is not made again.
+vanish. Each has some damaged versions, with kinds and severities drawn from its name, and one that is moved by a pixel.
+Labels are no human scores but the consensus of seven full-reference metrics of different kinds, as piq has them: each
+metric's values become ranks among those of the training part, and the label is the rank of their weighted mean. Writes
+`PAIRS/pairs.csv` with the columns image, reference, score, group, split, kind, severity and one for each metric. What
+is there is not made again.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ VERSIONS = {"train": 8, "validation": 8, "test": 12}
 MIXED = 0.2
 """Share of the versions that have two kinds of damage."""
 
-# Above every damaged version.
-IDENTICAL, SHIFTED, DAMAGED = 1.0, 0.97, 0.94
-"""The labels of the same image, of one moved by a pixel, and of the least damage."""
+SHIFTED, LEAST_DAMAGED = 0.97, 0.94
+"""The labels of an image that is moved by a pixel, and of the least damage. Of the network, 1 is the bound."""
 
 Values = npt.NDArray[np.float64]
 
@@ -93,9 +92,6 @@ def make_content(photograph: Path, name: str, split: str, folder: Path) -> list[
     moved.select(1 + shift // 2, edge).copy_(content.select(1 + shift // 2, edge))
     as_picture(moved).save(folder / f"pairs/{name}-shift.png", compress_level=1)
     rows.append({"image": f"pairs/{name}-shift.png", "kind": "shift", "severity": ""})
-    # Nothing is to be learnt of equal images, whose score is fixed.
-    if split == "test":
-        rows.append({"image": f"contents/{name}.png", "kind": "identical", "severity": ""})
     return [{**row, "reference": f"contents/{name}.png", "group": name, "split": split} for row in rows]
 
 
@@ -105,9 +101,8 @@ def with_labels(rows: list[dict[str, str]]) -> list[dict[str, object]]:
     total = np.zeros(len(damaged))
     for metric, (weight, direction, _) in TEACHERS.items():
         total += weight * ranks(direction * np.array([float(row[metric]) for row in damaged]), training)
-    labels = iter(DAMAGED * ranks(total, training))
-    fixed = {"shift": SHIFTED, "identical": IDENTICAL}
-    return [{**row, "score": f"{fixed[row['kind']] if row['kind'] in fixed else next(labels):.5f}"} for row in rows]
+    labels = iter(LEAST_DAMAGED * ranks(total, training))
+    return [{**row, "score": f"{next(labels) if row['severity'] else SHIFTED:.5f}"} for row in rows]
 
 
 def ranks(values: Values, training: npt.NDArray[np.bool_]) -> Values:

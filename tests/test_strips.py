@@ -28,7 +28,8 @@ def net(request: pytest.FixtureRequest) -> CFANet:
     torch.manual_seed(0)
     mode, backbone = request.param.split()
     # What selects features looks at all of an image.
-    config = CFANetConfig(backbone, mode=mode, dim=16, gate_width=8, feature_selection=request.param == "NR resnet50")
+    selects, anchored = request.param == "NR resnet50", request.param == "FR efficientnet_lite0"
+    config = CFANetConfig(backbone, mode, dim=16, gate_width=8, feature_selection=selects, anchored=anchored)
     net = CFANet(config).eval().requires_grad_(False)
     if net.selection is not None:
         net.selection.excite.weight.normal_()

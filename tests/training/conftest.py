@@ -18,6 +18,7 @@ TINY: dict[str, Any] = {
     "seed": 7,
     "data": {
         "dataset": "biq2021",
+        "about": "",
         "partial": True,
         "split": "hash",
         "split_seed": 0,

@@ -216,6 +216,8 @@ class TestScale:
     def test_a_dataset_knows_its_direction(self, dataset, recipe):
         with pytest.raises(RecipeError, match="'lower_is_better' in data is for a CSV file"):
             QualityData(recipe(data__lower_is_better=True), dataset)
+        with pytest.raises(RecipeError, match="'about' in data is for a CSV file"):
+            QualityData(recipe(data__about="our photographs"), dataset)
 
     def test_unknown_size(self, ratings, small):
         with pytest.raises(RecipeError, match="'size' in data must be 'own' or a size rule"):

@@ -78,6 +78,7 @@ def test_the_bundled_model_keeps_its_settings():
         "seed": 20231206,
         "data": {
             "dataset": "biq2021",
+            "about": "",
             "partial": True,
             "split": "hash",
             "split_seed": 0,

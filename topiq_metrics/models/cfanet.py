@@ -205,7 +205,7 @@ class CFANet(QualityNetwork):
 
 
 def anchored_score(score: Tensor, difference: Tensor) -> Tensor:
-    """S' = 1 − (1 − exp(−Δ/τ)) · softplus(1 − S): 1 for equal images, below it for all others, S where it is low.
+    """S' = 1 − (1 − exp(−Δ/τ)) · softplus(1 − S): 1 for equal images, less for others, S where that is well below 1.
 
     Args:
         score: S, what the head says, ``(N,)``.

@@ -274,6 +274,8 @@ def _open(settings: DataSettings, root: Path, *, with_reference: bool, name: str
         raise RecipeError(f"Unknown dataset {settings.dataset!r}; known are {(*DATASETS, CSV)}.")
     if settings.lower_is_better and settings.dataset != CSV:
         raise RecipeError("'lower_is_better' in data is for a CSV file; a dataset knows the direction of its scores.")
+    if settings.about and settings.dataset != CSV:
+        raise RecipeError("'about' in data is for a CSV file; a dataset has its own citation.")
     reader: Callable[..., IQADataset] = CSVDataset if settings.dataset == CSV else DATASETS[settings.dataset]
     options: dict[str, Any] = {"partial": settings.partial}
     if settings.dataset == CSV:

@@ -79,6 +79,7 @@ class DataSettings:
     """What the network is shown; the comments in ``recipes/published.toml`` explain the keys."""
 
     dataset: str
+    about: str
     partial: bool
     split: str
     split_seed: int

@@ -265,7 +265,7 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
         "higher_is_better": metric.higher_is_better,
         "trained_on": {
             "dataset": facts.name,
-            "citation": facts.citation,
+            "citation": facts.citation or recipe.data.about,
             "license": facts.license,
             "images": {part: len(getattr(data.parts, part)) for part in ("training", "validation", "test")},
             "split_hashes": {

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner, Result
 
 
 def draw(width: int, height: int, seed: int) -> np.ndarray:
@@ -86,3 +87,11 @@ def browser() -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def topiq() -> Callable[..., Result]:
+    """Runs a command in this process; stdout is no terminal."""
+    from topiq_metrics.cli.app import app
+
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)

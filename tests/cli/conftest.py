@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from torch import Tensor
-from typer.testing import CliRunner, Result
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.images import SizePolicy
@@ -51,20 +50,6 @@ def no_weights_of_this_machine(tmp_path_factory, monkeypatch):
 @pytest.fixture(autouse=True)
 def no_limit_on_the_memory_of_the_tests(monkeypatch):
     monkeypatch.setattr("topiq_metrics.cli.score.limit_memory", lambda: None)
-
-
-@pytest.fixture
-def topiq() -> Callable[..., Result]:
-    """Runs a command in this process; stdout is no terminal."""
-    from topiq_metrics.cli.app import app
-
-    def run(*arguments: object) -> Result:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from topiq_metrics.images import load_image
+from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.distortions import distort
 from topiq_metrics.training.recipe import Recipe
 
@@ -88,6 +90,27 @@ def recipe_values() -> Callable[..., dict[str, Any]]:
 @pytest.fixture(scope="session")
 def recipe() -> Callable[..., Recipe]:
     return lambda **changes: Recipe.from_dict(changed(TINY, **changes))
+
+
+@pytest.fixture(scope="session")
+def write_recipe() -> Callable[[Path, dict[str, Any]], Path]:
+    """A function that writes the TOML of a recipe."""
+
+    def write(path: Path, values: dict[str, Any]) -> Path:
+        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
+        for section, content in values.items():
+            if isinstance(content, dict):
+                lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in content.items())]
+        path.write_text("\n".join(lines), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def batch_of() -> Callable[..., TrainingBatch]:
+    """A function that gives a batch without damage."""
+    return lambda images, scores, **more: TrainingBatch(images, scores, images[:0], scores[:0], **more)
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 from topiq_metrics import create_metric
-from topiq_metrics.cli.app import app
 from topiq_metrics.images import load_image
 from topiq_metrics.training.distortions import distort
 from topiq_metrics.weights import load_network, read_metadata, resolve
@@ -20,10 +18,6 @@ from topiq_metrics.weights.hashes import sha256_of
 
 NAME = "topiq_nr-lite"
 TINY = ("data.crop=64", "data.batch_size=16", "data.workers=0", "optimizer.epochs=1")
-
-
-def topiq(*arguments: object):
-    return CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
 
 
 def tiny(*more: str) -> list[str]:
@@ -57,7 +51,7 @@ def few(ratings) -> Path:
 
 
 @pytest.fixture(scope="module")
-def walk(ratings) -> dict[str, object]:
+def walk(ratings, topiq) -> dict[str, object]:
     """What the commands of the docs' walk give, by the command, in the folder of the ratings."""
     text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
     section = text[text.index("## Fine-tune") : text.index("## Recipes")]
@@ -121,7 +115,7 @@ def test_it_knows_what_it_is(tuned, ratings):
     assert "Opinion scores from 1 to 5 are scaled to 0 to 1, higher better." in report
 
 
-def test_rows_say_what_made_them(tuned, ratings):
+def test_rows_say_what_made_them(tuned, ratings, topiq):
     output = tuned.parent / "rows.jsonl"
     result = topiq("score", ratings.parent / "scans" / "0003.png", "-m", NAME, "--weights", tuned, "-o", output)
     assert result.exit_code == 0, result.stderr
@@ -140,7 +134,7 @@ def test_an_exported_file_says_what_it_is(walk, tuned, ratings):
     assert about["license"] == read_metadata(tuned)["license"]
 
 
-def test_on_from_a_file(tuned, few, tmp_path):
+def test_on_from_a_file(tuned, few, tmp_path, topiq):
     arguments = ("-o", tmp_path / "run", "--weights", tuned, "--lower-is-better", *tiny())
     result = topiq("train", NAME, "--data", few, *arguments)
     assert result.exit_code == 0, result.stderr
@@ -151,29 +145,29 @@ def test_on_from_a_file(tuned, few, tmp_path):
 
 
 class TestMistakes:
-    def test_weights_of_another_network(self, tuned, ratings, tmp_path):
+    def test_weights_of_another_network(self, tuned, ratings, tmp_path, topiq):
         result = topiq("train", "topiq_nr", "--data", ratings, "-o", tmp_path / "run", "--weights", tuned)
         assert result.exit_code == 2
         assert "Give the file to the metric that it was trained for." in result.stderr
         assert not (tmp_path / "run").exists()
 
-    def test_weights_that_are_not_there(self, ratings, tmp_path):
+    def test_weights_that_are_not_there(self, ratings, tmp_path, topiq):
         arguments = ("-o", tmp_path / "run", "--weights", tmp_path / "none.pth")
         result = topiq("train", NAME, "--data", ratings, *arguments)
         assert result.exit_code == 2
         assert "none.pth does not exist" in result.stderr
 
-    def test_unknown_metric(self, ratings):
+    def test_unknown_metric(self, ratings, topiq):
         result = topiq("train", "topiq_nr-light", "--data", ratings)
         assert result.exit_code == 2
         assert "'name' in the recipe: There is no metric named 'topiq_nr-light'. Did you mean" in result.stderr
 
-    def test_file_that_is_not_there(self, tmp_path):
+    def test_file_that_is_not_there(self, tmp_path, topiq):
         result = topiq("train", NAME, "--data", tmp_path / "none.csv", "-o", tmp_path / "run")
         assert result.exit_code == 2
         assert "none.csv" in result.stderr
 
-    def test_precision_that_the_machine_does_not_have(self, ratings, tmp_path):
+    def test_precision_that_the_machine_does_not_have(self, ratings, tmp_path, topiq):
         if torch.cuda.is_available():
             pytest.skip("A GPU has it.")
         arguments = ("-o", tmp_path / "run", "--precision", "16-mixed", *tiny())
@@ -182,7 +176,7 @@ class TestMistakes:
         assert "16-mixed" in result.stderr
 
 
-def test_mixed_precision(few, tmp_path):
+def test_mixed_precision(few, tmp_path, topiq):
     folder = tmp_path / "run"
     result = topiq("train", NAME, "--data", few, "-o", folder, "--precision", "bf16-mixed", *tiny())
     assert result.exit_code == 0, result.stderr

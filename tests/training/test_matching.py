@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from topiq_metrics import create_metric
-from topiq_metrics.cli.app import app
 from topiq_metrics.errors import ImageError, WeightsMismatchError
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.training import qfm
 from topiq_metrics.training.crops import RandomCrop
-from topiq_metrics.training.data import QualityData, TrainingBatch
+from topiq_metrics.training.data import QualityData
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import RecipeError
 from topiq_metrics.training.run import train
@@ -28,14 +25,6 @@ from topiq_metrics.weights.hashes import sha256_of
 
 NAME = "qfm_iqm-lite"
 SIZE = SizePolicy.parse("native")
-
-
-def batch_of(images, scores, **more):
-    return TrainingBatch(images, scores, images[:0], scores[:0], **more)
-
-
-def topiq(*arguments: object):
-    return CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
 
 
 @pytest.fixture
@@ -88,7 +77,7 @@ class TestSelection:
 
 
 class TestSensitivity:
-    def test_is_the_change_under_matched_noise(self, small, images):
+    def test_is_the_change_under_matched_noise(self, small, images, batch_of):
         """With every image but one of another score, the match is known."""
         module = small(
             loss__mse=1.0, loss__nin=0.0, loss__sensitivity=2.0, matching__max_score_difference=0.05,
@@ -106,7 +95,7 @@ class TestSensitivity:
         assert terms["sensitivity"].item() == pytest.approx(changes.square().mean().item(), rel=1e-4)
         assert terms["sensitivity"] > 0
 
-    def test_dropout_is_off_for_the_change_alone(self, small, images):
+    def test_dropout_is_off_for_the_change_alone(self, small, images, batch_of):
         """In a module whose features do not depend on dropout, only the score does."""
         module = small(loss__sensitivity=1.0, matching__min_distance_quantile=0.0)
         found = []
@@ -118,14 +107,14 @@ class TestSensitivity:
         assert found[0]["mse"] != found[1]["mse"]
         assert found[0]["sensitivity"] == found[1]["sensitivity"] > 0
 
-    def test_the_mode_of_the_network_stays(self, small, images):
+    def test_the_mode_of_the_network_stays(self, small, images, batch_of):
         module = small(loss__sensitivity=1.0)
         for training in (False, True):
             module.net.train(training)
             module.loss(batch_of(images, torch.full((6,), 0.5)))
             assert module.net.training == training
 
-    def test_matches_may_be_in_the_queue(self, small, images):
+    def test_matches_may_be_in_the_queue(self, small, images, batch_of):
         module = small(loss__sensitivity=1.0, matching__max_score_difference=0.05, matching__min_distance_quantile=0.0)
         _, alone = module.loss(batch_of(images[:2], torch.tensor([0.2, 0.8])))
         assert alone["sensitivity"] == 0
@@ -134,14 +123,14 @@ class TestSensitivity:
         assert later["sensitivity"] > 0
         assert len(module.queue) == 4
 
-    def test_the_gate_and_the_rest_learn_from_it(self, small, images):
+    def test_the_gate_and_the_rest_learn_from_it(self, small, images, batch_of):
         module = small(loss__sensitivity=1.0, matching__min_distance_quantile=0.0)
         _, terms = module.loss(batch_of(images, torch.full((6,), 0.5)))
         terms["sensitivity"].backward()
         for name in ("selection.excite.weight", "reduce.4.0.weight", "head.6.weight", "backbone.stem.0.weight"):
             assert module.net.get_parameter(name).grad.abs().max() > 0, name
 
-    def test_of_ratings_the_settings_are_relative_to_their_range(self, recipe, images):
+    def test_of_ratings_the_settings_are_relative_to_their_range(self, recipe, images, batch_of):
         settings = recipe(
             name="topiq_iaa_res50", model__frozen=[], loss__rank=0.0, loss__sensitivity=1.0,
             matching__max_score_difference=0.05, matching__min_distance_quantile=0.0,
@@ -164,7 +153,7 @@ class TestTeachers:
             save_network(net, paths[-1], card={})
         return paths
 
-    def test_their_mean_is_taught(self, small, images, teachers):
+    def test_their_mean_is_taught(self, small, images, teachers, batch_of):
         module = small(
             loss__mse=0.0, loss__nin=0.0, loss__distillation=2.0, unlabelled__teachers=teachers,
             unlabelled__images="x", unlabelled__confidence_scale=1.0,
@@ -185,7 +174,7 @@ class TestTeachers:
         assert total.item() == pytest.approx(2 * expected.item(), rel=1e-3)
         assert weights.std() > 0
 
-    def test_they_are_not_trained_and_not_kept(self, small, images, teachers):
+    def test_they_are_not_trained_and_not_kept(self, small, images, teachers, batch_of):
         module = small(unlabelled__teachers=teachers, unlabelled__images="x")
         module.loss(batch_of(images[:2], torch.rand(2), unlabelled=images[2:]))[0].backward()
         assert all(p.grad is None for teacher in module._teachers for p in teacher.parameters())
@@ -299,16 +288,12 @@ def others(tmp_path_factory, save_picture) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outcome(dataset, others, recipe_values, tmp_path_factory):
+def outcome(dataset, others, recipe_values, write_recipe, topiq, tmp_path_factory):
     """A whole run with all of it, by the command: its result and its folder."""
     root = tmp_path_factory.mktemp("runs")
-    values = recipe_values(name=NAME, loss__sensitivity=0.5, data__workers=1)
-    lines = [f"name = {values['name']!r}", f"seed = {values['seed']}"]
-    for section in ("data", "optimizer", "model", "loss", "matching", "unlabelled"):
-        lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values[section].items())]
-    (root / "tiny.toml").write_text("\n".join(lines))
+    recipe = write_recipe(root / "tiny.toml", recipe_values(name=NAME, loss__sensitivity=0.5, data__workers=1))
     result = topiq(
-        "train", root / "tiny.toml", "--data", dataset, "-o", root / "run", "--unlabelled", others,
+        "train", recipe, "--data", dataset, "-o", root / "run", "--unlabelled", others,
         "--teacher", "topiq_nr-lite", "--set", "unlabelled.images_per_batch=3",
     )  # fmt: skip
     return result, root / "run"
@@ -363,12 +348,12 @@ class TestWholeRun:
 
 
 class TestMistakes:
-    def test_images_without_a_teacher(self, dataset, others):
+    def test_images_without_a_teacher(self, dataset, others, topiq):
         result = topiq("train", NAME, "--data", dataset, "--unlabelled", others)
         assert result.exit_code == 2
         assert "'teachers' and 'images' in unlabelled go together" in result.stderr
 
-    def test_a_teacher_that_is_not_there(self, dataset, others, tmp_path):
+    def test_a_teacher_that_is_not_there(self, dataset, others, tmp_path, topiq):
         result = topiq(
             "train", "topiq_nr-lite", "--data", dataset, "-o", tmp_path / "run", "--set", "data.validation_share=0.3",
             "--set", "data.test_share=0.3", "--unlabelled", others, "--teacher", tmp_path / "none.safetensors",
@@ -376,7 +361,7 @@ class TestMistakes:
         assert result.exit_code == 2
         assert "none.safetensors" in result.stderr
 
-    def test_weights_that_nobody_publishes(self, tmp_path, monkeypatch):
+    def test_weights_that_nobody_publishes(self, tmp_path, monkeypatch, topiq):
         for variable in ("TOPIQ_METRICS_CACHE", "TOPIQ_METRICS_WEIGHTS"):
             monkeypatch.setenv(variable, str(tmp_path))
         result = topiq("score", "image.png", "-m", NAME)

@@ -11,20 +11,6 @@ from topiq_metrics.training.recipe import Recipe, RecipeError, fine_tuning_recip
 SHIPPED = "topiq_nr-lite"
 
 
-def write(path, values):
-    """TOML of a recipe; only what the tests need of it."""
-
-    def literal(value):
-        return str(value).lower() if isinstance(value, bool) else repr(list(value) if value == () else value)
-
-    lines = [f"{key} = {literal(value)}" for key, value in values.items() if not isinstance(value, dict)]
-    for section, content in values.items():
-        if isinstance(content, dict):
-            lines += [f"[{section}]", *(f"{key} = {literal(value)}" for key, value in content.items())]
-    path.write_text("\n".join(lines), encoding="utf-8")
-    return path
-
-
 TAUGHT = {"unlabelled__teachers": ["a.pth"], "unlabelled__images": "photos"}
 
 
@@ -201,9 +187,9 @@ class TestFineTuning:
             fine_tuning_recipe("lpips+")
 
 
-def test_file(tmp_path, recipe_values):
+def test_file(tmp_path, recipe_values, write_recipe):
     values = recipe_values()
-    assert load_recipe(write(tmp_path / "a.toml", values)) == Recipe.from_dict(values)
+    assert load_recipe(write_recipe(tmp_path / "a.toml", values)) == Recipe.from_dict(values)
 
 
 def test_dictionary_comes_back(recipe):

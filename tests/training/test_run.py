@@ -16,7 +16,6 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 from topiq_metrics.images import load_image
 from topiq_metrics.training.data import TrainingBatch
@@ -85,22 +84,11 @@ def falling_srcc(monkeypatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def outcome(dataset, recipe_values, tmp_path_factory):
+def outcome(dataset, recipe_values, write_recipe, topiq, tmp_path_factory):
     """Exit code, what was printed, the folder."""
-    from topiq_metrics.cli.app import app
-
     root = tmp_path_factory.mktemp("runs")
-    values = recipe_values()
-    lines = [f"name = {values['name']!r}", f"seed = {values['seed']}"]
-    for section in ("data", "optimizer", "model", "loss", "matching", "unlabelled"):
-        lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values[section].items())]
-    (root / "tiny.toml").write_text("\n".join(lines))
-    result = CliRunner().invoke(
-        app, ["train", str(root / "tiny.toml"), "--data", str(dataset), "-o", str(root / "run")]
-    )
-    if result.exception is not None:
-        raise result.exception
-    return result, root / "run"
+    file = write_recipe(root / "tiny.toml", recipe_values())
+    return topiq("train", file, "--data", dataset, "-o", root / "run"), root / "run"
 
 
 class TestWholeRun:

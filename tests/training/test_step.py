@@ -44,10 +44,6 @@ def images(picture):
     return torch.stack([picture(64, 64, seed=seed) for seed in range(16)])
 
 
-def batch_of(images, scores, **more):
-    return TrainingBatch(images, scores, images[:0], scores[:0], **more)
-
-
 def shares_around(scores):
     """Ratings 1…10 around each score in [0, 1]."""
     weights = torch.exp(-0.5 * (torch.arange(10) - 9 * scores[:, None]).square())
@@ -56,7 +52,7 @@ def shares_around(scores):
 
 class TestOverfit:
     @pytest.mark.parametrize("name", ["mse", "nin", "plcc", "pairwise_rank", "emd", "rank"])
-    def test_sixteen_images(self, name, module, images):
+    def test_sixteen_images(self, name, module, images, batch_of):
         started = time.monotonic()
         learner = module(
             bins=10 if name == "emd" else 1, **{name: 1.0}, **({"rank_margin": 1.0} if name == "rank" else {})
@@ -142,7 +138,7 @@ class TestAgainstAnIndependentStep:
         assert norms[0] == pytest.approx(norms[1], rel=1e-5)
         assert norms[0] > 1e-3
 
-    def test_scores(self, module, images):
+    def test_scores(self, module, images, batch_of):
         images, scores = images[:6], torch.tensor([0.1, 0.9, 0.4, 0.3, 0.8, 0.6])
         learner = module(mse=1.0, nin=2.0, plcc=3.0, pairwise_rank=4.0)
 
@@ -157,7 +153,7 @@ class TestAgainstAnIndependentStep:
 
         self.compare(learner, batch_of(images, scores), expected)
 
-    def test_against_references(self, module, images):
+    def test_against_references(self, module, images, batch_of):
         images, references, scores = images[:4], images[4:8], torch.tensor([0.1, 0.9, 0.4, 0.3])
         learner = module("FR", mse=1.0, nin=1.0)
 
@@ -167,7 +163,7 @@ class TestAgainstAnIndependentStep:
 
         self.compare(learner, batch_of(images, scores, references=references), expected)
 
-    def test_ratings(self, module, images):
+    def test_ratings(self, module, images, batch_of):
         images, scores = images[:4], torch.tensor([0.1, 0.9, 0.4, 0.3])
         shares = shares_around(scores)
         learner = module(bins=10, emd=1.0)

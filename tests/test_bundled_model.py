@@ -1,4 +1,4 @@
-"""The model that ships: its file and card, the order of damage, its result on photographs it never saw."""
+"""The models that ship: their files and cards, the order of damage, the results on photographs they never saw."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from types import ModuleType
 import pytest
 import torch
 from safetensors import safe_open
+from torchmetrics import Metric
 from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrcoef
 
 from topiq_metrics import create_metric, get_card, load_image
 from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.evaluation.board import Board, load_board
+from topiq_metrics.training.distortions import DISTORTIONS, PLAIN, distort
 from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
 from topiq_metrics.weights import read_metadata, resolve, verify
@@ -22,6 +24,8 @@ from topiq_metrics.weights.hashes import sha256_of
 
 ROOT = Path(__file__).parents[1]
 NAME = "topiq_nr-lite"
+FR = "topiq_fr-lite"
+SHIPPED = pytest.mark.parametrize("name", [NAME, FR])
 
 
 @pytest.fixture(scope="module")
@@ -32,27 +36,38 @@ def damage_order() -> ModuleType:
     return module
 
 
-def test_file_is_small_and_half_precision() -> None:
-    path = resolve(NAME, download=False)
+@SHIPPED
+def test_file_is_small_and_half_precision(name: str) -> None:
+    path = resolve(name, download=False)
     assert path.stat().st_size <= 12e6
     with safe_open(path, "pt") as file:
         dtypes = {file.get_tensor(key).dtype for key in file.keys()}  # noqa: SIM118
     assert dtypes <= {torch.float16, torch.int64}
 
 
-def test_hash_is_in_the_catalogue() -> None:
-    assert [report.status for report in verify(NAME)] == ["verified"]
+@SHIPPED
+def test_hash_is_in_the_catalogue(name: str) -> None:
+    assert [report.status for report in verify(name)] == ["verified"]
 
 
-def test_card_says_where_it_comes_from() -> None:
-    metadata = read_metadata(resolve(NAME, download=False))
-    assert metadata["name"] == NAME
-    assert metadata["trained_on"]["dataset"] == "BIQ2021"
+@SHIPPED
+def test_card_says_where_it_comes_from(name: str) -> None:
+    metadata = read_metadata(resolve(name, download=False))
+    assert metadata["name"] == name
+    assert "BIQ2021" in metadata["trained_on"]["dataset"] + metadata["trained_on"]["citation"]
+    assert ("no human opinion" in metadata["trained_on"]["citation"]) == (name == FR)
     assert "license" in metadata["trained_on"]
     assert metadata["license"].startswith("Apache-2.0")
     assert isinstance(metadata["recipe"]["seed"], int)
-    assert metadata["size"] == get_card(NAME).size
+    assert metadata["size"] == get_card(name).size
     assert metadata["results"]["test_images"] >= 600
+
+
+@SHIPPED
+def test_it_was_made_by_the_recipe_that_ships(name: str) -> None:
+    metadata = read_metadata(resolve(name, download=False))
+    assert metadata["recipe"]["seed"] == load_recipe(name).seed
+    assert metadata["recipe"]["optimizer"].items() <= load_recipe(name).to_dict()["optimizer"].items()
 
 
 @pytest.mark.parametrize("measure", ["srcc", "plcc"])
@@ -73,6 +88,46 @@ def test_score_falls_as_damage_grows(damage_order: ModuleType) -> None:
     means = {kind: sum(v) / len(v) for kind, v in damage_order.order_by_kind(NAME).items()}
     assert sum(means.values()) / len(means) >= damage_order.BAR_MEAN
     assert min(means.values()) >= damage_order.BAR_EACH
+
+
+class TestFullReference:
+    """What is beyond doubt, on pictures that are nowhere near those it was trained on."""
+
+    @pytest.fixture
+    def metric(self) -> Metric:
+        return create_metric(FR, reduction="none")
+
+    @pytest.fixture
+    def crops(self, damage_order: ModuleType) -> torch.Tensor:
+        return torch.stack(damage_order.crops())
+
+    @pytest.mark.parametrize(("measure", "bar"), [("srcc", 0.95), ("plcc", 0.95)])
+    def test_it_keeps_to_the_consensus(self, measure: str, bar: float) -> None:
+        assert read_metadata(resolve(FR, download=False))["results"][f"test_{measure}"] >= bar
+
+    def test_demo_photographs_fall_with_each_degree_of_damage(self, metric: Metric) -> None:
+        for folder in sorted(p for p in (ROOT / "docs" / "photographs").iterdir() if p.is_dir()):
+            images = {path.stem: load_image(path)[None] for path in sorted(folder.glob("*.jpg"))}
+            scores = {name: metric(image, images["0-original"]).item() for name, image in images.items()}
+            for kind in ("blur", "jpeg", "noise", "underexposure"):
+                assert 1 == scores["0-original"] > scores[f"{kind}-1"] > scores[f"{kind}-2"], f"{folder.name}, {kind}"
+
+    def test_score_falls_as_damage_grows(self, damage_order: ModuleType) -> None:
+        order = damage_order.order_by_kind(FR, list(PLAIN))
+        means = {kind: sum(v) / len(v) for kind, v in order.items()}
+        assert min(means.values()) >= 0.95, means
+
+    def test_the_same_image_is_above_the_least_damage(self, metric: Metric, crops: torch.Tensor) -> None:
+        assert (metric(crops, crops) == 1).all()
+        for kind in DISTORTIONS:
+            damaged = torch.stack([distort(crop, kind, 0.02, seed=i) for i, crop in enumerate(crops[:4])])
+            changed = (damaged - crops[:4]).abs().amax(dim=(1, 2, 3)) > 0
+            assert (metric(damaged, crops[:4])[changed] < 1).all(), kind
+
+    def test_a_shift_by_a_pixel_costs_less_than_the_mildest_blur(self, metric: Metric, crops: torch.Tensor) -> None:
+        moved = metric(crops[:, :, 1:, 1:], crops[:, :, :-1, :-1])
+        blurred = metric(torch.stack([distort(crop, "blur", 0.1, seed=0) for crop in crops]), crops)
+        assert (moved > blurred).all(), (moved, blurred)
 
 
 @pytest.fixture(scope="module")

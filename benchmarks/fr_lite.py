@@ -20,15 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from make_pairs import TEACHERS
 from scipy.stats import spearmanr
 from torch.utils.data import DataLoader, Dataset
 
 from topiq_metrics.images import load_image
 from topiq_metrics.training.distortions import distort
 from topiq_metrics.weights import shared_network
-
-METRICS = {"vsi": 1, "fsimc": 1, "haarpsi": 1, "mdsi": -1, "ms_gmsdc": -1, "iw_ssim": 1, "vif_p": 1}
-"""Those of the consensus, with their directions."""
 
 MILDEST_BLUR = 0.1
 """The severity of the first of five levels."""
@@ -80,7 +78,7 @@ def main() -> int:
             moved[row["group"]] = scores[i]
     labels = np.array([float(row["score"]) for row in rows])
     columns = {"topiq_fr-lite": np.array(scores)} | {
-        name: np.array([sign * float(row[name] or "nan") for row in rows]) for name, sign in METRICS.items()
+        name: np.array([sign * float(row[name] or "nan") for row in rows]) for name, (_, sign, _) in TEACHERS.items()
     }
     result: dict[str, object] = {"contents": len(groups), "pairs": len(damaged)}
     print(f"{len(groups)} contents, {len(damaged)} damaged versions; SRCC with the consensus")

@@ -16,7 +16,7 @@ from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrco
 from topiq_metrics import create_metric, get_card, load_image
 from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.evaluation.board import Board, load_board
-from topiq_metrics.training.distortions import DISTORTIONS, PLAIN, distort
+from topiq_metrics.training.distortions import DISTORTIONS, distort
 from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
 from topiq_metrics.weights import read_metadata, resolve, verify
@@ -113,16 +113,16 @@ class TestFullReference:
                 assert 1 == scores["0-original"] > scores[f"{kind}-1"] > scores[f"{kind}-2"], f"{folder.name}, {kind}"
 
     def test_score_falls_as_damage_grows(self, damage_order: ModuleType) -> None:
-        order = damage_order.order_by_kind(FR, list(PLAIN))
+        order = damage_order.order_by_kind(FR)
         means = {kind: sum(v) / len(v) for kind, v in order.items()}
         assert min(means.values()) >= 0.95, means
 
     def test_the_same_image_is_above_the_least_damage(self, metric: Metric, crops: torch.Tensor) -> None:
         assert (metric(crops, crops) == 1).all()
         for kind in DISTORTIONS:
-            damaged = torch.stack([distort(crop, kind, 0.02, seed=i) for i, crop in enumerate(crops[:4])])
-            changed = (damaged - crops[:4]).abs().amax(dim=(1, 2, 3)) > 0
-            assert (metric(damaged, crops[:4])[changed] < 1).all(), kind
+            damaged = torch.stack([distort(crop, kind, 0.02, seed=i) for i, crop in enumerate(crops[:2])])
+            changed = (damaged - crops[:2]).abs().amax(dim=(1, 2, 3)) > 0
+            assert (metric(damaged, crops[:2])[changed] < 1).all(), kind
 
     def test_a_shift_by_a_pixel_costs_less_than_the_mildest_blur(self, metric: Metric, crops: torch.Tensor) -> None:
         moved = metric(crops[:, :, 1:, 1:], crops[:, :, :-1, :-1])

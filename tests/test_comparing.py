@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from topiq_metrics import load_image, rank_images
+from topiq_metrics import explain, load_image, rank_images
 from topiq_metrics.comparing import save_comparison
-from topiq_metrics.errors import ImageError
+from topiq_metrics.errors import ImageError, ImageTooSmallError
+from topiq_metrics.images import SizePolicy
 from topiq_metrics.training.distortions import distort
 
 
@@ -29,7 +30,7 @@ def pictures(tmp_path, save_picture) -> list[Path]:
 class Scorer:
     """A network of which the answer is known: the mean of an image, minus that of its reference."""
 
-    size = type("Size", (), {"apply": staticmethod(lambda image: image)})()
+    size = SizePolicy.parse("native")
 
     def __init__(self, *arguments, **options):
         pass
@@ -126,8 +127,31 @@ class TestMistakes:
 
     def test_another_size(self, pictures, tmp_path, save_picture, fr_weights):
         other = save_picture(tmp_path / "other.png", 100, 128)
-        with pytest.raises(ValueError, match=r"other\.png has 100 x 128 pixels, but the reference .* has 160 x 128"):
+        with pytest.raises(ImageError, match=r"other\.png has 100 x 128 pixels, but the reference .* has 160 x 128"):
             rank_images([pictures[1], other], pictures[0], "topiq_fr", fr_weights)
+
+    def test_too_small(self, pictures, tmp_path, save_picture):
+        small = save_picture(tmp_path / "small.png", 31, 40)
+        with pytest.raises(ImageTooSmallError, match=r"small\.png is too small"):
+            rank_images([pictures[0], small])
+
+    def test_faces(self, pictures):
+        with pytest.raises(ValueError, match="'topiq_nr-face' scores the faces that it finds"):
+            rank_images(pictures, metric="topiq_nr-face")
+
+    def test_a_name_instead_of_a_list(self):
+        with pytest.raises(ValueError, match=r"must be a list of paths, but got 'a\.png'"):
+            rank_images("a.png")
+
+    def test_no_name_of_a_metric(self, pictures):
+        with pytest.raises(ValueError, match="There is no metric named ''"):
+            rank_images(pictures, metric="")
+
+    def test_no_score(self, pictures, monkeypatch):
+        monkeypatch.setattr("topiq_metrics.comparing.NetworkPredictor", Scorer)
+        monkeypatch.setattr(Scorer, "__call__", lambda *_: torch.full((1,), torch.nan))
+        with pytest.raises(ImageError, match=r"original\.png has no score: the network gives nan"):
+            rank_images(pictures)
 
     def test_no_picture(self, pictures, tmp_path):
         with pytest.raises(ImageError, match="none"):
@@ -139,12 +163,31 @@ class TestSaved:
         ranked = rank_images(pictures[1:])
         paths = save_comparison(ranked, tmp_path / "out")
         assert paths[0] == tmp_path / "out" / "comparison.png"
-        assert {path.parent.name for path in paths[1:]} == {"1-copy", "2-soft", "3-blurred"}
+        assert {path.parent.name for path in paths[1:]} == {"copy", "soft", "blurred"}
         assert all(path.is_file() for path in paths)
-        with Image.open(paths[0]) as comparison, Image.open(tmp_path / "out" / "1-copy" / "sheet.png") as sheet:
+        with Image.open(paths[0]) as comparison, Image.open(tmp_path / "out" / "copy" / "sheet.png") as sheet:
             assert comparison.width == sheet.width
             assert comparison.height == 3 * (sheet.height + 40)
             assert torch.equal(pixels(comparison)[40 : 40 + sheet.height], pixels(sheet))
+
+    def test_names_that_are_the_same(self, pictures, tmp_path, save_picture):
+        other = save_picture(tmp_path / "again" / "copy.png", 64, 64)
+        paths = save_comparison(rank_images([other, pictures[1]]), tmp_path / "out")
+        assert {path.parent.name for path in paths[1:]} == {"copy", "copy-2"}
+
+    def test_other_arguments_than_before(self, pictures, tmp_path):
+        ranked = rank_images(pictures[2:], pictures[0])
+        with pytest.raises(ValueError, match=r"was ranked by a score of .* give the reference"):
+            save_comparison(ranked, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_an_explanation_is_in_the_way(self, pictures, tmp_path):
+        ranked = rank_images(pictures[2:])
+        explain(pictures[2]).save(folder := tmp_path / "soft")
+        with pytest.raises(FileExistsError, match="is there already"):
+            save_comparison(ranked, tmp_path)
+        assert not (tmp_path / "comparison.png").exists()
+        assert folder.is_dir()
 
     def test_an_earlier_one_is_kept(self, pictures, tmp_path):
         ranked = rank_images(pictures[2:])

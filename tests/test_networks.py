@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -22,7 +24,7 @@ def test_batch_norm_always_uses_its_running_statistics(mode: str) -> None:
 
 
 class TestAnchoredScores:
-    """1 is the score of equal images, and of no others."""
+    """1 is the score of equal images, and the bound of others."""
 
     @pytest.fixture
     def net(self) -> CFANet:
@@ -60,11 +62,16 @@ class TestAnchoredScores:
         assert anchored_score(scores, torch.full((50,), 0.05)).diff().min() > 0
 
     def test_it_rises_to_1_as_the_difference_vanishes(self) -> None:
-        differences = torch.tensor([1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 0])
+        differences = torch.tensor([1e-3, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 0])
         scores = anchored_score(torch.full((7,), 0.5), differences)
         assert scores.diff().min() >= 0
         assert scores[0].item() == pytest.approx(0.5, abs=1e-4)
         assert scores[-1] == 1
+
+    @pytest.mark.parametrize("change", [{"mode": "NR"}, {"bins": 10}])
+    def test_only_of_full_reference_scores(self, change: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match="Only a network in FR mode that predicts a score can be anchored"):
+            CFANet(CFANetConfig("efficientnet_lite0", **{"mode": "FR", "anchored": True, **change}))
 
     def test_equal_images_are_the_best_of_a_loss(self, net: CFANet, reference: Tensor) -> None:
         restored = reference.clone().requires_grad_()

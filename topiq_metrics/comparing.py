@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from torch import Tensor
 
 from topiq_metrics._files import write_whole
 from topiq_metrics.catalog import default_metric, get_card
+from topiq_metrics.catalog.builtin import FACE_DETECTOR
+from topiq_metrics.errors import ImageError, ImageTooSmallError
 from topiq_metrics.explaining import explain
 from topiq_metrics.explaining.explanation import check_folder
 from topiq_metrics.explaining.overlays import draw_comparison
 from topiq_metrics.images import MIN_SIDE, SizePolicy, load_image
 from topiq_metrics.inference.predictor import NetworkPredictor
+from topiq_metrics.weights import load_network
 
 PathLike = str | os.PathLike[str]
 _COMPARISON = "comparison.png"
@@ -29,9 +33,11 @@ class RankedImage:
     Attributes:
         path: the picture.
         score: the metric's.
-        noise: the metric's own: how far the score moves, at most, when the picture is mirrored or loses a row and a
-            column of pixels, and its reference likewise, which nobody would call better or worse.
-        place: 1 plus the number of pictures that are better by more than the noise of both.
+        noise: the metric's own: how far the score moves, at most, when the picture is mirrored or, if it has any to
+            spare, loses a row and a column of pixels, and its reference likewise, which nobody would call better or
+            worse.
+        place: 1 plus the number of pictures that are better by more than the greater noise of both. One that is noisy
+            may have the place of better ones.
         ties: the paths of those that are neither better nor worse by more than that.
     """
 
@@ -63,24 +69,28 @@ def rank_images(
 
     Raises:
         ValueError: fewer than two pictures, one of them twice, or a metric that does not go with a reference or the
-            lack of it.
-        ImageError: a picture cannot be read or scored, or is not of the reference's size.
+            lack of it, finds what it scores (faces) or is of another distribution.
+        ImageError: a picture cannot be read or scored, is too small, or is not of the reference's size.
         WeightsError: the weights cannot be had.
 
     Examples:
         >>> from topiq_metrics import rank_images
         >>> best, *others = rank_images(["a.png", "b.png", "c.png"], "original.png")  # doctest: +SKIP
     """
+    if isinstance(images, (str, os.PathLike)):
+        raise ValueError(f"Argument `images` must be a list of paths, but got {os.fspath(images)!r}.")
     paths = [os.fspath(image) for image in images]
     if len(paths) < 2:
         raise ValueError(f"To compare takes two pictures or more, but got {len(paths)}.")
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
         raise ValueError(f"{twice} is named twice.")
-    name = metric or default_metric(with_reference=reference is not None)
+    name = default_metric(with_reference=reference is not None) if metric is None else metric
     card = get_card(name)
     if not card.architecture:
         raise ValueError(f"{name!r} is the metric of another distribution, which cannot be run here.")
+    if FACE_DETECTOR in card.also_needs:
+        raise ValueError(f"{name!r} scores the faces that it finds: `topiq score` does that.")
     if (card.mode == "FR") != (reference is not None):
         raise ValueError(
             f"{name!r} is a full-reference metric: name the reference."
@@ -92,12 +102,16 @@ def rank_images(
     scores, noises = [], []
     for path in paths:
         picture = load_image(path)
+        if too_small := predictor.size.too_small(*picture.shape[-2:]):
+            raise ImageTooSmallError(f"{path} is too small: {too_small}.")
         if original is not None and picture.shape != original.shape:
-            raise ValueError(
+            raise ImageError(
                 f"{path} has {_in_pixels(picture)}, but the reference {os.fspath(reference or '')} has "
                 f"{_in_pixels(original)}."
             )
         score, *others = (_score(predictor, view) for view in _views(picture, original))
+        if not math.isfinite(score):
+            raise ImageError(f"{path} has no score: the network gives {score}.")
         scores.append(score)
         noises.append(max(abs(other - score) for other in others))
     return _ranked(paths, scores, noises, sign=1 if card.higher_is_better else -1)
@@ -116,6 +130,8 @@ def save_comparison(
 ) -> list[Path]:
     """Show where ranked pictures differ: ``comparison.png`` with the maps of all, best first, and a folder for each.
 
+    The maps of all pictures are held at once, up to 1 kB for each pixel that is scored.
+
     Args:
         ranked: what `rank_images` gave for the same arguments.
         folder: is made if there is none; the folder it is to lie in must be there.
@@ -124,26 +140,39 @@ def save_comparison(
         weights: see there.
         size: see there.
         device: see there.
-        overwrite: replace an earlier comparison.
+        overwrite: replace the files of an earlier comparison.
 
     Returns:
-        The paths of the files. What `topiq_metrics.Explanation.save` writes of the picture in the n-th line is in
-        ``n-STEM/``.
+        The paths of the files. What `topiq_metrics.Explanation.save` writes of a picture is in a folder with its
+        name, without the suffix; of several with the same name, in ``NAME``, ``NAME-2`` and so on.
 
     Raises:
-        FileExistsError: if a comparison is there, without ``overwrite``.
+        FileExistsError: if there is a comparison or an explanation, without ``overwrite``.
         OSError: if files cannot be written.
+        ValueError: if the scores are not those of ``ranked``.
     """
     folder = check_comparison_folder(folder, overwrite=overwrite)
-    found = [explain(image.path, reference, metric, weights, size=size, device=device) for image in ranked]
+    folders = [folder / name for name in _names(ranked)]
+    if folder.is_dir():
+        for each in folders:
+            check_folder(each, overwrite=overwrite)
+    net = load_network(metric or default_metric(with_reference=reference is not None), weights, device=device)
+    found = [explain(image.path, reference, net=net, size=size) for image in ranked]
+    for image, explanation in zip(ranked, found, strict=True):
+        if not math.isclose(explanation.score, image.score, rel_tol=1e-3, abs_tol=1e-3):
+            raise ValueError(
+                f"{image.path} was ranked by a score of {image.score:.4f}, but has {explanation.score:.4f} here: give "
+                "the reference, the metric, the weights and the size of `rank_images`."
+            )
     folder.mkdir(exist_ok=True)
+    paths = []
+    for each, explanation in zip(folders, found, strict=True):
+        paths += explanation.save(each, overwrite=overwrite)
     stream = io.BytesIO()
     draw_comparison(found, [f"{image.place}. {image.path}" for image in ranked]).save(stream, "PNG")
+    # The last, so that what was interrupted does not look whole.
     write_whole(folder / _COMPARISON, stream.getvalue())
-    paths = [folder / _COMPARISON]
-    for line, (image, explanation) in enumerate(zip(ranked, found, strict=True), start=1):
-        paths += explanation.save(folder / f"{line}-{Path(image.path).stem}", overwrite=overwrite)
-    return paths
+    return [folder / _COMPARISON, *paths]
 
 
 def check_comparison_folder(folder: PathLike, *, overwrite: bool) -> Path:
@@ -156,6 +185,20 @@ def check_comparison_folder(folder: PathLike, *, overwrite: bool) -> Path:
     if (path / _COMPARISON).exists() and not overwrite:
         raise FileExistsError(f"{path / _COMPARISON} is there already: name another folder, or overwrite it (--force).")
     return path
+
+
+def _names(ranked: Sequence[RankedImage]) -> list[str]:
+    """A name for each picture, whichever its place."""
+    stems = {path: Path(path).stem for path in sorted(image.path for image in ranked)}
+    taken: set[str] = set()
+    for path, stem in stems.items():
+        name, count = stem, 1
+        while name.casefold() in taken:
+            count += 1
+            name = f"{stem}-{count}"
+        taken.add(name.casefold())
+        stems[path] = name
+    return [stems[image.path] for image in ranked]
 
 
 def _views(picture: Tensor, reference: Tensor | None) -> Iterator[list[Tensor]]:

@@ -97,8 +97,8 @@ class _NetworkLoss(_Loss):
 class TOPIQLoss(_NetworkLoss):
     """Minimise ``1 - score`` of images against their references with full-reference TOPIQ.
 
-    The network's head is unconstrained: the loss may step below 0, and equal images need not have the least of all.
-    Gradients are finite also there.
+    By default, equal images have the least loss of all, 0, and a gradient of 0. Of other models the head is
+    unconstrained: the loss may step below 0, and equal images need not have the least. Gradients are finite also there.
 
     Args:
         data_range: largest value of the images, usually 1.0 or 255. Overshoot of up to one ``data_range`` is let
@@ -124,15 +124,15 @@ class TOPIQLoss(_NetworkLoss):
         IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
 
     Examples:
-        An untrained network, to run without a download:
-
         >>> import torch
         >>> from topiq_metrics.losses import TOPIQLoss
         >>> y = torch.rand(1, 3, 64, 64, generator=torch.manual_seed(0))
         >>> x = y.flip(-1).requires_grad_()
-        >>> TOPIQLoss(weights=None)(x, y).backward()
+        >>> TOPIQLoss()(x, y).backward()
         >>> bool(x.grad.isfinite().all())
         True
+        >>> TOPIQLoss()(y, y)
+        tensor(0.)
     """
 
     def __init__(
@@ -154,8 +154,8 @@ class TOPIQLoss(_NetworkLoss):
 class TOPIQNoReferenceLoss(_NetworkLoss):
     """Minimise ``1 - score`` of images by themselves with no-reference TOPIQ.
 
-    What `TOPIQLoss` says of the head holds here, too. By itself such a loss rewards whatever the network takes for
-    quality: use it beside one that holds on to the content.
+    The network's head is unconstrained: the loss may step below 0. By itself such a loss rewards whatever the network
+    takes for quality: use it beside one that holds on to the content.
 
     Args:
         data_range: as in `TOPIQLoss`.

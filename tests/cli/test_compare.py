@@ -16,8 +16,20 @@ def test_a_table_and_a_verdict(topiq, pictures, tmp_path):
     *table, verdict = result.stdout.splitlines()
     assert all(any(path.name in line for line in table) for path in pictures)
     assert verdict.startswith(("The best: ", "Not told apart as the best: "))
-    assert result.stderr == f"46 files -> {tmp_path / 'out'}\n"
+    assert result.stderr == f"34 files -> {tmp_path / 'out'}\n"
     assert (tmp_path / "out" / "comparison.png").is_file()
+
+
+def test_names_are_shown_as_they_are(topiq, pictures, tmp_path):
+    odd = tmp_path / "z[" / "b[red] [bold].png"
+    odd.parent.mkdir()
+    odd.write_bytes(pictures[0].read_bytes())
+    long = tmp_path / f"{'long' * 50}.png"
+    long.write_bytes(pictures[1].read_bytes())
+    result = topiq("compare", odd, long)
+    assert "b[red] [bold].png" in result.stdout
+    assert result.stdout.count("long") >= 50
+    assert "…" not in result.stdout
 
 
 def test_the_same_picture_twice_is_tied(topiq, pictures, tmp_path):

@@ -37,7 +37,7 @@ def compare(
     """Rank pictures, best first, and say which of them the metric does not tell apart.
 
     The noise is how far a score moves when the picture is mirrored or loses a row and a column: of pictures that
-    differ by less, none is called better.
+    differ by no more than the greater noise of both, none is called better.
     """
     from topiq_metrics.comparing import check_comparison_folder, rank_images, save_comparison
     from topiq_metrics.errors import WeightsError
@@ -67,10 +67,15 @@ def compare(
 def _show(ranked: list[RankedImage]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("place", "image", "score", "noise", "not told apart from")
+    table = Table("place")
+    table.add_column("image", overflow="fold")
+    table.add_column("score")
+    table.add_column("noise")
+    table.add_column("not told apart from", overflow="fold")
     for image in ranked:
-        name, ties = printable(image.path), printable(", ".join(image.ties))
+        name, ties = Text(printable(image.path)), Text(printable(", ".join(image.ties)))
         table.add_row(str(image.place), name, f"{image.score:.4f}", f"{image.noise:.4f}", ties)
     console = Console()
     Console(width=None if console.is_terminal else 160).print(table)

@@ -87,7 +87,8 @@ def explain(
     """
     if net is not None:
         _check_network(net)
-    metric = metric or default_metric(with_reference=reference is not None)
+    if metric is None:
+        metric = default_metric(with_reference=reference is not None)
     name = metric if net is None else net.name or metric
     card = None if name == MS_SSIM else _card(name)
     mode = "FR" if card is None else card.mode if net is None else net.config.mode

@@ -117,14 +117,12 @@ def topiq_full_reference(
         IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
 
     Examples:
-        An untrained network, to run without a download:
-
         >>> import torch
         >>> from topiq_metrics import topiq_full_reference
         >>> target = torch.rand(2, 3, 64, 64, generator=torch.manual_seed(0))
-        >>> preds = (target + 0.1).clamp(max=1)
-        >>> topiq_full_reference(preds, target, weights=None, reduction="none").shape
-        torch.Size([2])
+        >>> preds = torch.stack([target[0], (target[1] + 0.1).clamp(max=1)])
+        >>> topiq_full_reference(preds, target, reduction="none") == 1
+        tensor([ True, False])
     """
     reduction = parse_reduction(reduction)
     scorer = _scorer(FULL_REFERENCE, model, weights, net, size)

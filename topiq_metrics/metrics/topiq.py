@@ -113,16 +113,14 @@ class TOPIQFullReference(TOPIQMetric):
         WeightsError: if the weights cannot be had.
 
     Examples:
-        An untrained network, to run without a download:
-
         >>> import torch
         >>> from topiq_metrics import TOPIQFullReference
         >>> target = torch.rand(2, 3, 64, 64, generator=torch.manual_seed(0))
-        >>> preds = (target + 0.1).clamp(max=1)
-        >>> metric = TOPIQFullReference(weights=None, reduction="none")
-        >>> metric.update(preds, target)
-        >>> metric.compute().shape
-        torch.Size([2])
+        >>> metric = TOPIQFullReference(reduction="none")
+        >>> metric.update(target, target)
+        >>> metric.update((target + 0.1).clamp(max=1), target)
+        >>> metric.compute() == 1
+        tensor([ True,  True, False, False])
     """
 
     task = FULL_REFERENCE

@@ -22,8 +22,8 @@ from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
 
 _EMBEDDING_SIDE = 32
 
-_UNSEEN = 1 / 1024
-"""The mean absolute difference τ below which two images are all but the same: a quarter of a level of 8 bits."""
+_UNSEEN = 2**-16
+"""The mean absolute difference τ below which two images are all but the same: a 257th of a level of 8 bits."""
 
 _BEND = 20.0
 """How sharply an anchored score bends below 1."""
@@ -42,8 +42,7 @@ class CFANetConfig:
         gate_width: channels inside the gates of the local pooling.
         dropout: in the attention blocks, while training.
         feature_selection: whether a gate weighs the channels of all levels by what the image's are like (QFM-IQM).
-        anchored: in full-reference mode, whether 1 is the score of an image that equals its reference, and the bound
-            of all others.
+        anchored: in full-reference mode, whether an image that equals its reference scores 1, and no other more.
     """
 
     backbone: str = "resnet50"
@@ -74,6 +73,8 @@ class CFANet(QualityNetwork):
     def __init__(self, config: CFANetConfig | None = None, name: str = "") -> None:
         super().__init__()
         self.config = config = config or CFANetConfig()
+        if config.anchored and (config.mode, config.bins) != ("FR", 1):
+            raise ValueError("Only a network in FR mode that predicts a score can be anchored.")
         self.name = name
         self.backbone = build_backbone(config.backbone)
         pyramid = cast(Backbone, self.backbone)
@@ -205,14 +206,15 @@ class CFANet(QualityNetwork):
 
 
 def anchored_score(score: Tensor, difference: Tensor) -> Tensor:
-    """S' = 1 − (1 − exp(−Δ/τ)) · softplus(1 − S): 1 for equal images, less for others, S where that is well below 1.
+    """S' = 1 − (1 − exp(−Δ/τ)) · softplus(1 − S): 1 for equal images, the bound of others, S where that is low.
 
     Args:
         score: S, what the head says, ``(N,)``.
         difference: Δ, the mean absolute difference of the images, ``(N,)`` in [0, 1].
     """
-    seen = -torch.expm1(-difference / _UNSEEN)
-    return 1 - seen * F.softplus(1 - score, beta=_BEND)
+    # Written so that exporters know every operator.
+    seen = 1 - torch.exp(-difference / _UNSEEN)
+    return 1 - seen * F.softplus(_BEND * (1 - score)) / _BEND
 
 
 def expected_rating(distribution: Tensor) -> Tensor:

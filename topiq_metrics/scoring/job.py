@@ -268,7 +268,8 @@ def score_images(
         source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.parquet``), a WebDataset shard
             (``.tar``); a URL of any of them; a dataset of Hugging Face's `datasets`, or ``hf:NAME:SPLIT``; an `Item`;
             or several of these.
-        metrics: names of the catalogue; by default the bundled one, for images with references or without.
+        metrics: names of the catalogue; by default the bundled one, full-reference where ``references`` or
+            ``reference_column`` is given.
         references: a file that is the reference of every image, or a folder that has one for each.
         path_column: of a table, the column of paths or URLs.
         image_column: of a table or dataset, the column of encoded images; of a shard, the extension of its images.

@@ -45,7 +45,8 @@ def run(backend, net):
 
 def small_network(mode="NR"):
     torch.manual_seed(0)
-    net = CFANet(CFANetConfig("efficientnet_lite0", mode=mode, dim=8, heads=2, gate_width=4)).eval()
+    config = CFANetConfig("efficientnet_lite0", mode, dim=8, heads=2, gate_width=4, anchored=mode == "FR")
+    net = CFANet(config).eval()
     net = fold(net.requires_grad_(requires_grad=False))
     # Scores that differ between images, so that a comparison can fail.
     net.head[-1].weight *= SPREAD / scores_of_several(net).std()

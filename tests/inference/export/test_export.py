@@ -65,6 +65,13 @@ def test_onnx_scores_any_batch_and_size(rule, tmp_path, open_file):
         torch.testing.assert_close(open_file(done.path, images), expected, rtol=0, atol=1e-5)
 
 
+def test_the_same_image_scores_1(tmp_path, open_file):
+    done = export_metric("topiq_fr-lite", tmp_path / "fr.onnx")
+    assert done.deviation < 1e-5
+    image = pictures(1, 40, 60)
+    assert open_file(done.path, image, image).item() == 1
+
+
 def test_full_reference_has_two_inputs(tmp_path, open_file, fr_weights):
     done = export_metric("topiq_fr", tmp_path / "fr.onnx", weights=fr_weights)
     image, reference = pictures(2, 40, 60), pictures(2, 40, 60, seed=1)

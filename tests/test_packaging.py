@@ -65,8 +65,9 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"topiq_metrics"}
     assert "topiq_metrics/py.typed" in names
-    assert "topiq_metrics/weights/files/topiq_nr-lite.safetensors" in names
-    for recipe in ("topiq_nr-lite", "topiq_nr", "published", "fine-tuning"):
+    for model in ("topiq_nr-lite", "topiq_fr-lite"):
+        assert f"topiq_metrics/weights/files/{model}.safetensors" in names
+    for recipe in ("topiq_nr-lite", "topiq_fr-lite", "topiq_nr", "published", "fine-tuning"):
         assert f"topiq_metrics/training/recipes/{recipe}.toml" in names
     assert "topiq_metrics/scoring/report/page.js" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
@@ -85,12 +86,18 @@ def test_the_network_is_off_there(clean_environment: Path) -> None:
     assert "the network is off" in result.stderr
 
 
-def test_installed_wheel_scores_a_photograph(clean_environment: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("metric", "picture", "options"),
+    [("topiq_nr-lite", PHOTOGRAPH, ()), ("topiq_fr-lite", PHOTOGRAPH.with_stem("jpeg-1"), ("-r", PHOTOGRAPH))],
+)
+def test_installed_wheel_scores_a_photograph(
+    metric: str, picture: Path, options: tuple[object, ...], clean_environment: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "scores.csv"
-    result = _run(clean_environment, clean_environment / "bin" / "topiq", "score", PHOTOGRAPH, "-o", output)
+    result = _run(clean_environment, clean_environment / "bin" / "topiq", "score", picture, *options, "-o", output)
     (row,) = csv.DictReader(output.read_text().splitlines())
     assert row["status"] == "ok"
-    assert 0.4 < float(row["topiq_nr-lite"]) < 1.1
+    assert 0.4 < float(row[metric]) < 1.1
     assert result.stderr.splitlines() == [f"1 images: 1 ok, 0 with errors -> {output}"]
 
 

@@ -210,7 +210,11 @@ _CARDS = (
         name="topiq_fr-lite",
         mode="FR",
         summary="against a reference; bundled, runs offline",
-        weights=WeightsFile("topiq_fr-lite.safetensors", "", "Apache-2.0 (see its card for the data)"),
+        weights=WeightsFile(
+            "topiq_fr-lite.safetensors",
+            "653a5e0cd3aa4acc5771f064c9a744266279337398c8c3698a13f7ef16a28233",
+            "Apache-2.0 (see its card for the data)",
+        ),
         architecture="cfanet",
         network={**_LITE, "mode": "FR", "anchored": True},
         score_range=(0.0, 1.0),

@@ -109,7 +109,7 @@ class TestExitCodes:
             (["-m", "topiq_nr-light"], "There is no metric named 'topiq_nr-light'. Did you mean 'topiq_nr-lite'"),
             (["-m", "zzz"], "There is no metric named 'zzz'. Known are: lpips+, "),
             (["-m", "topiq_fr"], "topiq_fr is a full-reference metric: give the references with -r, or the column"),
-            (["-r", "."], "None of topiq_nr-lite uses a reference: leave out -r, or add a metric such as -m topiq_fr."),
+            (["-r", ".", "-m", "topiq_nr-lite"], "None of topiq_nr-lite uses a reference: leave out -r, or add"),
             (["-m", "topiq_fr", "-r", "nowhere"], "There is no reference file or folder nowhere."),
             (["--size", "512"], "Argument `size` must be 'native', 'max_side=N', 'short_side=N' or 'square=N'"),
             (["--size", "square=8"], "N >= 32, but got 'square=8'"),

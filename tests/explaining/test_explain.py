@@ -68,7 +68,11 @@ def test_a_point_is_in_pixels_of_the_picture(cfanet: Any, pictures: Any) -> None
 BAD = {
     "no reference": ({"metric": "topiq_fr"}, ValueError, "'topiq_fr' is a full-reference metric: give the reference"),
     "no reference, ms_ssim": ({"metric": "ms_ssim"}, ValueError, "'ms_ssim' is a full-reference metric"),
-    "reference": ({"reference": 64}, ValueError, "'topiq_nr-lite' scores an image by itself: leave out the reference"),
+    "reference": (
+        {"reference": 64, "metric": "topiq_nr-lite"},
+        ValueError,
+        "'topiq_nr-lite' scores an image by itself: leave out the reference",
+    ),
     "unknown metric": ({"metric": "topiq_nr-light"}, ValueError, "Did you mean 'topiq_nr-lite'.*'ms_ssim' can be"),
     "unknown size": ({"size": "huge"}, ValueError, "Argument `size` must be 'native'"),
     "unknown device": ({"device": "abacus"}, ValueError, "Argument `device` must be such as 'cpu'"),

@@ -36,7 +36,7 @@ NETWORKS = {
     "NR": CFANetConfig("resnet50", dim=32, gate_width=8),
     "FR": CFANetConfig("resnet50", mode="FR", dim=32, gate_width=8),
     "NR lite": CFANetConfig("efficientnet_lite0", dim=16, gate_width=4),
-    "FR lite": CFANetConfig("efficientnet_lite0", mode="FR", dim=16, gate_width=4, anchored=True),
+    "FR lite": CFANetConfig("efficientnet_lite0", mode="FR", dim=16, gate_width=4),
     "selection": CFANetConfig("efficientnet_lite0", dim=16, gate_width=4, feature_selection=True),
     "ratings": CFANetConfig("efficientnet_lite0", dim=16, gate_width=4, bins=10),
 }

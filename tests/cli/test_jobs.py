@@ -29,7 +29,10 @@ def lines(path: Path) -> list[dict[str, str]]:
         (["--fallback-size", "tiny"], "Argument `size` must be 'native'"),
         (["--html", "report.txt"], "A report's file must end in .html, but got report.txt."),
         (["--html", "nowhere/report.html"], "There is no folder nowhere for the report report.html."),
-        (["--reference-column", "ref"], "None of topiq_nr-lite uses a reference: leave out --reference-column"),
+        (
+            ["--reference-column", "ref", "-m", "topiq_nr-lite"],
+            "None of topiq_nr-lite uses a reference: leave out --reference-column",
+        ),
         (["--path-column", "path"], "Argument `path_column` means nothing to"),
     ],
 )

@@ -284,7 +284,7 @@ from topiq_metrics.models import strips
 torch.set_num_threads(1)
 NetworkPredictor("topiq_nr-lite", {str(lite_weights)!r})(torch.rand(1, 3, 64, 64))
 used = int(re.search(r"VmData:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-resource.setrlimit(resource.RLIMIT_DATA, (used + 800_000_000, -1))
+resource.setrlimit(resource.RLIMIT_DATA, (used + 1_200_000_000, -1))
 for fallback in ("strips", None, "max_side=256"):
     if fallback == "strips":
         fallback = None

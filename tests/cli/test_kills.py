@@ -16,7 +16,7 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups of POSIX")
 
 IMAGES = 600
-KILLS = 8
+KILLS = 5
 
 
 @pytest.fixture(scope="module")

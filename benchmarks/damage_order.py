@@ -53,13 +53,14 @@ def crops() -> list[Tensor]:
 def order_by_kind(name: str, kinds: Sequence[str] = KINDS) -> dict[str, list[float]]:
     """Spearman's correlation for each kind of damage and each crop."""
     metric = create_metric(name, reduction="none")
+    compares = get_card(name).mode == "FR"
     levels = torch.arange(1, LEVELS + 1, dtype=torch.float32)
     order: dict[str, list[float]] = {}
     for kind in kinds:
         order[kind] = []
         for index, crop in enumerate(crops()):
             damaged = [distort(crop, kind, level / LEVELS, seed=index) for level in range(1, LEVELS + 1)]
-            references = [crop.expand(LEVELS, -1, -1, -1)] if get_card(name).mode == "FR" else []
+            references = [crop.expand(LEVELS, -1, -1, -1)] if compares else []
             scores = metric(torch.stack(damaged), *references)
             falling = -scores if metric.higher_is_better else scores
             order[kind].append(spearman_corrcoef(falling, levels).item())

@@ -85,7 +85,7 @@ def rank_images(
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
         raise ValueError(f"{twice} is named twice.")
-    name = default_metric(with_reference=reference is not None) if metric is None else metric
+    name = _metric(metric, reference)
     card = get_card(name)
     if not card.architecture:
         raise ValueError(f"{name!r} is the metric of another distribution, which cannot be run here.")
@@ -156,7 +156,7 @@ def save_comparison(
     if folder.is_dir():
         for each in folders:
             check_folder(each, overwrite=overwrite)
-    net = load_network(metric or default_metric(with_reference=reference is not None), weights, device=device)
+    net = load_network(_metric(metric, reference), weights, device=device)
     found = [explain(image.path, reference, net=net, size=size) for image in ranked]
     for image, explanation in zip(ranked, found, strict=True):
         if not math.isclose(explanation.score, image.score, rel_tol=1e-3, abs_tol=1e-3):
@@ -185,6 +185,10 @@ def check_comparison_folder(folder: PathLike, *, overwrite: bool) -> Path:
     if (path / _COMPARISON).exists() and not overwrite:
         raise FileExistsError(f"{path / _COMPARISON} is there already: name another folder, or overwrite it (--force).")
     return path
+
+
+def _metric(metric: str | None, reference: PathLike | None) -> str:
+    return default_metric(with_reference=reference is not None) if metric is None else metric
 
 
 def _names(ranked: Sequence[RankedImage]) -> list[str]:

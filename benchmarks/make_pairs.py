@@ -1,13 +1,16 @@
-"""Make the data of `topiq_fr-lite`: photographs, damaged versions of them, and what classical metrics say of these.
+"""Make the data of `topiq_fr-lite`: clean pictures, damaged versions of them, and scores that people gave such damage.
 
-    python benchmarks/make_pairs.py --biq2021 FOLDER -o PAIRS
+    python benchmarks/make_pairs.py --cid22 FOLDER --biq2021 FOLDER --kadid10k FOLDER -o PAIRS
 
-Contents are the best-rated photographs of BIQ2021, each scaled down by 2, so that traces of their own compression
-vanish. Each has some damaged versions, with kinds and severities drawn from its name, and one that is moved by a pixel.
-Labels are no human scores but the consensus of seven full-reference metrics of different kinds, as piq has them: each
-metric's values become ranks among those of the training part, and the label is the rank of their weighted mean. Writes
-`PAIRS/pairs.csv` with the columns image, reference, score, group, split, kind, severity and one for each metric. What
-is there is not made again.
+References are crops of CID22's pictures, and the best-rated photographs of BIQ2021, each scaled down by 2 so that
+traces of their own compression vanish. Many versions have a damage of KADID-10k at a level from 1 to 5, and for a score
+what people gave that kind and level there, on other pictures, on average; others are enlargements, the bank of
+`topiq_metrics.training.distortions`, mixtures, and moves by a pixel. What people would say of these, and what the
+content of a picture changes, is foretold from full-reference metrics, the teachers, whose weights are fitted to the
+human scores (`consensus.py`). A score s is (MOS - 1) / 4 on KADID-10k's scale from 1 (very annoying) to 5
+(imperceptible).
+
+Writes `PAIRS/measured.csv` as it goes, and `PAIRS/pairs.csv` at the end. What is there is not made again.
 """
 
 from __future__ import annotations
@@ -16,145 +19,189 @@ import argparse
 import csv
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import piq
 import torch
+from consensus import label
 from PIL import Image
+from teachers import QUICK, measure
 from torch import Tensor
 
 from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.images import load_image
-from topiq_metrics.training.crops import draw_seed, generator_of
+from topiq_metrics.training.crops import generator_of
 from topiq_metrics.training.distortions import DISTORTIONS, distort
 from topiq_metrics.training.distortions.arrays import as_picture
+from topiq_metrics.training.distortions.kadid import KADID, kadid_damage
 from topiq_metrics.training.parts import split_by_name
 
 LOWEST_MOS = 0.75
-VALIDATION, TEST = 0.1, 0.12
-VERSIONS = {"train": 8, "validation": 8, "test": 12}
-MIXED = 0.2
-"""Share of the versions that have two kinds of damage."""
+VALIDATION, TEST = 0.08, 0.14
+SIDE = 256
+WHOLE = (384, 512)
+CROPS = 2
+"""References that are cut out of each picture of CID22."""
 
-SHIFTED, LEAST_DAMAGED = 0.97, 0.94
-"""The labels of an image that is moved by a pixel, and of the least damage. Of the network, 1 is the bound."""
+UPSCALINGS = tuple(kind for kind in DISTORTIONS if kind.endswith("upscaling"))
+OTHERS = {"upscaling": 0.45, "bank": 0.3, "mixture": 0.15, "shift": 0.1}
+"""Shares of the versions that are not KADID-10k's."""
 
-Values = npt.NDArray[np.float64]
-
-TEACHERS: dict[str, tuple[float, float, Callable[[Tensor, Tensor], Tensor]]] = {
-    "vsi": (1, 1, lambda x, y: piq.vsi(x, y, reduction="none")),
-    "fsimc": (1, 1, lambda x, y: piq.fsim(x, y, reduction="none")),
-    "haarpsi": (1, 1, lambda x, y: piq.haarpsi(x, y, reduction="none")),
-    "mdsi": (1, -1, lambda x, y: piq.mdsi(x, y, reduction="none")),
-    "ms_gmsdc": (1, -1, lambda x, y: piq.multi_scale_gmsd(x, y, chromatic=True, reduction="none")),
-    "iw_ssim": (0.5, 1, lambda x, y: piq.information_weighted_ssim(x, y, reduction="none")),
-    "vif_p": (0.5, 1, lambda x, y: piq.vif_p(x, y, reduction="none")),
-}
-"""Each metric's weight, its direction, and itself. In this order they go by saliency, phase, wavelets, gradients and
-colour, gradients, structure, and information. Those that agree less with people in their authors' comparisons count
-half."""
+COLUMNS = ["image", "reference", "group", "split", "kind", "level", *QUICK]
 
 
-COLUMNS = ["image", "reference", "group", "split", "kind", "severity", *TEACHERS]
+@dataclass(frozen=True)
+class Content:
+    """A clean picture, and how many versions of it there are to be: of KADID-10k's kinds, and others."""
+
+    name: str
+    split: str
+    kadid: int
+    others: int
+    picture: Image.Image
+    group: str
+    taught: bool = True
 
 
-def make_content(photograph: Path, name: str, split: str, folder: Path) -> list[dict[str, object]]:
-    """The rows of one content, without labels."""
-    path = folder / "contents" / f"{name}.png"
-    with Image.open(photograph) as picture:
-        picture.convert("RGB").reduce(2).save(path, compress_level=1)
-    content = load_image(path)
-    generator = generator_of("pairs", name)
+def find_contents(cid22: Path, biq2021: Path, most: int) -> Iterator[Content]:
+    paths = sorted((cid22 / "images").glob("*.webp"))
+    splits = _splits([path.stem for path in paths])
+    for path in paths:
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
+        generator = generator_of("crops", path.stem)
+        split = splits[path.stem]
+        for crop in range(CROPS):
+            top, left = (_draw(length - SIDE + 1, generator) for length in picture.size[::-1])
+            part = picture.crop((left, top, left + SIDE, top + SIDE))
+            yield Content(f"cid22-{path.stem}-{crop}", split, 9, 4, part, path.stem)
+        # The size that KADID-10k's observers saw; its scores need no teachers.
+        top, left = (_draw(picture.size[1 - i] - WHOLE[i] + 1, generator) for i in (0, 1))
+        whole = picture.crop((left, top, left + WHOLE[1], top + WHOLE[0]))
+        yield Content(f"cid22-{path.stem}-whole", split, 8, 0, whole, path.stem, taught=False)
+    photographs = {
+        record.image.stem.replace(" ", "-"): record.image
+        for record in BIQ2021(biq2021, "train", partial=True).records
+        if record.score >= LOWEST_MOS
+    }
+    splits = _splits(sorted(photographs))
+    # In an order that has nothing to do with their names.
+    for name in sorted(photographs, key=lambda name: generator_of("order", name).initial_seed())[:most]:
+        with Image.open(photographs[name]) as opened:
+            picture = opened.convert("RGB").reduce(2)
+        yield Content(f"biq2021-{name}", splits[name], 5, 4, picture, name)
+
+
+def _splits(names: Sequence[str]) -> dict[str, str]:
+    parts = split_by_name(names, VALIDATION, TEST)
+    found = {"train": parts.training, "validation": parts.validation, "test": parts.test}
+    return {names[index]: split for split, indices in found.items() for index in indices}
+
+
+def make_versions(content: Content, folder: Path) -> list[dict[str, object]]:
+    """The rows of one content, without scores."""
+    reference = f"contents/{content.name}.png"
+    content.picture.save(folder / reference, compress_level=1)
+    clean = load_image(folder / reference)
+    generator = generator_of("versions", content.name)
     rows: list[dict[str, object]] = []
     images = []
-    for version in range(VERSIONS[split]):
-        count = 2 if torch.rand((), generator=generator) < MIXED else 1
-        kinds = [list(DISTORTIONS)[i] for i in torch.randperm(len(DISTORTIONS), generator=generator)[:count]]
-        severity = torch.rand((), generator=generator).item()
-        seed = int(torch.randint(2**31, (), generator=generator))
-        # The metrics see what is saved, in 8 bits.
-        picture = as_picture(distort(content, "+".join(kinds), severity, seed=seed))
-        rows.append({"image": f"pairs/{name}-{version}.png", "kind": "+".join(kinds), "severity": f"{severity:.4f}"})
-        picture.save(folder / f"pairs/{name}-{version}.png", compress_level=1)
+    for version in range(content.kadid + content.others):
+        damaged, kind, level = (
+            _kadid(clean, generator, content) if version < content.kadid else _other(clean, generator)
+        )
+        # The teachers see what is saved, in 8 bits.
+        picture = as_picture(damaged)
+        name = f"pairs/{content.name}-{version}.png"
+        picture.save(folder / name, compress_level=1)
         images.append(load_image(picture))
-    damaged, contents = torch.stack(images), content.expand(len(images), -1, -1, -1)
-    with torch.inference_mode():
-        for metric, (_, _, function) in TEACHERS.items():
-            for row, value in zip(rows, function(damaged, contents).tolist(), strict=True):
-                row[metric] = value
-    shift = int(torch.randint(4, (), generator=generator))
-    moved = content.roll((1, -1)[shift % 2], 1 + shift // 2)
-    # What comes round at the edge is the edge.
-    edge = 0 if shift % 2 == 0 else -1
-    moved.select(1 + shift // 2, edge).copy_(content.select(1 + shift // 2, edge))
-    as_picture(moved).save(folder / f"pairs/{name}-shift.png", compress_level=1)
-    rows.append({"image": f"pairs/{name}-shift.png", "kind": "shift", "severity": ""})
-    return [{**row, "reference": f"contents/{name}.png", "group": name, "split": split} for row in rows]
+        rows.append({"image": name, "reference": reference, "kind": kind, "level": level})
+    if content.taught:
+        values = measure(torch.stack(images), clean.expand(len(images), -1, -1, -1), QUICK)
+        for metric, scores in values.items():
+            for row, score in zip(rows, scores, strict=True):
+                row[metric] = f"{score:.6g}"
+    return [{**row, "group": content.group, "split": content.split} for row in rows]
 
 
-def with_labels(rows: list[dict[str, str]]) -> list[dict[str, object]]:
-    damaged = [row for row in rows if row["severity"]]
-    training = np.array([row["split"] == "train" for row in damaged])
-    total = np.zeros(len(damaged))
-    for metric, (weight, direction, _) in TEACHERS.items():
-        total += weight * ranks(direction * np.array([float(row[metric]) for row in damaged]), training)
-    labels = iter(LEAST_DAMAGED * ranks(total, training))
-    return [{**row, "score": f"{next(labels) if row['severity'] else SHIFTED:.5f}"} for row in rows]
+def _kadid(clean: Tensor, generator: torch.Generator, content: Content) -> tuple[Tensor, str, str]:
+    # A crop does not show local damage as the whole does: that is for the pictures that are never cropped.
+    kinds = [number for number, kind in KADID.items() if content.taught or not kind.is_local]
+    number = kinds[_draw(len(kinds), generator)]
+    level = float(f"{1 + 4 * torch.rand((), generator=generator).item():.3f}")
+    if torch.rand((), generator=generator) < 0.5:
+        level = float(round(level))
+    return kadid_damage(clean, number, level, seed=_draw(2**31, generator)), f"kadid-{number}", f"{level:g}"
 
 
-def ranks(values: Values, training: npt.NDArray[np.bool_]) -> Values:
-    """From 0 to 1, among the values of the training part."""
-    known = np.sort(values[training])
-    middle = (np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")) / 2
-    return middle / len(known)
+def _other(clean: Tensor, generator: torch.Generator) -> tuple[Tensor, str, str]:
+    share = torch.rand((), generator=generator).item()
+    chosen = next(name for name in _passed(share) if name)
+    severity, seed = torch.rand((), generator=generator).item(), _draw(2**31, generator)
+    if chosen == "shift":
+        rows, columns = ((0, 1), (1, 0), (0, -1), (-1, 0))[_draw(4, generator)]
+        padded = torch.nn.functional.pad(clean[None], (1, 1, 1, 1), mode="replicate")[0]
+        height, width = clean.shape[-2:]
+        return padded[:, 1 + rows : 1 + rows + height, 1 + columns : 1 + columns + width], "shift", ""
+    if chosen == "upscaling":
+        kind = UPSCALINGS[_draw(len(UPSCALINGS), generator)]
+    else:
+        kinds = [list(DISTORTIONS)[_draw(len(DISTORTIONS), generator)] for _ in range(2 if chosen == "mixture" else 1)]
+        kind = "+".join(dict.fromkeys(kinds))
+    return distort(clean, kind, severity, seed=seed), kind, f"{severity:.3f}"
+
+
+def _passed(share: float) -> Iterator[str]:
+    """The name in whose part of [0, 1] a share lies."""
+    total = 0.0
+    for name, part in OTHERS.items():
+        total += part
+        if share < total:
+            yield name
+    yield "upscaling"
+
+
+def _draw(count: int, generator: torch.Generator) -> int:
+    return int(torch.randint(count, (), generator=generator))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cid22", type=Path, required=True, help="the folder with CID22's clean pictures in images/")
     parser.add_argument("--biq2021", type=Path, required=True, help="its folder")
+    parser.add_argument("--kadid10k", type=Path, required=True, help="the folder of kinds.csv: mean scores")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the pairs")
-    parser.add_argument("--contents", type=int, help="so many at most")
+    parser.add_argument("--photographs", type=int, default=260, help="so many of BIQ2021 at most")
     arguments = parser.parse_args()
     folder = arguments.output
     for name in ("contents", "pairs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    dataset = BIQ2021(arguments.biq2021, "train", partial=True)
-    photographs = sorted(record.image for record in dataset.records if record.score >= LOWEST_MOS)
-    names = [path.stem.replace(" ", "-") for path in photographs]
-    parts = split_by_name(names, VALIDATION, TEST)
-    splits = {i: split for split in VERSIONS for i in getattr(parts, "training" if split == "train" else split)}
-    # In an order that has nothing to do with their names, so that fewer of them are like all.
-    order = sorted(range(len(names)), key=lambda i: draw_seed("order", names[i]))[: arguments.contents]
     measured = folder / "measured.csv"
     done = set()
     if measured.exists():
         with measured.open(newline="") as stream:
-            done = {row["group"] for row in csv.DictReader(stream) if row["kind"] == "shift"}
+            done = {row["reference"] for row in csv.DictReader(stream)}
     start = time.monotonic()
     with measured.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         if stream.tell() == 0:
             writer.writeheader()
-        for count, i in enumerate(index for index in order if names[index] not in done):
-            writer.writerows(make_content(photographs[i], names[i], splits[i], folder))
+        for count, content in enumerate(find_contents(arguments.cid22, arguments.biq2021, arguments.photographs)):
+            if f"contents/{content.name}.png" in done:
+                continue
+            writer.writerows(make_versions(content, folder))
             stream.flush()
-            if count % 50 == 0:
-                print(
-                    f"{len(done) + count} of {len(order)}, {time.monotonic() - start:.0f} s",
-                    file=sys.stderr,
-                    flush=True,
-                )
+            if count % 25 == 0:
+                print(f"{count} references, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     with measured.open(newline="") as stream:
-        # A content that a killed run had begun is there twice.
         rows = list({row["image"]: row for row in csv.DictReader(stream)}.values())
+    scored = label(rows, arguments.kadid10k / "kinds.csv")
     with (folder / "pairs.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, [*COLUMNS[:2], "score", *COLUMNS[2:]])
         writer.writeheader()
-        writer.writerows(with_labels(rows))
-    print(f"{folder / 'pairs.csv'}: {len(rows)} pairs of {len({row['group'] for row in rows})} contents")
+        writer.writerows(scored)
+    print(f"{folder / 'pairs.csv'}: {len(scored)} pairs of {len({row['group'] for row in rows})} contents")
     return 0
 
 

@@ -111,7 +111,7 @@ class TestExitCodes:
             (["-m", "topiq_fr"], "topiq_fr is a full-reference metric: give the references with -r, or the column"),
             (["-r", ".", "-m", "topiq_nr-lite"], "None of topiq_nr-lite uses a reference: leave out -r, or add"),
             (["-m", "topiq_fr", "-r", "nowhere"], "There is no reference file or folder nowhere."),
-            (["--size", "512"], "Argument `size` must be 'native', 'max_side=N', 'short_side=N' or 'square=N'"),
+            (["--size", "512"], "Argument `size` must be 'native', 'max_side=N', 'max_short_side=N', "),
             (["--size", "square=8"], "N >= 32, but got 'square=8'"),
             (["-m", "topiq_nr", "-m", "topiq_nr-lite", "--weights", "x.pth"], "--weights goes with one metric."),
             (["--weights", "nowhere.pth"], "The weights file nowhere.pth does not exist."),

@@ -13,14 +13,18 @@ SHAPES = [(40, 56), (56, 40), (500, 333), (333, 500), (64, 64), (37, 1000), (100
 
 
 def by_torchvision(images, policy):
-    if policy.kind == "short_side":
+    if policy.kind == "max_short_side" and min(images.shape[-2:]) <= policy.side:
+        return images
+    if policy.kind in {"short_side", "max_short_side"}:
         return reference.resize(images, [policy.side], antialias=True)
     if policy.kind == "square":
         return reference.resize(images, [policy.side, policy.side], antialias=True)
     return reference.resize(images, None, max_size=policy.side, antialias=True)
 
 
-@pytest.mark.parametrize("spec", ["short_side=48", "short_side=333", "square=96", "max_side=48", "max_side=36"])
+@pytest.mark.parametrize(
+    "spec", ["short_side=48", "short_side=333", "square=96", "max_side=48", "max_side=36", "max_short_side=48"]
+)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_equals_torchvision(shape, spec):
     policy = SizePolicy.parse(spec)
@@ -34,12 +38,13 @@ def test_equals_torchvision(shape, spec):
 
 @pytest.mark.parametrize("side", [32, 37, 224, 384, 512, 1000])
 def test_output_sizes_equal_torchvision(side):
-    short, square, longest = (SizePolicy(kind, side) for kind in ("short_side", "square", "max_side"))
+    kinds = ("short_side", "max_short_side", "square", "max_side")
+    short, shortest, square, longest = (SizePolicy(kind, side) for kind in kinds)
     for height in range(33, 3000, 211):
         for width in range(35, 3000, 173):
             image = torch.empty(3, height, width, device="meta")
             shrinks = max(height, width) > side and side * min(height, width) >= max(height, width)
-            for policy in (short, square, longest) if shrinks else (short, square):
+            for policy in (short, shortest, square, longest) if shrinks else (short, shortest, square):
                 expected = by_torchvision(image, policy).shape[-2:]
                 assert policy.output_size(height, width) == tuple(expected)
 
@@ -54,6 +59,10 @@ def test_output_sizes_equal_torchvision(side):
         ("max_side=512", (20, 30), (20, 30)),
         ("max_side=32", (5, 9999), (1, 32)),
         ("max_side=100", (199, 100), (100, 50)),
+        ("max_short_side=384", (3000, 4000), (384, 512)),
+        ("max_short_side=384", (4000, 3000), (512, 384)),
+        ("max_short_side=384", (384, 5000), (384, 5000)),
+        ("max_short_side=384", (40, 30), (40, 30)),
         ("short_side=384", (3000, 4000), (384, 512)),
         ("short_side=384", (40, 30), (512, 384)),
         ("short_side=384", (384, 1001), (384, 1001)),
@@ -93,7 +102,7 @@ def test_refused_images(images):
         SizePolicy.parse("square=32").apply(images)
 
 
-@pytest.mark.parametrize("spec", ["native", "max_side=512", "short_side=384", "square=32"])
+@pytest.mark.parametrize("spec", ["native", "max_side=512", "max_short_side=384", "short_side=384", "square=32"])
 def test_text_and_back(spec):
     policy = SizePolicy.parse(spec)
     assert str(policy) == spec
@@ -114,7 +123,8 @@ def test_frozen():
      "square= 48", "square=48\n", "square=048", "square=٤٨", "long_side=48", "384", 384, None, ("square", 48)],
 )  # fmt: skip
 def test_refused_text(spec):
-    message = r"Argument `size` must be 'native', 'max_side=N', 'short_side=N' or 'square=N' .* N >= 32, but got "
+    rules = "'native', 'max_side=N', 'max_short_side=N', 'short_side=N' or 'square=N'"
+    message = rf"Argument `size` must be {rules} .* N >= 32, but got "
     with pytest.raises(ValueError, match=message):
         SizePolicy.parse(spec)
 

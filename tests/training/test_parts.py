@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from topiq_metrics.datasets import KADID10k
-from topiq_metrics.training.data import EpochSampler, QualityData
+from topiq_metrics.training.data import EpochSampler, QualityData, epoch_order
 from topiq_metrics.training.recipe import RecipeError
 
 
@@ -226,9 +226,8 @@ class TestScale:
 
 class TestSampler:
     def indices(self, count, batch_size, world, seed=0):
-        samplers = [
-            EpochSampler(count, batch_size, torch.Generator().manual_seed(seed), rank, world) for rank in range(world)
-        ]
+        order = epoch_order(count, 0, seed, epoch=0)
+        samplers = [EpochSampler(order, batch_size, rank, world) for rank in range(world)]
         return [list(sampler) for sampler in samplers]
 
     def test_processes_share_each_batch(self):
@@ -247,6 +246,22 @@ class TestSampler:
     def test_seed_decides(self):
         assert self.indices(20, 4, 1) == self.indices(20, 4, 1)
         assert self.indices(20, 4, 1) != self.indices(20, 4, 1, seed=1)
+
+
+def test_short_epochs_deal_every_image_in_its_turn():
+    orders = [epoch_order(10, 4, 0, epoch).tolist() for epoch in range(5)]
+    assert [len(order) for order in orders] == [4] * 5
+    shown = sum(orders, [])
+    for turn in (shown[:10], shown[10:]):
+        assert sorted(turn) == list(range(10))
+    assert shown[:10] != shown[10:]
+    assert orders == [epoch_order(10, 4, 0, epoch).tolist() for epoch in range(5)]
+
+
+@pytest.mark.parametrize("per_epoch", [0, 10, 99])
+def test_epochs_of_all_images(per_epoch):
+    assert sorted(epoch_order(10, per_epoch, 0, 3).tolist()) == list(range(10))
+    assert epoch_order(10, per_epoch, 0, 3).tolist() == epoch_order(10, 0, 0, 3).tolist()
 
 
 def test_what_is_drawn_depends_on_seed_epoch_and_image(dataset, recipe):

@@ -19,7 +19,7 @@ from topiq_metrics.catalog.cards import Architecture, Mode, ModelCard, WeightsFi
 
 GROUP = "topiq_metrics.metrics"
 _OURS = "topiq-metrics"
-_SIZE = re.compile(r"native|(max_side|short_side|square)=[1-9][0-9]*")
+_SIZE = re.compile(r"native|(max_side|max_short_side|short_side|square)=[1-9][0-9]*")
 
 
 def check_unclaimed(name: str) -> None:

@@ -29,7 +29,8 @@ def compare(
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="A weights file instead of the published one.")] = None,
     size: Annotated[
-        str | None, typer.Option(help="native, max_side=N, short_side=N or square=N. Default: the metric's.")
+        str | None,
+        typer.Option(help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="Default: a GPU if there is one.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier comparison in the folder.")] = False,

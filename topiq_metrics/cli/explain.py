@@ -38,7 +38,10 @@ def explain(
         Path | None, typer.Option("--weights", help="A weights file instead of the published one.")
     ] = None,
     size: Annotated[
-        str | None, typer.Option("--size", help="native, max_side=N, short_side=N or square=N. Default: the metric's.")
+        str | None,
+        typer.Option(
+            "--size", help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier explanation in the folder.")] = False,

@@ -17,7 +17,10 @@ def export(
         Path | None, typer.Option("--weights", help="A weights file instead of the published one.")
     ] = None,
     size: Annotated[
-        str | None, typer.Option("--size", help="native, max_side=N, short_side=N or square=N. Default: the metric's.")
+        str | None,
+        typer.Option(
+            "--size", help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."
+        ),
     ] = None,
     precision: Annotated[str, typer.Option("--precision", help="float32 or float16.")] = "float32",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,

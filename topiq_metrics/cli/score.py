@@ -52,7 +52,10 @@ def score(
     html: Annotated[Path | None, typer.Option(help="Write a page to look at, .html.")] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="native, max_side=N, short_side=N or square=N, instead of each metric's own size rule."),
+        typer.Option(
+            help="native, max_side=N, max_short_side=N, short_side=N or square=N, "
+            "instead of each metric's own size rule."
+        ),
     ] = None,
     fallback_size: Annotated[
         str | None, typer.Option(help="Size rule for an image for which memory does not suffice.")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import torch.nn.functional as F
 from torch import Tensor
 
-SizeKind = Literal["native", "max_side", "short_side", "square"]
+SizeKind = Literal["native", "max_side", "max_short_side", "short_side", "square"]
 
 MIN_SIDE = 32
 """The shortest side that the networks take, in pixels."""
 
-_SPEC = re.compile(r"(max_side|short_side|square)=([1-9][0-9]{0,8})")
+_SPEC = re.compile(r"(max_side|max_short_side|short_side|square)=([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class SizePolicy:
     - ``native``: as it is.
     - ``max_side=N``: if the longer side is above N it becomes N, and the shorter one ``int(N * short / long)``, at
       least 1. Never enlarges.
+    - ``max_short_side=N``: if the shorter side is above N it becomes N, and the longer one ``int(N * long / short)``.
+      Never enlarges.
     - ``short_side=N``: the shorter side becomes N, the longer one ``int(N * long / short)``. Shrinks and enlarges.
     - ``square=N``: N x N, whatever the aspect ratio.
 
@@ -53,14 +55,14 @@ class SizePolicy:
         if self.kind == "native":
             valid = self.side is None
         else:
-            known = self.kind in ("max_side", "short_side", "square")
+            known = self.kind in get_args(SizeKind)
             valid = known and type(self.side) is int and self.side >= MIN_SIDE
         if not valid:
             raise _refuse(str(self))
 
     @classmethod
     def parse(cls, size: str | SizePolicy) -> SizePolicy:
-        """Read ``"native"``, ``"max_side=N"``, ``"short_side=N"`` or ``"square=N"``; a policy is handed back.
+        """Read ``"native"`` or ``"KIND=N"``; a policy is handed back.
 
         Raises:
             ValueError: if ``size`` is anything else, or N is below 32.
@@ -74,7 +76,8 @@ class SizePolicy:
         """Give the height and width, in pixels, that `apply` makes of an image of ``height`` x ``width``."""
         side = self.side
         short, long = min(height, width), max(height, width)
-        if side is None or (self.kind == "max_side" and long <= side):
+        kept = {"max_side": long, "max_short_side": short}.get(self.kind)
+        if side is None or (kept is not None and kept <= side):
             return height, width
         if self.kind == "square":
             return side, side
@@ -132,6 +135,6 @@ def _parse(size: object) -> SizePolicy:
 
 def _refuse(got: object) -> ValueError:
     return ValueError(
-        "Argument `size` must be 'native', 'max_side=N', 'short_side=N' or 'square=N' with a whole number "
-        f"N >= {MIN_SIDE}, but got {got!r}."
+        "Argument `size` must be 'native', 'max_side=N', 'max_short_side=N', 'short_side=N' or 'square=N' with a whole "
+        f"number N >= {MIN_SIDE}, but got {got!r}."
     )

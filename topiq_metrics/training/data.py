@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import DATASETS, CSVDataset, IQADataset
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
+from topiq_metrics.training.crops import RandomCrop, RandomStyle, draw_seed, generator_of
 from topiq_metrics.training.distortions import PLAIN, distort
 from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
@@ -149,10 +149,13 @@ class Part:
 class TrainingPart(Dataset[TrainingItem]):
     """The crops of one epoch."""
 
-    def __init__(self, part: Part, size: SizePolicy, crop: RandomCrop, seed: int, epoch: int) -> None:
+    def __init__(
+        self, part: Part, size: SizePolicy, crop: RandomCrop, style: RandomStyle, seed: int, epoch: int
+    ) -> None:
         self.part = part
         self.size = size
         self.crop = crop
+        self.style = style
         self.seeds = (seed, epoch)
 
     def __len__(self) -> int:
@@ -160,7 +163,8 @@ class TrainingPart(Dataset[TrainingItem]):
 
     def __getitem__(self, index: int) -> TrainingItem:
         images, score = self.part.read(index)
-        crops = self.crop([self.size.apply(image) for image in images], generator_of("crop", *self.seeds, index))
+        generator = generator_of("crop", *self.seeds, index)
+        crops = self.style(self.crop([self.size.apply(image) for image in images], generator), generator)
         seed = draw_seed("damage", *self.seeds, index)
         return TrainingItem(crops[0], score, seed, crops[1] if len(crops) > 1 else None, self.part.shares(index))
 
@@ -184,17 +188,29 @@ class EpochSampler(Sampler[int]):
     """One process's images of an epoch: of each batch of ``batch_size``, every ``world``-th from its ``rank`` on.
 
     A last batch that is not whole is left out, unless it is the only one; that is cut to a multiple of ``world``.
+    ``order`` says which images there are, and in which order.
     """
 
-    def __init__(self, count: int, batch_size: int, generator: torch.Generator, rank: int, world: int) -> None:
+    def __init__(self, order: Tensor, batch_size: int, rank: int, world: int) -> None:
+        count = len(order)
         kept = count // batch_size * batch_size or count // world * world
-        self.indices = torch.randperm(count, generator=generator)[:kept][rank::world].tolist()
+        self.indices = order[:kept][rank::world].tolist()
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.indices)
+
+
+def epoch_order(count: int, per_epoch: int, seed: int, epoch: int) -> Tensor:
+    """Which of ``count`` images an epoch shows, in its order: all, or the next ``per_epoch`` of a shuffled round."""
+    if not 0 < per_epoch < count:
+        return torch.randperm(count, generator=generator_of("order", seed, epoch))
+    start, shown = epoch * per_epoch, torch.arange(per_epoch)
+    rounds = range(start // count, (start + per_epoch - 1) // count + 1)
+    dealt = torch.cat([torch.randperm(count, generator=generator_of("order", seed, turn)) for turn in rounds])
+    return dealt[start % count + shown]
 
 
 class QualityData(LightningDataModule):
@@ -231,13 +247,15 @@ class QualityData(LightningDataModule):
         side = settings.crop if epoch < self.first_final_epoch else settings.final_crop
         part = self._part(self.parts.training)
         crop = RandomCrop(settings, side)
-        crops: Dataset[Any] = TrainingPart(part, self.crop_size, crop, self.seed, epoch)
+        crops: Dataset[Any] = TrainingPart(
+            part, self.crop_size, crop, RandomStyle(settings.style_probability), self.seed, epoch
+        )
         others = UnlabelledImages(self.unlabelled, self.crop_size, crop) if self.unlabelled else None
-        order = generator_of("order", self.seed, epoch)
+        order = epoch_order(len(part), settings.images_per_epoch, self.seed, epoch)
         return DataLoader(
             crops,
             batch_size=settings.batch_size // world,
-            sampler=EpochSampler(len(part), settings.batch_size, order, rank, world),
+            sampler=EpochSampler(order, settings.batch_size, rank, world),
             num_workers=settings.workers,
             collate_fn=Collate(settings.damaged_per_batch // world, others, self.unlabelled_per_batch // world),
             generator=torch.Generator(),

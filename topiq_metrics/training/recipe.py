@@ -26,11 +26,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "validation_share": (0, 1),
     "test_share": (0, 1),
     "batch_size": (1, math.inf),
+    "images_per_epoch": (0, math.inf),
     "crop": (32, math.inf),
     "final_crop": (32, math.inf),
     "final_crop_epochs": (0, math.inf),
     "rescale_probability": (0, 1),
     "rescale_smallest": (0.1, 1),
+    "enlarge_probability": (0, 1),
+    "enlarge_largest": (1, 8),
+    "style_probability": (0, 1),
     "damaged_per_batch": (0, math.inf),
     "workers": (0, math.inf),
     "epochs": (1, math.inf),
@@ -90,11 +94,15 @@ class DataSettings:
     lower_is_better: bool
     size: str
     batch_size: int
+    images_per_epoch: int
     crop: int
     final_crop: int
     final_crop_epochs: int
     rescale_probability: float
     rescale_smallest: float
+    enlarge_probability: float
+    enlarge_largest: float
+    style_probability: float
     damaged_per_batch: int
     workers: int
 

@@ -53,6 +53,8 @@ DISTORTIONS: dict[str, Distortion] = {
     "bilinear-upscaling": resampling.bilinear_upscaling,
     "bicubic-upscaling": resampling.bicubic_upscaling,
     "lanczos-upscaling": resampling.lanczos_upscaling,
+    "sharpened-upscaling": resampling.sharpened_upscaling,
+    "textured-upscaling": resampling.textured_upscaling,
 }
 
 PLAIN = (
@@ -64,6 +66,8 @@ PLAIN = (
     "low-resolution",
     "motion-blur",
     "impulse-noise",
+    "jpeg2000",
+    "lens-blur",
 )
 """Those that make any photograph worse, as people see it too: for ranks without ratings."""
 

@@ -16,9 +16,9 @@ def gaussian_blur(image: Tensor, severity: float, generator: torch.Generator) ->
     return smoothed(image, geometric(0.3, 7, severity))
 
 
-def smoothed(image: Tensor, sigma: float) -> Tensor:
-    """Each plane of ``(C, H, W)`` under a Gaussian."""
-    radius = math.ceil(3 * sigma)
+def smoothed(image: Tensor, sigma: float, reach: float = 3) -> Tensor:
+    """Each plane of ``(C, H, W)`` under a Gaussian that is cut off at ``reach`` deviations."""
+    radius = math.ceil(reach * sigma)
     kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma).square())
     kernel = kernel / kernel.sum()
     planes = image.unsqueeze(1)
@@ -34,7 +34,7 @@ def lens_blur(image: Tensor, severity: float, generator: torch.Generator) -> Ten
     offsets = torch.arange(-reach, reach + 1).float()
     # Pixels on the rim count by how much of them is inside.
     disc = (radius + 0.5 - torch.hypot(offsets[:, None], offsets)).clamp(0, 1)
-    return _filtered(image, disc)
+    return filtered(image, disc)
 
 
 def motion_blur(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:
@@ -46,10 +46,10 @@ def motion_blur(image: Tensor, severity: float, generator: torch.Generator) -> T
     rows = (steps * math.sin(angle) + length // 2).round().long()
     columns = (steps * math.cos(angle) + length // 2).round().long()
     kernel[rows, columns] = 1
-    return _filtered(image, kernel)
+    return filtered(image, kernel)
 
 
-def _filtered(image: Tensor, kernel: Tensor) -> Tensor:
+def filtered(image: Tensor, kernel: Tensor) -> Tensor:
     """Each plane under the average that the weights of a square kernel make."""
     planes = F.pad(image.unsqueeze(1), [kernel.shape[0] // 2] * 4, mode="replicate")
     return F.conv2d(planes, (kernel / kernel.sum())[None, None]).squeeze(1)

@@ -24,7 +24,7 @@ def color_diffusion(image: Tensor, severity: float, generator: torch.Generator) 
     """The colours, not the lightness, under a Gaussian of 2 to 20 px (CIELAB)."""
     lab = as_image(rgb2lab(as_pixels(image)))
     lab[1:] = smoothed(lab[1:], geometric(2, 20, severity))
-    return _from_lab(as_pixels(lab))
+    return from_lab(as_pixels(lab))
 
 
 def color_shift(image: Tensor, severity: float, generator: torch.Generator) -> Tensor:
@@ -62,10 +62,10 @@ def oversaturation(image: Tensor, severity: float, generator: torch.Generator) -
     """Chroma 1.3 to 6 times as strong (CIELAB)."""
     lab = rgb2lab(as_pixels(image))
     lab[..., 1:] *= geometric(1.3, 6, severity)
-    return _from_lab(lab)
+    return from_lab(lab)
 
 
-def _from_lab(lab: npt.NDArray[np.float64]) -> Tensor:
+def from_lab(lab: npt.NDArray[np.float64]) -> Tensor:
     with warnings.catch_warnings():
         # Of colours that no screen shows, which are cut off.
         warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")

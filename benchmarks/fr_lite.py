@@ -1,114 +1,181 @@
-"""How the bundled full-reference model keeps to the consensus that it was trained to, and to what is beyond doubt.
+"""How the bundled full-reference model agrees with people's scores of damage, and with metrics, at several sizes.
 
-    python benchmarks/fr_lite.py PAIRS [--weights FILE] [--json FILE]
+    python benchmarks/fr_lite.py --cid22 FOLDER --kadid10k FOLDER [--weights FILE] [--json FILE]
 
-PAIRS is the folder that `make_pairs.py` has made; measured are its test contents, which the model never saw. Prints
-SRCC with the consensus, over all and within each kind of damage, for the model and for each metric of the consensus; on
-how many contents the same image scores above every damaged version, and a shift by a pixel costs less than the mildest
-blur.
+Measured are the pictures of CID22 that the model never saw (`make_pairs.py` deals them). Prints
+
+- SRCC with KADID-10k's mean scores, of every kind and level of damage made on these pictures at KADID-10k's size: over
+  all, and within each kind; for the model and for the quickest teachers;
+- SRCC with the consensus of the teachers, weighted as they are for training, at 256, 512 and 1024 px, where four
+  pictures make a large one;
+- how far a score moves when both images are enlarged to twice their size;
+- whether equal images score 1 and above all others, what moving the image by a pixel costs beside mild blur, and that
+  damage of one place is not spared.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 import sys
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from make_pairs import TEACHERS
+import torch.nn.functional as F
+from consensus import fit_linear, human_means, ranks
+from make_pairs import WHOLE, picture_splits
 from scipy.stats import spearmanr
-from torch.utils.data import DataLoader, Dataset
+from teachers import QUICK, measure
+from torch import Tensor
 
+from topiq_metrics.functional import topiq_full_reference
 from topiq_metrics.images import load_image
-from topiq_metrics.training.distortions import distort
-from topiq_metrics.weights import shared_network
+from topiq_metrics.training.distortions import DISTORTIONS, distort
+from topiq_metrics.training.distortions.arrays import as_picture
+from topiq_metrics.training.distortions.kadid import KADID, kadid_damage
 
-MILDEST_BLUR = 0.1
-"""The severity of the first of five levels."""
+SIZES = (256, 512, 1024)
+VERSIONS = 30
+"""Damaged versions of a picture for the consensus, at each size."""
 
 
-class Pairs(Dataset[torch.Tensor]):
-    def __init__(self, folder: Path, rows: list[dict[str, str]]) -> None:
-        self.folder, self.rows = folder, rows
+def in_8_bits(image: Tensor) -> Tensor:
+    return load_image(as_picture(image))
 
-    def __len__(self) -> int:
-        return len(self.rows)
 
-    def __getitem__(self, index: int) -> torch.Tensor:
-        row = self.rows[index]
-        return torch.stack([load_image(self.folder / row[which]) for which in ("image", "reference")])
+class Scorer:
+    def __init__(self, weights: str) -> None:
+        self.weights = weights
+
+    @torch.inference_mode()
+    def __call__(self, images: Sequence[Tensor], references: Sequence[Tensor]) -> list[float]:
+        scores: list[float] = []
+        for image, reference in zip(images, references, strict=True):
+            pair = (x[None] for x in (image, reference))
+            scores += topiq_full_reference(*pair, weights=self.weights).flatten().tolist()
+        return scores
+
+
+def human(pictures: Sequence[Tensor], kinds: Path, score: Scorer, *, teachers: bool) -> dict[str, object]:
+    rows, scores = [], []
+    for index, picture in enumerate(pictures):
+        clean = picture[:, : WHOLE[0], : WHOLE[1]]
+        for number in KADID:
+            damaged = [in_8_bits(kadid_damage(clean, number, level, seed=index)) for level in range(1, 6)]
+            found = score(damaged, [clean] * 5)
+            others = measure(torch.stack(damaged), clean.expand(5, -1, -1, -1), QUICK) if teachers else {}
+            for level in range(5):
+                rows.append({"kind": f"kadid-{number}", "level": str(level + 1)})
+                rows[-1] |= {name: str(values[level]) for name, values in others.items()}
+            scores += found
+    means = human_means(rows, kinds / "kinds.csv")
+    columns = {"topiq_fr-lite": np.array(scores)}
+    if teachers:
+        quick = ranks(rows, QUICK, np.ones(len(rows), bool))
+        columns |= {name: quick[:, index] for index, name in enumerate(QUICK)}
+    result: dict[str, object] = {}
+    print(f"{len(rows)} pairs of {len(pictures)} pictures; SRCC with KADID-10k's mean scores of kind and level")
+    of = np.array([row["kind"] for row in rows])
+    for name, values in columns.items():
+        within = {kind: spearmanr(values[of == kind], means[of == kind]).statistic for kind in dict.fromkeys(of)}
+        overall = spearmanr(values, means).statistic
+        worst = sorted(within, key=lambda kind: within[kind])[:3]
+        print(
+            f"{name:14} all {overall:.3f}, within a kind: median {statistics.median(within.values()):.3f}, least "
+            + ", ".join(f"{within[kind]:.3f} ({KADID[int(kind[6:])].name})" for kind in worst)
+        )
+        result[name] = {"all": overall, "within": within}
+    return result
+
+
+def agreement(pictures: Sequence[Tensor], size: int, kinds: Path, score: Scorer) -> float:
+    """SRCC with the consensus of the teachers on pictures of ``size`` px a side."""
+    clean = []
+    for index, picture in enumerate(pictures):
+        if size <= 512:
+            clean.append(picture[:, :size, :size])
+        elif index % 4 == 3:
+            top, bottom = (torch.cat(list(pictures[i : i + 2]), dim=2) for i in (index - 3, index - 1))
+            clean.append(torch.cat([top, bottom], dim=1))
+    rows, scores = [], []
+    for index, reference in enumerate(clean):
+        generator = torch.Generator().manual_seed(index)
+        for version in range(VERSIONS):
+            seed = int(torch.randint(2**31, (), generator=generator))
+            chosen = torch.rand(2, generator=generator).tolist()
+            if version % 2:
+                number = list(KADID)[int(chosen[0] * len(KADID))]
+                kind, level = f"kadid-{number}", 1 + 4 * chosen[1]
+                damaged = kadid_damage(reference, number, level, seed=seed)
+            else:
+                kind, level = list(DISTORTIONS)[int(chosen[0] * len(DISTORTIONS))], chosen[1]
+                damaged = distort(reference, kind, level, seed=seed)
+            damaged = in_8_bits(damaged)
+            scores += score([damaged], [reference])
+            values = measure(damaged[None], reference[None], QUICK)
+            rows.append({"kind": kind, "level": str(level)} | {name: str(value[0]) for name, value in values.items()})
+    features = ranks(rows, QUICK, np.ones(len(rows), bool))
+    means = human_means(rows, kinds / "kinds.csv")
+    known = np.isfinite(means)
+    weights, offset = fit_linear(features[known], means[known])
+    return float(spearmanr(scores, features @ weights + offset).statistic)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pairs", type=Path, help="the folder of pairs")
+    parser.add_argument("--cid22", type=Path, required=True, help="the folder with CID22's clean pictures in images/")
+    parser.add_argument("--kadid10k", type=Path, required=True, help="the folder of kinds.csv: mean scores")
     parser.add_argument("--weights", default="default", help="a weights file instead of the bundled one")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--contents", type=int, help="so many at most")
+    parser.add_argument("--split", default="test", choices=("validation", "test"))
+    parser.add_argument("--pictures", type=int, help="so many at most")
+    parser.add_argument("--teachers", action="store_true", help="measure the teachers on the human scores, too")
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, choices=SIZES, help="for the consensus")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    with (arguments.pairs / "pairs.csv").open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["split"] == arguments.split]
-    groups = list(dict.fromkeys(row["group"] for row in rows))[: arguments.contents]
-    rows = [row for row in rows if row["group"] in set(groups)]
-    net = shared_network("topiq_fr-lite", arguments.weights)
-    with torch.inference_mode():
-        loader = DataLoader(Pairs(arguments.pairs, rows), batch_size=8, num_workers=1)
-        scores = torch.cat([net(pair[:, 0], pair[:, 1]) for pair in loader]).tolist()
-        same, blurred = [], []
-        for group in groups:
-            content = load_image(arguments.pairs / "contents" / f"{group}.png")
-            mild = distort(content, "blur", MILDEST_BLUR, seed=0)
-            pair = net(torch.stack([content, mild]), torch.stack([content, content])).tolist()
-            same.append(pair[0])
-            blurred.append(pair[1])
-    by_kind: dict[str, list[int]] = defaultdict(list)
-    moved: dict[str, float] = {}
-    damaged = []
-    for i, row in enumerate(rows):
-        if row["severity"]:
-            damaged.append(i)
-            by_kind["+" if "+" in row["kind"] else row["kind"]].append(i)
-        else:
-            moved[row["group"]] = scores[i]
-    labels = np.array([float(row["score"]) for row in rows])
-    columns = {"topiq_fr-lite": np.array(scores)} | {
-        name: np.array([sign * float(row[name] or "nan") for row in rows]) for name, (_, sign, _) in TEACHERS.items()
-    }
-    result: dict[str, object] = {"contents": len(groups), "pairs": len(damaged)}
-    print(f"{len(groups)} contents, {len(damaged)} damaged versions; SRCC with the consensus")
-    for name, values in columns.items():
-        within = {kind: spearmanr(values[at], labels[at]).statistic for kind, at in by_kind.items() if len(at) > 9}
-        overall = spearmanr(values[damaged], labels[damaged]).statistic
-        worst = min(within, key=lambda kind: within[kind])
-        print(
-            f"{name:14} all {overall:.3f}, median within a kind {statistics.median(within.values()):.3f}, "
-            f"least {within[worst]:.3f} ({worst}), below 0.85: {sum(value < 0.85 for value in within.values())}"
-        )
-        result[name] = {"all": overall, "within": within}
-    most = dict.fromkeys(groups, -np.inf)
-    for i in damaged:
-        most[rows[i]["group"]] = max(most[rows[i]["group"]], scores[i])
-    shift = [moved[group] for group in groups]
-    counts = {
-        "the same image above every damaged version of it": sum(s > most[g] for s, g in zip(same, groups, strict=True)),
-        "the same image above every damaged version of any": sum(s > max(most.values()) for s in same),
-        "a shift by a pixel above the mildest blur": sum(s > b for s, b in zip(shift, blurred, strict=True)),
-        "the same image above the shifted one": sum(s > t for s, t in zip(same, shift, strict=True)),
-    }
-    for what, count in counts.items():
-        print(f"{what}: {count} of {len(groups)}")
-    print(
-        f"medians: same {statistics.median(same):.4f}, shifted {statistics.median(shift):.4f}, mildest blur "
-        f"{statistics.median(blurred):.4f}"
-    )
+    paths = sorted((arguments.cid22 / "images").glob("*.webp"))
+    splits = picture_splits([path.stem for path in paths])
+    chosen = [path for path in paths if splits[path.stem] == arguments.split][: arguments.pictures]
+    pictures = [load_image(path) for path in chosen]
+    score = Scorer(arguments.weights)
+    result: dict[str, object] = {"human": human(pictures, arguments.kadid10k, score, teachers=arguments.teachers)}
+
+    moves, same, shifted, mild, local = [], [], [], [], []
+    for index, picture in enumerate(pictures):
+        clean = picture[:, : WHOLE[0], : WHOLE[1]]
+        small = clean[:, :256, :256]
+        for number in list(KADID)[index % 3 :: 3]:
+            damaged = kadid_damage(small, number, 2 + index % 3, seed=index)
+            pair = [damaged, small]
+            twice = [
+                F.interpolate(x[None], scale_factor=2, mode="bicubic", align_corners=False)[0].clamp(0, 1) for x in pair
+            ]
+            once, large = (score([a], [b])[0] for a, b in (pair, twice))
+            moves.append(abs(once - large))
+        moved = clean.roll(1, dims=2)
+        moved[:, :, 0] = clean[:, :, 0]
+        struck = clean.clone()
+        struck[:, 180:212, 240:272] = 1 - struck[:, 180:212, 240:272]
+        found = score([clean, moved, distort(clean, "blur", 0.1, seed=0), struck], [clean] * 4)
+        for values, value in zip((same, shifted, mild, local), found, strict=True):
+            values.append(value)
+    result |= {
+        "twice the size, median": statistics.median(moves),
+        "twice the size, 95 %": float(np.quantile(moves, 0.95)),
+        "equal images score 1": sum(value == 1 for value in same),
+        "a pixel's shift above the mildest blur": sum(a > b for a, b in zip(shifted, mild, strict=True)),
+        "medians": dict(zip(("same", "shifted", "mild blur", "a square inverted"),
+                            map(statistics.median, (same, shifted, mild, local)), strict=True)),
+    }  # fmt: skip
+    for size in arguments.sizes:
+        result[f"consensus at {size} px"] = agreement(pictures, size, arguments.kadid10k, score)
+    for key, value in result.items():
+        if key != "human":
+            print(f"{key}: {value if not isinstance(value, float) else f'{value:.3f}'} (of {len(pictures)} pictures)")
     if arguments.json:
-        arguments.json.write_text(json.dumps({**result, **counts}, indent=2), encoding="utf-8")
+        arguments.json.write_text(json.dumps(result, indent=2), encoding="utf-8")
     return 0
 
 

@@ -66,7 +66,7 @@ class Content:
 
 def find_contents(cid22: Path, biq2021: Path, most: int) -> Iterator[Content]:
     paths = sorted((cid22 / "images").glob("*.webp"))
-    splits = _splits([path.stem for path in paths])
+    splits = picture_splits([path.stem for path in paths])
     for path in paths:
         with Image.open(path) as opened:
             picture = opened.convert("RGB")
@@ -85,7 +85,7 @@ def find_contents(cid22: Path, biq2021: Path, most: int) -> Iterator[Content]:
         for record in BIQ2021(biq2021, "train", partial=True).records
         if record.score >= LOWEST_MOS
     }
-    splits = _splits(sorted(photographs))
+    splits = picture_splits(sorted(photographs))
     # In an order that has nothing to do with their names.
     for name in sorted(photographs, key=lambda name: generator_of("order", name).initial_seed())[:most]:
         with Image.open(photographs[name]) as opened:
@@ -93,7 +93,7 @@ def find_contents(cid22: Path, biq2021: Path, most: int) -> Iterator[Content]:
         yield Content(f"biq2021-{name}", splits[name], 5, 4, picture, name)
 
 
-def _splits(names: Sequence[str]) -> dict[str, str]:
+def picture_splits(names: Sequence[str]) -> dict[str, str]:
     parts = split_by_name(names, VALIDATION, TEST)
     found = {"train": parts.training, "validation": parts.validation, "test": parts.test}
     return {names[index]: split for split, indices in found.items() for index in indices}

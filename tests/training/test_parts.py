@@ -251,7 +251,7 @@ class TestSampler:
 def test_short_epochs_deal_every_image_in_its_turn():
     orders = [epoch_order(10, 4, 0, epoch).tolist() for epoch in range(5)]
     assert [len(order) for order in orders] == [4] * 5
-    shown = sum(orders, [])
+    shown = [index for order in orders for index in order]
     for turn in (shown[:10], shown[10:]):
         assert sorted(turn) == list(range(10))
     assert shown[:10] != shown[10:]

@@ -1,6 +1,6 @@
 """Draw the contact sheet of KADID-10k's damages in the documentation: each kind, at its five levels.
 
-    python benchmarks/make_damages.py [-o docs/damages]
+python benchmarks/make_damages.py [-o docs/damages]
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python benchmarks/leaderboard.py no-reference docs/boards --biq2021 FOLDER
     python benchmarks/leaderboard.py full-reference docs/boards
 
-no-reference: the official test part of BIQ2021, which the bundled model has neither been trained nor chosen on, under
-every no-reference metric of all toolboxes that are installed.
+no-reference: the part of BIQ2021 that the bundled model has neither been trained nor chosen on, dealt by the names of
+its files, under every no-reference metric of all toolboxes that are installed.
 
 full-reference: eight free pictures (public domain or CC0, from the scikit-image wheel), each in five levels of eight
 kinds of damage, under every full-reference metric. The level is the label, and what counts is how well a metric orders
@@ -35,7 +35,9 @@ from topiq_metrics.evaluation.leaderboard import run_leaderboard
 from topiq_metrics.evaluation.outputs import SUFFIXES, write_outputs
 from topiq_metrics.evaluation.tables import as_markdown
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.training.distortions import distort
+from topiq_metrics.training.distortions import PLAIN, distort
+from topiq_metrics.training.parts import split_records
+from topiq_metrics.training.recipe import load_recipe
 
 PICTURES = (
     "astronaut.png",
@@ -47,7 +49,6 @@ PICTURES = (
     "hubble_deep_field.jpg",
     "rocket.jpg",
 )
-KINDS = ("blur", "noise", "jpeg", "webp", "underexposure", "low-resolution", "motion-blur", "impulse-noise")
 SIZE = "max_side=384"
 TITLES = {
     "no-reference": "No-reference metrics against human opinion",
@@ -57,8 +58,12 @@ LEVELS = 5
 
 
 def held_out(folder: Path) -> IQADataset:
-    """The official test part, which `topiq_nr-lite` was neither trained nor chosen on."""
-    return BIQ2021(folder, "test")
+    """The images that `topiq_nr-lite` was not trained or chosen on."""
+    dataset = BIQ2021(folder, "train", partial=True)
+    test = split_records(dataset, load_recipe("topiq_nr-lite").data).test
+    dataset.records = [dataset.records[index] for index in test]
+    dataset.split = "held-out part of train"
+    return dataset
 
 
 def damaged(folder: Path) -> IQADataset:
@@ -69,7 +74,7 @@ def damaged(folder: Path) -> IQADataset:
         stem = Path(name).stem
         original = SizePolicy.parse(SIZE).apply(load_image(Path(skimage.__file__).parent / "data" / name))
         versions = {f"{stem}.png": original}
-        for kind in KINDS:
+        for kind in PLAIN:
             for level in range(1, LEVELS + 1):
                 version = f"{stem}-{kind}-{level}.png"
                 versions[version] = distort(original, kind, level / LEVELS, seed=number)

@@ -39,7 +39,6 @@ TINY: dict[str, Any] = {
         "rescale_smallest": 0.6,
         "enlarge_probability": 0.0,
         "enlarge_largest": 1.0,
-        "style_probability": 0.0,
         "damaged_per_batch": 1,
         "workers": 0,
     },

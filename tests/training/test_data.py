@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from topiq_metrics.training.crops import RandomCrop, RandomStyle
+from topiq_metrics.training.crops import RandomCrop
 from topiq_metrics.training.data import Collate, QualityData, TrainingItem
 from topiq_metrics.training.distortions import PLAIN, distort
 from topiq_metrics.training.parts import split_by_name
@@ -101,38 +101,6 @@ class TestCrop:
             shares.append((first.max() - first.min()).item() * 127 / 63)
         assert 0.45 < min(shares) < 0.6
         assert 0.85 < max(shares) <= 1.01
-
-
-class TestStyle:
-    def test_asked_for_nothing_it_does_and_draws_nothing(self, picture):
-        image, generator = picture(), seeded(0)
-        state = generator.get_state()
-        (same,) = RandomStyle(0.0)([image], generator)
-        assert same is image
-        assert torch.equal(generator.get_state(), state)
-
-    def test_it_is_small_random_and_in_range(self, picture):
-        image = 0.1 + 0.8 * picture()
-        changes = []
-        for seed in range(20):
-            (restyled,) = RandomStyle(1.0)([image], seeded(seed))
-            assert restyled.shape == image.shape
-            assert restyled.min() >= 0
-            assert restyled.max() <= 1
-            changes.append((restyled - image).abs().mean().item())
-        assert min(changes) > 0
-        assert max(changes) < 0.15
-        assert len(set(changes)) == 20
-
-    def test_so_often(self, picture):
-        image = picture()
-        changed = sum(RandomStyle(0.3)([image], seeded(seed))[0] is not image for seed in range(200))
-        assert 40 < changed < 80
-
-    def test_images_together_are_restyled_alike(self, picture):
-        image = picture()
-        first, second = RandomStyle(1.0)([image, image.clone()], seeded(3))
-        assert torch.equal(first, second)
 
 
 class TestCollate:

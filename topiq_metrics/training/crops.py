@@ -1,4 +1,4 @@
-"""Random crops, small changes of style, and the seeds that decide them."""
+"""Random crops, and the seeds that decide them."""
 
 from __future__ import annotations
 
@@ -53,25 +53,3 @@ class RandomCrop:
                 for crop in crops
             ]
         return [crop.flip(-1) for crop in crops] if draw() < 0.5 else crops
-
-
-class RandomStyle:
-    """Another white balance, brightness and saturation, as little as people who rate quality pass over.
-
-    Gains of the channels and gamma within 8 %, saturation within 15 %; the same for images that are given together.
-    """
-
-    def __init__(self, probability: float) -> None:
-        self.probability = probability
-
-    def __call__(self, images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
-        if not self.probability or torch.rand((), generator=generator).item() >= self.probability:
-            return list(images)
-        draws = 2 * torch.rand(5, generator=generator) - 1
-        gains, gamma, saturation = 1.08 ** draws[:3, None, None], 1.08 ** draws[3], 1.15 ** draws[4]
-
-        def restyled(image: Tensor) -> Tensor:
-            tinted = image**gamma * gains
-            return torch.lerp(tinted.mean(dim=0, keepdim=True), tinted, saturation).clamp(0, 1)
-
-        return [restyled(image) for image in images]

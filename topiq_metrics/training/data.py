@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import DATASETS, CSVDataset, IQADataset
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.training.crops import RandomCrop, RandomStyle, draw_seed, generator_of
+from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
 from topiq_metrics.training.distortions import PLAIN, distort
 from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
@@ -149,13 +149,10 @@ class Part:
 class TrainingPart(Dataset[TrainingItem]):
     """The crops of one epoch."""
 
-    def __init__(
-        self, part: Part, size: SizePolicy, crop: RandomCrop, style: RandomStyle, seed: int, epoch: int
-    ) -> None:
+    def __init__(self, part: Part, size: SizePolicy, crop: RandomCrop, seed: int, epoch: int) -> None:
         self.part = part
         self.size = size
         self.crop = crop
-        self.style = style
         self.seeds = (seed, epoch)
 
     def __len__(self) -> int:
@@ -163,8 +160,7 @@ class TrainingPart(Dataset[TrainingItem]):
 
     def __getitem__(self, index: int) -> TrainingItem:
         images, score = self.part.read(index)
-        generator = generator_of("crop", *self.seeds, index)
-        crops = self.style(self.crop([self.size.apply(image) for image in images], generator), generator)
+        crops = self.crop([self.size.apply(image) for image in images], generator_of("crop", *self.seeds, index))
         seed = draw_seed("damage", *self.seeds, index)
         return TrainingItem(crops[0], score, seed, crops[1] if len(crops) > 1 else None, self.part.shares(index))
 
@@ -247,9 +243,7 @@ class QualityData(LightningDataModule):
         side = settings.crop if epoch < self.first_final_epoch else settings.final_crop
         part = self._part(self.parts.training)
         crop = RandomCrop(settings, side)
-        crops: Dataset[Any] = TrainingPart(
-            part, self.crop_size, crop, RandomStyle(settings.style_probability), self.seed, epoch
-        )
+        crops: Dataset[Any] = TrainingPart(part, self.crop_size, crop, self.seed, epoch)
         others = UnlabelledImages(self.unlabelled, self.crop_size, crop) if self.unlabelled else None
         order = epoch_order(len(part), settings.images_per_epoch, self.seed, epoch)
         return DataLoader(

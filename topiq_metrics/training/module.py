@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -170,10 +170,10 @@ class QualityModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _submodule(self, name: str) -> nn.Module:
-        for owner in (self.net.backbone, self.net):
-            with suppress(AttributeError):
-                return owner.get_submodule(name)
-        raise RecipeError(f"'frozen' names {name!r}, which neither the backbone nor the network has.")
+        try:
+            return self.net.backbone.get_submodule(name)
+        except AttributeError:
+            raise RecipeError(f"'frozen' names {name!r}, which the backbone does not have.") from None
 
 
 @contextmanager

@@ -34,7 +34,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "rescale_smallest": (0.1, 1),
     "enlarge_probability": (0, 1),
     "enlarge_largest": (1, 8),
-    "style_probability": (0, 1),
     "damaged_per_batch": (0, math.inf),
     "workers": (0, math.inf),
     "epochs": (1, math.inf),
@@ -102,7 +101,6 @@ class DataSettings:
     rescale_smallest: float
     enlarge_probability: float
     enlarge_largest: float
-    style_probability: float
     damaged_per_batch: int
     workers: int
 

@@ -66,8 +66,6 @@ PLAIN = (
     "low-resolution",
     "motion-blur",
     "impulse-noise",
-    "jpeg2000",
-    "lens-blur",
 )
 """Those that make any photograph worse, as people see it too: for ranks without ratings."""
 

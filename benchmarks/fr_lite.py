@@ -47,15 +47,15 @@ def in_8_bits(image: Tensor) -> Tensor:
 
 
 class Scorer:
-    def __init__(self, weights: str) -> None:
-        self.weights = weights
+    def __init__(self, weights: str, size: str | None) -> None:
+        self.weights, self.size = weights, size
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[Tensor], references: Sequence[Tensor]) -> list[float]:
         scores: list[float] = []
         for image, reference in zip(images, references, strict=True):
             pair = (x[None] for x in (image, reference))
-            scores += topiq_full_reference(*pair, weights=self.weights).flatten().tolist()
+            scores += topiq_full_reference(*pair, weights=self.weights, size=self.size).flatten().tolist()
         return scores
 
 
@@ -129,6 +129,7 @@ def main() -> int:
     parser.add_argument("--cid22", type=Path, required=True, help="the folder with CID22's clean pictures in images/")
     parser.add_argument("--kadid10k", type=Path, required=True, help="the folder of kinds.csv: mean scores")
     parser.add_argument("--weights", default="default", help="a weights file instead of the bundled one")
+    parser.add_argument("--size", help="a size rule instead of the model's own")
     parser.add_argument("--split", default="test", choices=("validation", "test"))
     parser.add_argument("--pictures", type=int, help="so many at most")
     parser.add_argument("--teachers", action="store_true", help="measure the teachers on the human scores, too")
@@ -139,7 +140,7 @@ def main() -> int:
     splits = picture_splits([path.stem for path in paths])
     chosen = [path for path in paths if splits[path.stem] == arguments.split][: arguments.pictures]
     pictures = [load_image(path) for path in chosen]
-    score = Scorer(arguments.weights)
+    score = Scorer(arguments.weights, arguments.size)
     result: dict[str, object] = {"human": human(pictures, arguments.kadid10k, score, teachers=arguments.teachers)}
 
     moves, same, shifted, mild, local = [], [], [], [], []

@@ -18,6 +18,7 @@ from topiq_metrics.images.decoding import MAX_PIXELS, check_pixels, image_errors
 from topiq_metrics.images.files import decode_path, decode_stream
 from topiq_metrics.images.quiet import quiet_pillow
 from topiq_metrics.images.strict import strict_pillow
+from topiq_metrics.images.tiff import refuse_misread
 
 ImageSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | npt.NDArray[Any] | Tensor"
@@ -112,4 +113,5 @@ def _load_pillow(image: Image.Image, max_pixels: int | None) -> Tensor:
         raise ImageError(f"{name}: has no pixels.")
     check_pixels(str(name), width, height, max_pixels)
     with quiet_pillow(), strict_pillow(), image_errors(str(name)):
+        refuse_misread(image, str(name))
         return pixels_to_rgb(pillow_to_pixels(image, str(name)), str(name))

@@ -13,7 +13,7 @@ _WITHOUT_CONTENT = frozenset([0x01, *range(0xD0, 0xD9)])
 _JFIF, _EXIF, _ICC, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
 _EXIF_NAME = b"Exif\0\0"
 # Shorter ones are passed over by libjpeg.
-_LEAST = {_JFIF: (b"JFIF\0", 14), _ICC: (b"ICC_PROFILE\0", 15), _ADOBE: (b"Adobe", 12)}
+_LEAST = {_JFIF: (b"JFIF", 14), _ICC: (b"ICC_PROFILE\0", 15), _ADOBE: (b"Adobe", 12)}
 _PHOTOSHOP, _COMMENT = 0xED, 0xFE
 
 

@@ -10,6 +10,7 @@ from typing import IO, Any
 from PIL import Image, PngImagePlugin
 
 _HEADER = struct.Struct(">I4s")
+_ANCILLARY = 0x20
 _MOST_BYTES = 16_000_000
 # Fewest and most bytes of the chunks that tell how pixels are meant; all others are passed over unread. Without those
 # of an animation, a decoder shows the picture that is there for decoders which know of none.
@@ -95,7 +96,7 @@ class _Chunks:
             length, self._kind = _HEADER.unpack(header)
             self._end = self._start + 12 + length
             self._sum = 0
-            if self._end > self._size:
+            if self._end > self._size and self._kind[0] & _ANCILLARY:
                 raise OSError(f"{self._kind.decode()} goes on beyond the end of the file")
             needed = self._is_needed(length)
             if not needed:
@@ -105,7 +106,7 @@ class _Chunks:
     def _is_needed(self, length: int) -> bool:
         if self._kind == b"IHDR":
             self._color = self._stream.read(10)[9:]
-        if not self._kind[0] & 0x20:
+        if not self._kind[0] & _ANCILLARY:
             return True
         if self._kind in _TEXTS:
             self._note_text(length)

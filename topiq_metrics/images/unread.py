@@ -72,6 +72,8 @@ def unread_kind(kind: str, stream: IO[bytes], error: Exception) -> str | None:
     text = str(error)
     if text.startswith("decoder ") and text.endswith(" not available"):
         return f"{kind} for which the installed Pillow was built without a decoder"
+    if "unknown raw mode" in text:
+        return f"{kind} with pixels stored in a way that Pillow does not know"
     if kind == "JPEG":
         return _jpeg(stream)
     if kind == "PNG":

@@ -10,6 +10,7 @@ import sys
 from typing import IO, Any, cast
 
 from PIL import Image, TiffImagePlugin, TiffTags
+from PIL import __version__ as _pillow
 
 from topiq_metrics.errors import CameraRawError, TruncatedImageError, UnsupportedImageError
 from topiq_metrics.images.directories import (
@@ -26,6 +27,7 @@ from topiq_metrics.images.directories import (
     WithHeader,
 )
 
+_OLD_PILLOW = tuple(map(int, _pillow.split(".")[:2])) < (12, 2)
 _MOST_PAGES = 100
 _MOST_SUB_DIRECTORIES = 16
 _ZERO_IS_WHITE, _RGB, _YCBCR, _CIELAB = 0, 2, 6, 8
@@ -139,6 +141,8 @@ def _misread(page: Page) -> str | None:
         return "Pillow takes CIELAB in one plane only"
     if page.in_planes() and any(extra) and (photometric != _RGB or len(extra) > 1):
         return "of planes with alpha, Pillow takes RGBA only"
+    if page.in_planes() and extra and not any(extra) and _OLD_PILLOW:
+        return "planes that mean nothing need Pillow 12.2"
     return None
 
 

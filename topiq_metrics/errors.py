@@ -27,6 +27,18 @@ class TruncatedImageError(ImageError):
     reason = "truncated"
 
 
+class UnsupportedImageError(ImageError):
+    """An image, as far as can be told a whole one, of a kind that is not read here; the message says what it is."""
+
+    reason = "unsupported"
+
+
+class CameraRawError(ImageError):
+    """A camera's raw file: its values are no picture before they are developed."""
+
+    reason = "camera-raw"
+
+
 class ImageTooLargeError(ImageError):
     """More pixels than the limit: a decompression bomb, unless the limit is raised."""
 

@@ -61,6 +61,88 @@ def make_png():
 
 
 @pytest.fixture
+def make_tiff():
+    """Writes a TIFF tag by tag: `tiff_page` tells what a page is made of."""
+
+    def number(value, size, order):
+        return value.to_bytes(size, "little" if order == "<" else "big")
+
+    def directory(page, start, order, big):
+        entries = dict(page["tags"])
+        width, value = (8, 20) if big else (4, 12)
+        data, body, places = start, b"", []
+        for strip in page["strips"]:
+            places.append(data + len(body))
+            body += strip + b"\0" * (len(strip) % 2)
+        if page["strips"]:
+            entries[273], entries[279] = ("I", places), ("I", [len(strip) for strip in page["strips"]])
+        subs = []
+        for sub in page["subs"]:
+            place, block = directory(sub, start + len(body), order, big)
+            subs.append(place)
+            body += block
+        if subs:
+            entries[330] = ("I", subs)
+        place = start + len(body)
+        count = number(len(entries), 8 if big else 2, order)
+        after = place + len(count) + value * len(entries) + width
+        table, outside = count, b""
+        for tag, (code, values) in sorted(entries.items()):
+            packed = values if isinstance(values, bytes) else struct.pack(f"{order}{len(values)}{code}", *values)
+            kind = {"B": 1, "s": 2, "H": 3, "I": 4, "i": 9}[code]
+            table += struct.pack(f"{order}HH", tag, kind) + number(len(values), width, order)
+            if len(packed) > width:
+                table += number(after + len(outside), width, order)
+                outside += packed + b"\0" * (len(packed) % 2)
+            else:
+                table += packed.ljust(width, b"\0")
+        return place, body + table + b"\0" * width + outside
+
+    def make(*pages, order="<", big=False):
+        width = 8 if big else 4
+        head = (b"II" if order == "<" else b"MM") + number(43 if big else 42, 2, order)
+        head += number(8, 2, order) + b"\0\0" if big else b""
+        data, link = head + b"\0" * width, len(head)
+        for page in pages:
+            place, block = directory(page, len(data), order, big)
+            data = data[:link] + number(place, width, order) + data[link + width :] + block
+            link = place + (8 if big else 2) + (20 if big else 12) * number_of_entries(data, place, order, big)
+        return data
+
+    def number_of_entries(data, place, order, big):
+        return int.from_bytes(data[place : place + (8 if big else 2)], "little" if order == "<" else "big")
+
+    return make
+
+
+@pytest.fixture
+def tiff_page():
+    """One page for `make_tiff`: ``(H, W)`` or ``(H, W, C)`` values as they are stored, and tags beside the usual."""
+
+    def page(values, tags=(), subs=(), *, planes=False, rows=None, encode=bytes):
+        height, width = values.shape[:2]
+        channels = values[0, 0].size
+        bands = [values[..., i] for i in range(channels)] if planes and channels > 1 else [values]
+        rows = rows or height
+        strips = [encode(band[i : i + rows].tobytes()) for band in bands for i in range(0, height, rows)]
+        kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+        usual = {
+            256: ("H", [width]),
+            257: ("H", [height]),
+            258: ("H", [values.dtype.itemsize * 8] * channels),
+            259: ("H", [1]),
+            262: ("H", [1 if channels < 3 else 2]),
+            277: ("H", [channels]),
+            278: ("H", [rows]),
+            284: ("H", [2 if planes else 1]),
+            339: ("H", [kind] * channels),
+        }
+        return {"tags": usual | dict(tags), "strips": strips, "subs": list(subs)}
+
+    return page
+
+
+@pytest.fixture
 def primaries_to_xyz():
     """The matrix from linear RGB of given primaries, with a D65 white, to XYZ relative to D65."""
 

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from topiq_metrics.errors import ImageError, ImageTooLargeError, NotAnImageError, TruncatedImageError
+from topiq_metrics.errors import (
+    ImageError,
+    ImageTooLargeError,
+    NotAnImageError,
+    TruncatedImageError,
+    UnsupportedImageError,
+)
 from topiq_metrics.images import load_image
 
 HEIC_HEADER = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 40
@@ -78,7 +84,7 @@ def test_truncated_and_mutated(heic):
 
 def test_package_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(NotAnImageError, match=r"<64 bytes>: HEIF needs .*pip install topiq-metrics\[heic\]"):
+    with pytest.raises(UnsupportedImageError, match=r"<64 bytes>: HEIF needs .*pip install topiq-metrics\[heic\]"):
         load_image(HEIC_HEADER)
 
 
@@ -98,5 +104,5 @@ def test_avif_with_the_general_brand(picture, encode):
 def test_pillow_without_the_format(kind, feature, picture, encode, monkeypatch):
     data = encode(picture, kind)
     monkeypatch.setattr("PIL.features.check", lambda name: name != feature)
-    with pytest.raises(NotAnImageError, match="which the installed Pillow was built without"):
+    with pytest.raises(UnsupportedImageError, match="which the installed Pillow was built without"):
         load_image(data)

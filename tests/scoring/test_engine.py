@@ -135,6 +135,17 @@ def _text(path: Path) -> None:
     path.write_text("This is not the image that you are looking for.")
 
 
+def _twelve_bits(path: Path) -> None:
+    Image.new("RGB", (40, 40)).save(path, "JPEG")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\xff\xc0") + 4] = 12
+    path.write_bytes(data)
+
+
+def _camera_raw(path: Path) -> None:
+    Image.new("RGB", (40, 40)).save(path, "TIFF", tiffinfo={254: 1, 50706: b"\1\4\0\0"})
+
+
 def _sized(width: int, height: int):
     return lambda path: Image.new("RGB", (width, height)).save(path, "PNG")
 
@@ -144,6 +155,8 @@ BAD = {
     "empty": (_empty, "truncated: ", None),
     "truncated": (_truncated, "truncated: ", None),
     "text": (_text, "not-an-image: ", None),
+    "unread": (_twelve_bits, "unsupported: ", None),
+    "raw": (_camera_raw, "camera-raw: ", None),
     "folder": (Path.mkdir, "unreadable: ", None),
     "small": (_sized(20, 20), "too-small: the network needs 32 px a side, but 20x20 is 20x20", (20, 20)),
     "pixel": (_sized(1, 1), "too-small: ", (1, 1)),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms
 
 from topiq_metrics.errors import ImageError
+from topiq_metrics.images.tiff import zero_is_white
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -84,14 +85,17 @@ def _orientation(image: Image.Image) -> int:
 def _deep_grey(image: Image.Image, name: str) -> Pixels:
     values = np.array(image)
     if image.mode == "F":
-        return Pixels(values, None)
+        return Pixels(1 - values if zero_is_white(image) else values, None)
     if image.mode == "I" and not 0 <= values.min() <= values.max() <= 65535:
         raise ImageError(
             f"{name}: 32-bit pixels must be in 0...65535, but these are from {values.min()} to {values.max()}; "
             "scale them to [0, 1] and pass the array."
         )
+    scale = _full_scale(image)
+    if zero_is_white(image):
+        values = scale - values
     key = image.info.get("transparency")
-    return Pixels(values, _full_scale(image), transparent=values == key if isinstance(key, int) else None)
+    return Pixels(values, scale, transparent=values == key if isinstance(key, int) else None)
 
 
 def _full_scale(image: Image.Image) -> int:

@@ -11,12 +11,18 @@ from typing import IO, Any
 from PIL import Image, features
 
 from topiq_metrics.errors import (
+    CameraRawError,
     ImageError,
     ImageMemoryError,
     ImageTooLargeError,
     NotAnImageError,
     TruncatedImageError,
+    UnsupportedImageError,
 )
+from topiq_metrics.images.jpeg import open_jpeg
+from topiq_metrics.images.png import open_png
+from topiq_metrics.images.tiff import open_tiff
+from topiq_metrics.images.unread import is_raw, other_format, unread_kind
 
 # Module, class and Pillow's name for the library behind it. Only formats that bytes of their own give away: one
 # without them (TGA, say) would take any file for an image.
@@ -66,7 +72,9 @@ def open_image(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
 
     Raises:
         TruncatedImageError: if there are no bytes.
-        NotAnImageError: if the bytes are of no format in `FORMATS`, or Pillow was built without the format.
+        NotAnImageError: if the bytes are of no format that is known.
+        UnsupportedImageError: if they are of one that is not in `FORMATS`, or that Pillow was built without.
+        CameraRawError: if they are a camera's raw file.
         ImageTooLargeError: if the header tells of more than ``max_pixels`` pixels.
     """
     stream.seek(0)
@@ -77,6 +85,7 @@ def open_image(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
         raise TruncatedImageError(f"{name}: the file is empty.")
     kind = sniff(header)
     if kind is None:
+        _refuse_known(header, name)
         raise NotAnImageError(
             f"{name}: not an image in a format that is read here ({', '.join(FORMATS)}). "
             "Whatever else Pillow can open may be passed as a PIL image."
@@ -86,11 +95,30 @@ def open_image(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
         return _open_heif(stream, name, max_pixels)
     module, factory, feature = _PLUGINS[kind]
     if feature and not features.check(feature):
-        raise NotAnImageError(f"{name}: is {kind}, which the installed Pillow was built without.")
-    # Not Image.open: it applies Pillow's process-wide pixel limit, and would try every format.
-    image: Image.Image = getattr(importlib.import_module(f"PIL.{module}"), factory)(stream, "")
+        raise UnsupportedImageError(f"{name}: is {kind}, which the installed Pillow was built without.")
+    image: Image.Image
+    if kind == "JPEG":
+        image = open_jpeg(stream)
+    elif kind == "PNG":
+        image = open_png(stream)
+    elif kind == "TIFF":
+        image = open_tiff(stream, name)
+    else:
+        # Not Image.open: it applies Pillow's process-wide pixel limit, and would try every format.
+        image = getattr(importlib.import_module(f"PIL.{module}"), factory)(stream, "")
     check_pixels(name, *image.size, max_pixels)
     return image
+
+
+def _refuse_known(header: bytes, name: str) -> None:
+    if is_raw(header):
+        raise CameraRawError(f"{name}: is a camera's raw file: develop it first.")
+    other = other_format(header)
+    if other is not None:
+        raise UnsupportedImageError(
+            f"{name}: is {other}, which is not read here ({', '.join(FORMATS)} are). "
+            "Whatever else Pillow can open may be passed as a PIL image."
+        )
 
 
 def sniff(header: bytes) -> str | None:
@@ -120,7 +148,7 @@ def _open_heif(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
     try:
         import pillow_heif
     except ImportError as error:
-        raise NotAnImageError(f"{name}: HEIF needs an extra package: pip install topiq-metrics[heic]") from error
+        raise UnsupportedImageError(f"{name}: HEIF needs an extra package: pip install topiq-metrics[heic]") from error
     heif = pillow_heif.open_heif(io.BytesIO(stream.read()))
     width, height = heif.size
     check_pixels(name, width, height, max_pixels)
@@ -142,8 +170,13 @@ def check_pixels(name: str, width: int, height: int, max_pixels: int | None) -> 
 
 
 @contextlib.contextmanager
-def image_errors(name: str) -> Iterator[None]:
-    """Turn whatever a decoder raises on damaged bytes into an ImageError that names the image and the cause."""
+def image_errors(name: str, stream: IO[bytes] | None = None) -> Iterator[None]:
+    """Turn whatever a decoder raises into an ImageError that names the image and the cause.
+
+    Args:
+        name: what to call the image.
+        stream: the encoded image, seekable; tells files of unread kinds from damaged ones.
+    """
     try:
         yield
     except (ImageError, ImportError):
@@ -156,7 +189,21 @@ def image_errors(name: str) -> Iterator[None]:
     except MemoryError as error:
         raise ImageMemoryError(f"{name}: there is not enough memory to decode it.") from error
     except NotImplementedError as error:
-        raise ImageError(f"{name}: uses a feature of its format that Pillow does not read ({error})") from error
+        raise UnsupportedImageError(
+            f"{name}: uses a feature of its format that Pillow does not read ({error})"
+        ) from error
     except Exception as error:
+        kind = None if stream is None else _unread(stream, error)
+        if kind is not None:
+            raise UnsupportedImageError(f"{name}: {kind} is not read.") from error
         cause = f"{type(error).__name__}: {error}"
         raise TruncatedImageError(f"{name}: the file is cut short or damaged ({cause})") from error
+
+
+def _unread(stream: IO[bytes], error: Exception) -> str | None:
+    """What the file is if Pillow refuses its kind; None if it may be damaged."""
+    with contextlib.suppress(Exception):
+        stream.seek(0)
+        kind = sniff(stream.read(_HEADER_BYTES))
+        return None if kind is None else unread_kind(kind, stream, error)
+    return None

@@ -41,11 +41,11 @@ def decode_path(path: str | os.PathLike[str], max_pixels: int | None, admit: Adm
 def decode_stream(stream: IO[bytes], name: str, max_pixels: int | None, admit: Admit | None = None) -> Pixels:
     """Decode a seekable stream, called ``name`` in errors; raises as `topiq_metrics.load_image` does."""
     with quiet_pillow(), strict_pillow():
-        with image_errors(name):
+        with image_errors(name, stream):
             image = open_image(stream, name, max_pixels)
         if admit is not None:
             admit(*image.size)
-        with image_errors(name):
+        with image_errors(name, stream):
             return pillow_to_pixels(image, name)
 
 

@@ -18,6 +18,7 @@ from topiq_metrics.images.decoding import MAX_PIXELS, check_pixels, image_errors
 from topiq_metrics.images.files import decode_path, decode_stream
 from topiq_metrics.images.quiet import quiet_pillow
 from topiq_metrics.images.strict import strict_pillow
+from topiq_metrics.images.tiff import refuse_misread
 
 ImageSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | npt.NDArray[Any] | Tensor"
@@ -39,7 +40,10 @@ def load_image(source: ImageSource, *, max_pixels: int | None = MAX_PIXELS) -> T
     - Sixteen-bit greyscale keeps its precision, and its ICC profile is not applied. Of sixteen-bit colour, Pillow
       keeps the upper 8 bits; more than 8 bits of HEIF and AVIF are reduced to 8. 32-bit integers must be in 0…65535,
       and floats in [0, 1].
-    - Of an animation or a file with several pages, the first is taken; of a PIL image, the current one.
+    - Of an animation or a file with several pages, the first is taken; of a TIFF, the first that is neither a reduced
+      image of another nor a mask; of a PIL image, the current one.
+    - What a decoder does not need (texts, unknown chunks and segments, animations of a PNG) is passed over, and so is
+      what is damaged there. The checksums of a PNG's pixels, palette and header must be right.
 
     Several threads may load images at once; no setting of Pillow is changed.
 
@@ -56,7 +60,9 @@ def load_image(source: ImageSource, *, max_pixels: int | None = MAX_PIXELS) -> T
 
     Raises:
         ImageNotFoundError: if there is no such file.
-        NotAnImageError: if the bytes are of no format that can be read.
+        NotAnImageError: if the bytes are of no format of images that is known.
+        UnsupportedImageError: if they are of one that is not read, or of a kind of it that Pillow refuses or misreads.
+        CameraRawError: if they are a camera's raw file, whose pages are thumbnails and a sensor's values.
         TruncatedImageError: if the file is empty, cut short or damaged.
         ImageTooLargeError: if there are more than ``max_pixels`` pixels, or memory does not suffice.
         ImageError: if the source cannot be had or used otherwise. All the others are ImageErrors too, and ValueErrors.
@@ -112,4 +118,5 @@ def _load_pillow(image: Image.Image, max_pixels: int | None) -> Tensor:
         raise ImageError(f"{name}: has no pixels.")
     check_pixels(str(name), width, height, max_pixels)
     with quiet_pillow(), strict_pillow(), image_errors(str(name)):
+        refuse_misread(image, str(name))
         return pixels_to_rgb(pillow_to_pixels(image, str(name)), str(name))

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images.color import Pixels
+from topiq_metrics.images.validation import RANGE_TOLERANCE
 
 _FULL_SCALE = {torch.uint8: 255, torch.uint16: 65535}
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _KINDS = "uint8, uint16 or float in [0, 1]"
-_RANGE_TOLERANCE = 1e-3
 
 
 def pixels_to_rgb(pixels: Pixels, name: str) -> Tensor:
@@ -93,6 +93,6 @@ def _check_unit_range(values: Tensor, name: str) -> Tensor:
         ImageError: if there are others, NaN included.
     """
     low, high = (float(v) for v in torch.aminmax(values.detach()))
-    if not (low >= -_RANGE_TOLERANCE and high <= 1 + _RANGE_TOLERANCE):
+    if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
         raise ImageError(f"{name}: floating-point pixels must be in [0, 1], but these are from {low:.6g} to {high:.6g}")
     return values.clamp(0, 1) if low < 0 or high > 1 else values

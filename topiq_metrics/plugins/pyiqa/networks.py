@@ -18,6 +18,7 @@ from topiq_metrics.errors import ImageTooSmallError, WeightsMismatchError
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.backbones.swin import IMAGE_SIDE
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig, expected_rating
+from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.plugins.pyiqa.options import card_of, config_of, is_covered, read_options
 from topiq_metrics.plugins.pyiqa.states import constants, unused_tensors
 from topiq_metrics.weights import resolve
@@ -64,11 +65,14 @@ class _Host(nn.Module):
         return wanted if len(wanted) > 1 else wanted[0]
 
     def _predict(self, x: Tensor, y: Tensor | None) -> Tensor:
+        dtype = self.net.h_emb.dtype
         images = [x]
         if self.net.config.mode == "FR":
             if y is None:
                 raise AssertionError("A full-reference network needs the reference `y`.")
             images.append(y)
+        # A picture that pyiqa reads has torch's default dtype.
+        images = [image.to(dtype) if image.is_floating_point() else image for image in images]
         if not self.training:
             images = [self._fit(image) for image in images]
         return self.net(*images)[:, None] if self.net.config.bins == 1 else self.net.distribution(*images)
@@ -167,7 +171,7 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
         options = read_options(*args, **kwargs)
         path = _weights_path(options)
         # An initialisation that is thrown away must not advance the user's random numbers.
-        with torch.random.fork_rng(devices=[], enabled=path is not None):
+        with float32_by_default(), torch.random.fork_rng(devices=[], enabled=path is not None):
             self._host(CFANet(config_of(options), name=options["model_name"]))
         self.net.mean = torch.tensor(options["default_mean"], dtype=torch.float32).view(1, 3, 1, 1)
         self.net.std = torch.tensor(options["default_std"], dtype=torch.float32).view(1, 3, 1, 1)
@@ -286,7 +290,7 @@ class CatalogueNetwork(_Host):
             path = Path(pretrained_model_path).expanduser()
         elif pretrained:
             path = resolve(name)
-        with torch.random.fork_rng(devices=[], enabled=path is not None):
+        with float32_by_default(), torch.random.fork_rng(devices=[], enabled=path is not None):
             self._host(CFANet(CFANetConfig(**card.network), name=name))  # type: ignore[arg-type]
         self.size = SizePolicy.parse(card.size)
         if path is not None:

@@ -167,11 +167,12 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
             return super().__new__(cls)
         return topiq_arch.CFANet(*args, **kwargs)
 
+    @float32_by_default()
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         options = read_options(*args, **kwargs)
         path = _weights_path(options)
         # An initialisation that is thrown away must not advance the user's random numbers.
-        with float32_by_default(), torch.random.fork_rng(devices=[], enabled=path is not None):
+        with torch.random.fork_rng(devices=[], enabled=path is not None):
             self._host(CFANet(config_of(options), name=options["model_name"]))
         self.net.mean = torch.tensor(options["default_mean"], dtype=torch.float32).view(1, 3, 1, 1)
         self.net.std = torch.tensor(options["default_std"], dtype=torch.float32).view(1, 3, 1, 1)
@@ -196,6 +197,7 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
         """The scores or distributions, ``(N, K)``; no face is looked for."""
         return self._predict(x, y)
 
+    @float32_by_default()
     def preprocess_face(self, x: Tensor) -> Tensor:
         """Find and align the face of an image with pyiqa's face helper."""
         if not hasattr(self, "face_helper"):
@@ -281,6 +283,7 @@ class CatalogueNetwork(_Host):
         WeightsError: if the weights cannot be had or don't fit.
     """
 
+    @float32_by_default()
     def __init__(
         self, name: str, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None
     ) -> None:
@@ -290,7 +293,7 @@ class CatalogueNetwork(_Host):
             path = Path(pretrained_model_path).expanduser()
         elif pretrained:
             path = resolve(name)
-        with float32_by_default(), torch.random.fork_rng(devices=[], enabled=path is not None):
+        with torch.random.fork_rng(devices=[], enabled=path is not None):
             self._host(CFANet(CFANetConfig(**card.network), name=name))  # type: ignore[arg-type]
         self.size = SizePolicy.parse(card.size)
         if path is not None:

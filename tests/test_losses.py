@@ -82,7 +82,9 @@ def test_a_reference_does_not_overshoot(networks, pair, data_range):
     for kind in (TOPIQLoss, LPIPSPlusLoss):
         loss = kind(data_range, net=networks[kind])
         assert loss(x, y * 1.0005).isfinite()
-        symmetric = rf"`y` to be in \[0, {data_range}\].*\[-{data_range:g}, {data_range:g}\] .* `\(x \+ {data_range:g}\) / 2`"
+        symmetric = (
+            rf"`y` to be in \[0, {data_range}\].*\[-{data_range:g}, {data_range:g}\] .* `\(x \+ {data_range:g}\) / 2`"
+        )
         with pytest.raises(ValueError, match=symmetric):
             loss(2 * x - data_range, 2 * y - data_range)
         with pytest.raises(ValueError, match=r"`y` to be in .*Overshoot.* is to be clamped"):

@@ -117,9 +117,13 @@ def _check_tensor(images: Tensor, label: str, min_side: int, *, single: bool) ->
 
 def _shape_hint(shape: tuple[int, ...], single: bool) -> str:
     if single:
+        if len(shape) == 4 and shape[0] == 1:
+            return " It looks like a batch of one: use `image[0]`."
         return " It looks like (H, W, 3): use `image.permute(2, 0, 1)`." if shape[2:] == (3,) else ""
     if len(shape) == 3 and shape[0] == 3:
         return " For one image, use `image.unsqueeze(0)`."
+    if len(shape) == 3 and shape[2] == 3:
+        return " It looks like (H, W, 3): use `image.permute(2, 0, 1).unsqueeze(0)`."
     if len(shape) == 4 and shape[3] == 3:
         return " It looks like (N, H, W, 3): use `images.permute(0, 3, 1, 2)`."
     if len(shape) == 4 and shape[1] == 1:

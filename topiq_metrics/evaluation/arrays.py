@@ -82,7 +82,7 @@ def as_labels(groups: Sequence[Hashable]) -> list[Hashable]:
     """The groups as plain values: each tensor is a key of its own."""
     if hasattr(groups, "tolist"):
         return cast("list[Hashable]", groups.tolist())
-    return [group.item() if hasattr(group, "detach") else group for group in groups]
+    return [cast(Any, group).item() if hasattr(group, "detach") else group for group in groups]
 
 
 def check_groups(groups: Sequence[Hashable], length: int) -> None:

@@ -72,7 +72,7 @@ def open_network(net: QualityNetwork, precision: str, max_memory: int | None) ->
     runner = _Graphs(run) if device.type == "cuda" else run
 
     def run_frozen(image: Tensor, reference: Tensor | None = None) -> Tensor:
-        # In one mode throughout: code is compiled for tensors of inference mode or for others, and for one default type.
+        # In one mode throughout: code is compiled for tensors of inference mode or for others, and one default type.
         with torch.inference_mode(), float32_by_default():
             scores = runner(*(x for x in (image, reference) if x is not None))
         return scores.clone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -98,6 +99,29 @@ class TestMetrics:
         assert [Path(image.path).stem for image in found] == ["copy", "original", "soft", "blurred"]
         assert [image.place for image in found] == [1, 1, 3, 4]
 
+    def test_pictures_in_memory(self, pictures, tmp_path):
+        """Arrays, tensors, PIL images, bytes and batches are ranked as their files are."""
+        wanted = rank_images(pictures[2:], pictures[0])
+        pixels = [load_image(path) for path in pictures[2:]]
+        arrays = [(image * 255).round().byte().permute(1, 2, 0).numpy() for image in pixels]
+        batches = [
+            (arrays, load_image(pictures[0])),
+            (pixels, np.asarray(Image.open(pictures[0]))),
+            (torch.stack(pixels), pictures[0].read_bytes()),
+            (np.stack(arrays), str(pictures[0])),
+            ([path.read_bytes() for path in pictures[2:]], Image.open(pictures[0])),
+            ([Image.fromarray(arrays[0]), pixels[1].requires_grad_()], pictures[0]),
+        ]
+        for images, reference in batches:
+            found = rank_images(images, reference)
+            assert [image.path for image in found] == ["images[0]", "images[1]"]
+            assert [image.score for image in found] == pytest.approx([image.score for image in wanted], abs=1e-6)
+            assert [image.place for image in found] == [image.place for image in wanted]
+        mixed = rank_images([pictures[2], arrays[1]], pictures[0])
+        assert [image.path for image in mixed] == [str(pictures[2]), "images[1]"]
+        paths = save_comparison(mixed, tmp_path / "out", pictures[0])
+        assert {path.parent.name for path in paths[1:]} == {"soft", "images[1]"}
+
     def test_with_a_file(self, pictures, fr_weights):
         found = rank_images(pictures[1:], pictures[0], "topiq_fr", fr_weights)
         assert len(found) == 3
@@ -140,8 +164,26 @@ class TestMistakes:
             rank_images(pictures, metric="topiq_nr-face")
 
     def test_a_name_instead_of_a_list(self):
-        with pytest.raises(ValueError, match=r"must be a list of paths, but got 'a\.png'"):
+        with pytest.raises(ValueError, match=r"must be a list of pictures, but got 'a\.png'"):
             rank_images("a.png")
+
+    @pytest.mark.parametrize(
+        ("images", "got"),
+        [
+            (np.zeros((40, 40, 3), np.uint8), r"one of \(40, 40, 3\)"),
+            (torch.zeros(3, 40, 40), r"one of \(3, 40, 40\)"),
+            (Image.new("RGB", (40, 40)), "Image"),
+            (b"GIF89a", "bytes"),
+            (3, "int"),
+        ],
+    )
+    def test_one_picture_that_is_no_list(self, images, got):
+        with pytest.raises(ValueError, match=f"must be a list of pictures, but got {got}"):
+            rank_images(images)
+
+    def test_an_array_that_is_no_picture(self):
+        with pytest.raises(ImageError, match=r"images\[1\]: Argument `source` must be an array of shape"):
+            rank_images([np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40, 2), np.uint8)])
 
     def test_no_name_of_a_metric(self, pictures):
         with pytest.raises(ValueError, match="There is no metric named ''"):

@@ -76,6 +76,45 @@ def test_overshoot_is_let_through_and_another_scale_is_not(make, pair):
         make()(pair[0] * torch.nan, pair[1])
 
 
+@pytest.mark.parametrize("data_range", [1.0, 255])
+def test_a_reference_does_not_overshoot(networks, pair, data_range):
+    x, y = (image * data_range for image in pair)
+    for kind in (TOPIQLoss, LPIPSPlusLoss):
+        loss = kind(data_range, net=networks[kind])
+        assert loss(x, y * 1.0005).isfinite()
+        symmetric = (
+            rf"`y` to be in \[0, {data_range}\].*\[-{data_range:g}, {data_range:g}\] .* `\(x \+ {data_range:g}\) / 2`"
+        )
+        with pytest.raises(ValueError, match=symmetric):
+            loss(2 * x - data_range, 2 * y - data_range)
+        with pytest.raises(ValueError, match=r"`y` to be in .*Overshoot.* is to be clamped"):
+            loss(x, y - 0.01 * data_range)
+        with pytest.raises(ValueError, match=r"`y` to be in .*Overshoot.* is to be clamped"):
+            loss(x, y + 0.01 * data_range)
+        with pytest.raises(ValueError, match="`y` must be finite"):
+            loss(x, y * torch.nan)
+
+
+def test_minus_one_to_one_for_values_to_255(networks, pair):
+    with pytest.raises(ValueError, match=r"`\(x \+ 1\) / 2` and `data_range=1`"):
+        TOPIQLoss(255, net=networks[TOPIQLoss])(*(2 * x - 1 for x in pair))
+    with pytest.raises(ValueError, match=r"Values in 0\.\.\.255 go with `data_range=255`"):
+        TOPIQLoss(net=networks[TOPIQLoss])(*(255 * x for x in pair))
+
+
+@pytest.mark.parametrize("data_range", [1.0, 255])
+def test_an_image_by_itself_in_minus_one_to_one(networks, pair, data_range):
+    loss = TOPIQNoReferenceLoss(data_range, net=networks[TOPIQNoReferenceLoss])
+    x = pair[0] * data_range
+    assert loss(x * 1.4 - 0.4 * data_range).isfinite()
+    for images in (2 * x - data_range, x - 0.51 * data_range):
+        with pytest.raises(ValueError, match=rf"`x` to be in .*`\(x \+ {data_range:g}\) / 2`"):
+            loss(images)
+    # The reference is there to tell, where there is one.
+    kind = TOPIQLoss
+    assert kind(data_range, net=networks[kind])(x - 0.9 * data_range, x).isfinite()
+
+
 def test_wrong_arguments(make, networks, pair):
     with pytest.raises(ValueError, match="`reduction` must be one of"):
         make(reduction="batchmean")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from topiq_metrics._files import write_whole
@@ -19,6 +21,7 @@ from topiq_metrics.explaining import explain
 from topiq_metrics.explaining.explanation import check_folder
 from topiq_metrics.explaining.overlays import draw_comparison
 from topiq_metrics.images import MIN_SIDE, SizePolicy, load_image
+from topiq_metrics.images.loader import ImageSource
 from topiq_metrics.inference.predictor import NetworkPredictor
 from topiq_metrics.weights import load_network
 
@@ -31,7 +34,7 @@ class RankedImage:
     """A picture among its competitors.
 
     Attributes:
-        path: the picture.
+        path: the picture; ``images[0]`` for the first that was given, and so on, where it is no path.
         score: the metric's.
         noise: the metric's own: how far the score moves, at most, when the picture is mirrored or, if it has any to
             spare, loses a row and a column of pixels, and its reference likewise, which nobody would call better or
@@ -39,6 +42,7 @@ class RankedImage:
         place: 1 plus the number of pictures that are better by more than the greater noise of both. One that is noisy
             may have the place of better ones.
         ties: the paths of those that are neither better nor worse by more than that.
+        source: the picture as it was given.
     """
 
     path: str
@@ -46,11 +50,12 @@ class RankedImage:
     noise: float
     place: int
     ties: tuple[str, ...]
+    source: ImageSource = field(repr=False, compare=False)
 
 
 def rank_images(
-    images: Sequence[PathLike],
-    reference: PathLike | None = None,
+    images: Sequence[ImageSource],
+    reference: ImageSource | None = None,
     metric: str | None = None,
     weights: PathLike = "default",
     *,
@@ -60,8 +65,9 @@ def rank_images(
     """Rank pictures by a metric, best first, and say which of them it does not tell apart.
 
     Args:
-        images: paths of two pictures or more.
-        reference: path of the picture that all are versions of, for a full-reference metric.
+        images: two pictures or more, each as `topiq_metrics.load_image` takes it: paths, arrays ``(H, W, 3)``, tensors
+            ``(3, H, W)``, PIL images and so on; or a batch of arrays or tensors.
+        reference: the picture that all are versions of, for a full-reference metric.
         metric: a metric of the catalogue; by default the bundled one, with a reference or without.
         weights: ``"default"``, or a file.
         size: a size policy instead of the metric's own.
@@ -77,9 +83,8 @@ def rank_images(
         >>> from topiq_metrics import rank_images
         >>> best, *others = rank_images(["a.png", "b.png", "c.png"], "original.png")  # doctest: +SKIP
     """
-    if isinstance(images, (str, os.PathLike)):
-        raise ValueError(f"Argument `images` must be a list of paths, but got {os.fspath(images)!r}.")
-    paths = [os.fspath(image) for image in images]
+    sources = _list(images)
+    paths = [_name(source, f"images[{index}]") for index, source in enumerate(sources)]
     if len(paths) < 2:
         raise ValueError(f"To compare takes two pictures or more, but got {len(paths)}.")
     twice = next((path for path in paths if paths.count(path) > 1), None)
@@ -98,15 +103,15 @@ def rank_images(
             else f"{name!r} scores an image by itself: leave out the reference."
         )
     predictor = NetworkPredictor(name, weights, size=size, device=device)
-    original = None if reference is None else load_image(reference)
+    original = None if reference is None else _load(reference, "reference")
     scores, noises = [], []
-    for path in paths:
-        picture = load_image(path)
+    for path, source in zip(paths, sources, strict=True):
+        picture = _load(source, path)
         if too_small := predictor.size.too_small(*picture.shape[-2:]):
             raise ImageTooSmallError(f"{path} is too small: {too_small}.")
         if original is not None and picture.shape != original.shape:
             raise ImageError(
-                f"{path} has {_in_pixels(picture)}, but the reference {os.fspath(reference or '')} has "
+                f"{path} has {_in_pixels(picture)}, but the reference {_name(reference, '')} has "
                 f"{_in_pixels(original)}."
             )
         score, *others = (_score(predictor, view) for view in _views(picture, original))
@@ -114,13 +119,13 @@ def rank_images(
             raise ImageError(f"{path} has no score: the network gives {score}.")
         scores.append(score)
         noises.append(max(abs(other - score) for other in others))
-    return _ranked(paths, scores, noises, sign=1 if card.higher_is_better else -1)
+    return _ranked(paths, sources, scores, noises, sign=1 if card.higher_is_better else -1)
 
 
 def save_comparison(
     ranked: Sequence[RankedImage],
     folder: PathLike,
-    reference: PathLike | None = None,
+    reference: ImageSource | None = None,
     metric: str | None = None,
     weights: PathLike = "default",
     *,
@@ -157,7 +162,7 @@ def save_comparison(
         for each in folders:
             check_folder(each, overwrite=overwrite)
     net = load_network(_metric(metric, reference), weights, device=device)
-    found = [explain(image.path, reference, net=net, size=size) for image in ranked]
+    found = [explain(image.source, reference, net=net, size=size) for image in ranked]
     for image, explanation in zip(ranked, found, strict=True):
         if not math.isclose(explanation.score, image.score, rel_tol=1e-3, abs_tol=1e-3):
             raise ValueError(
@@ -187,7 +192,37 @@ def check_comparison_folder(folder: PathLike, *, overwrite: bool) -> Path:
     return path
 
 
-def _metric(metric: str | None, reference: PathLike | None) -> str:
+def _list(images: object) -> list[ImageSource]:
+    """The pictures one by one, also of a batch.
+
+    Raises:
+        ValueError: if there is only one.
+    """
+    if isinstance(images, (str, os.PathLike)):
+        raise ValueError(f"Argument `images` must be a list of pictures, but got {os.fspath(images)!r}.")
+    if isinstance(images, (Tensor, np.ndarray)):
+        if images.ndim != 4:
+            raise ValueError(f"Argument `images` must be a list of pictures, but got one of {tuple(images.shape)}.")
+    elif isinstance(images, (bytes, bytearray, memoryview, Image.Image)) or not isinstance(images, Iterable):
+        raise ValueError(f"Argument `images` must be a list of pictures, but got {type(images).__name__}.")
+    return list(images)
+
+
+def _name(source: object, otherwise: str) -> str:
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else otherwise
+
+
+def _load(source: ImageSource, name: str) -> Tensor:
+    """`load_image` whose errors name what has no name by itself."""
+    try:
+        return load_image(source).detach()
+    except ImageError as error:
+        if isinstance(source, (str, os.PathLike)):
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _metric(metric: str | None, reference: ImageSource | None) -> str:
     return default_metric(with_reference=reference is not None) if metric is None else metric
 
 
@@ -219,14 +254,21 @@ def _score(predictor: NetworkPredictor, pair: list[Tensor]) -> float:
     return predictor(*(predictor.size.apply(x[None]) for x in pair)).item()
 
 
-def _ranked(paths: Sequence[str], scores: Sequence[float], noises: Sequence[float], *, sign: int) -> list[RankedImage]:
+def _ranked(
+    paths: Sequence[str],
+    sources: Sequence[ImageSource],
+    scores: Sequence[float],
+    noises: Sequence[float],
+    *,
+    sign: int,
+) -> list[RankedImage]:
     ranked = []
     for i in sorted(range(len(paths)), key=lambda i: (-sign * scores[i], paths[i])):
         leads = {j: sign * (scores[j] - scores[i]) for j in range(len(paths)) if j != i}
         told = {j for j, lead in leads.items() if abs(lead) > max(noises[i], noises[j])}
         place = 1 + sum(leads[j] > 0 for j in told)
         ties = tuple(paths[j] for j in leads if j not in told)
-        ranked.append(RankedImage(paths[i], scores[i], noises[i], place, ties))
+        ranked.append(RankedImage(paths[i], scores[i], noises[i], place, ties, sources[i]))
     return ranked
 
 

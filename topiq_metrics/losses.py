@@ -28,6 +28,7 @@ from topiq_metrics.functional.tasks import (
 )
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.images.validation import RANGE_TOLERANCE
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork
@@ -35,6 +36,12 @@ from topiq_metrics.models.network import QualityNetwork
 __all__ = ["LPIPSPlusLoss", "TOPIQLoss", "TOPIQNoReferenceLoss"]
 
 _REDUCTIONS = ("none", "mean", "sum")
+
+_OVERSHOOT = (1.0, 1.0)
+"""By how many data ranges a network in training may be below and above; images on another scale are further away."""
+
+_OVERSHOOT_ALONE = (0.5, 1.0)
+"""The same where there is no reference, which does not overshoot and so tells of another scale."""
 
 
 class _NetworkLoss(_Loss):
@@ -69,24 +76,28 @@ class _NetworkLoss(_Loss):
 
     def _loss(self, x: Tensor, *y: Tensor) -> Tensor:
         names = ("x", "y")
-        images = [self._scaled(image, name) for image, name in zip((x, *y), names, strict=False)]
+        # By itself an image is all there is to tell [-1, 1] from [0, 1] by.
+        images = [self._scaled(x, "x", _OVERSHOOT if y else _OVERSHOOT_ALONE)]
+        images += [self._scaled(reference, "y", None) for reference in y]
         scores = _topiq_update(self.net, *images, check_range=False, names=names)
         losses = scores if self._best is None else self._best - scores
         return _topiq_compute(losses, len(losses), cast("Reduction", self.reduction))
 
-    def _scaled(self, images: Tensor, name: str) -> Tensor:
+    def _scaled(self, images: Tensor, name: str, overshoot: tuple[float, float] | None) -> Tensor:
         if not isinstance(images, Tensor):
             raise ValueError(f"Expected `{name}` to be a torch.Tensor, got {type(images).__name__}.")
         if images.is_complex() or images.dtype == torch.bool:
             raise ValueError(f"Expected `{name}` to hold real numbers, got {images.dtype}.")
-        scaled = images / float(self.data_range)
+        full = float(self.data_range)
+        scaled = (images if images.dtype == torch.float64 else images.to(torch.float32)) / full
         if scaled.numel():
             low, high = torch.stack(torch.aminmax(scaled.detach())).tolist()
-            # A network in training may overshoot; images on another scale are further away.
-            if low < -1 or high > 2:
+            below, above = overshoot or (RANGE_TOLERANCE, RANGE_TOLERANCE)
+            if low < -below or high > 1 + above:
+                allowed = "" if overshoot is None else ", give or take the overshoot of a network"
                 raise ValueError(
-                    f"Expected `{name}` to be in [0, {self.data_range}] (`data_range`), give or take the overshoot of "
-                    f"a network, got values from {low * self.data_range:.6g} to {high * self.data_range:.6g}."
+                    f"Expected `{name}` to be in [0, {self.data_range}] (`data_range`){allowed}, got values from "
+                    f"{low * full:.6g} to {high * full:.6g}.{_range_hint(low * full, high * full, full)}"
                 )
         return scaled
 
@@ -101,8 +112,8 @@ class TOPIQLoss(_NetworkLoss):
     unconstrained: the loss may step below 0, and equal images need not have the least. Gradients are finite also there.
 
     Args:
-        data_range: largest value of the images, usually 1.0 or 255. Overshoot of up to one ``data_range`` is let
-            through.
+        data_range: largest value of the images, usually 1.0 or 255, whose least is 0: images in [-1, 1] are to be given
+            as ``(x + 1) / 2``. Overshoot of ``x`` by up to one ``data_range`` is let through, of ``y`` none.
         reduction: ``"mean"`` or ``"sum"`` over the images, or ``"none"`` for a loss per image.
         model: ``"topiq_fr-lite"``, which needs no download, or another of its kind; see
             `topiq_metrics.TOPIQFullReference`.
@@ -158,7 +169,7 @@ class TOPIQNoReferenceLoss(_NetworkLoss):
     takes for quality: use it beside one that holds on to the content.
 
     Args:
-        data_range: as in `TOPIQLoss`.
+        data_range: as in `TOPIQLoss`; below 0, up to half a ``data_range`` is let through.
         reduction: as in `TOPIQLoss`.
         model: ``"topiq_nr-lite"``, which needs no download, or another; see `topiq_metrics.TOPIQNoReference`.
         weights: as in `TOPIQLoss`.
@@ -246,3 +257,17 @@ class LPIPSPlusLoss(_NetworkLoss):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self._loss(x, y)
+
+
+def _range_hint(low: float, high: float, data_range: float) -> str:
+    """What to do with values of the common ranges that are another."""
+    largest = data_range if high > 1 else 1.0
+    hints = []
+    if -1.001 * largest <= low < 0:
+        also = "" if largest == data_range else f" and `data_range={largest:g}`"
+        hints.append(f"Images in [-{largest:g}, {largest:g}] are to be given as `(x + {largest:g}) / 2`{also}.")
+    if low > -0.5 * largest and high < 1.5 * data_range:
+        hints.append("Overshoot, as of bicubic resizing, is to be clamped.")
+    if data_range < 2 < high <= 256:
+        hints.append("Values in 0...255 go with `data_range=255`.")
+    return "".join(f" {hint}" for hint in hints)

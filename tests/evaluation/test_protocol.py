@@ -13,7 +13,19 @@ import numpy as np
 import pytest
 import torch
 
-from topiq_metrics.evaluation import FIGURES, Bootstrap, evaluate, fit_logistic, krcc, plcc, protocol, rmse, srcc
+from topiq_metrics.evaluation import (
+    FIGURES,
+    Bootstrap,
+    compare,
+    evaluate,
+    evaluate_groups,
+    fit_logistic,
+    krcc,
+    plcc,
+    protocol,
+    rmse,
+    srcc,
+)
 
 pytest.importorskip("scipy", reason="scipy is not installed")
 
@@ -41,6 +53,32 @@ def test_figures_are_those_of_the_functions(logistic):
         figure = getattr(result, name)
         assert figure.low < figure.value < figure.high, name
         assert figure.reason == ""
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        lambda x: torch.as_tensor(x).bfloat16(),
+        lambda x: torch.as_tensor(x).half().requires_grad_(),
+        lambda x: torch.as_tensor(x).requires_grad_() * 1,
+        lambda x: list(torch.as_tensor(x).bfloat16().requires_grad_()),
+        lambda x: np.asarray(x, np.float32),
+    ],
+    ids=["bfloat16", "leaf", "graph", "scalars", "array"],
+)
+def test_tensors(turn):
+    # Exact in every type.
+    x, y = make(20)
+    x, y = np.round(4 * x) / 4, np.round(y)
+    groups = np.arange(20) // 2
+    result = evaluate(turn(x), turn(y), groups=list(torch.as_tensor(groups)), bootstrap=FEW)
+    assert result == evaluate(x, y, groups=groups.tolist(), bootstrap=FEW)
+    assert result.groups == 10
+    assert evaluate(x, y, groups=torch.as_tensor(groups), bootstrap=FEW).groups == 10
+    assert srcc(turn(x), turn(y)) == srcc(x, y)
+    assert (result.fit(turn(x)) == result.fit(x)).all()
+    assert list(evaluate_groups(turn(x), turn(y), torch.as_tensor(groups // 5), bootstrap=None).parts) == [0, 1]
+    assert compare({"a": turn(x), "b": turn(x[::-1].copy())}, turn(y)) == compare({"a": x, "b": x[::-1]}, y)
 
 
 def test_intervals_take_the_fit_as_given():

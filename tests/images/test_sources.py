@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -167,7 +168,14 @@ class TestArrays:
         [
             (np.zeros((3, 8, 9), np.uint8), r"got shape \(3, 8, 9\), dtype uint8. It looks like \(C, H, W\)"),
             (np.zeros((8, 9, 2), np.uint8), r"must be an array of shape .* but got shape \(8, 9, 2\)"),
-            (np.zeros((2, 8, 9, 3), np.uint8), r"got shape \(2, 8, 9, 3\)"),
+            (
+                np.zeros((2, 8, 9, 3), np.uint8),
+                r"a batch: .* as `load_image\(array\[0\]\)`",
+            ),
+            (np.zeros((1, 8, 9, 3), np.uint8), r"It looks like a batch of one: use `array\[0\]`"),
+            (np.zeros((1, 3, 8, 9), np.uint8), r"a batch of one: use `array\[0\]\.transpose\(1, 2, 0\)`"),
+            (np.zeros((4, 8, 9), np.uint8), r"use `array\.transpose\(1, 2, 0\)`"),
+            (np.zeros((8,), np.uint8), r"got shape \(8,\), dtype uint8\.$"),
             (np.zeros((0, 9, 3), np.uint8), r"got shape \(0, 9, 3\)"),
             (np.zeros((8, 9, 3), np.int64), "must be an array of uint8, uint16 or float .* got dtype int64"),
             (np.zeros((8, 9), bool), "got dtype bool"),
@@ -209,7 +217,10 @@ class TestTensors:
         ("tensor", "message"),
         [
             (torch.zeros(8, 9, 3), r"\(3, H, W\).* got shape \(8, 9, 3\), dtype torch.float32. It looks like"),
-            (torch.zeros(1, 3, 8, 9), r"got shape \(1, 3, 8, 9\)"),
+            (torch.zeros(1, 3, 8, 9), r"It looks like a batch of one: use `tensor\[0\]`"),
+            (torch.zeros(1, 8, 9, 3), r"a batch of one: use `tensor\[0\]\.permute\(2, 0, 1\)`"),
+            (torch.zeros(2, 3, 8, 9), r"a batch: load one image after the other, as `load_image\(tensor\[0\]\)`"),
+            (torch.zeros(8, 9), r"It looks like \(H, W\): use `tensor\[None\]`"),
             (torch.zeros(3, 0, 9), r"got shape \(3, 0, 9\)"),
             (torch.zeros(3, 8, 9, dtype=torch.int64), "got dtype torch.int64"),
             (torch.zeros(3, 8, 9) - 1, r"Argument `source`.* must be in \[0, 1\], but these are from -1 to -1"),
@@ -220,7 +231,47 @@ class TestTensors:
             load_image(tensor)
 
 
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+@pytest.mark.parametrize("shape", [(1, 8, 9, 3), (2, 8, 9, 4), (1, 3, 8, 9), (2, 4, 8, 9), (1, 1, 8, 9)])
+def test_the_hint_for_a_batch_works(kind, shape):
+    batch = kind(np.zeros(shape, np.uint8))
+    with pytest.raises(ImageError, match="a batch") as caught:
+        load_image(batch)
+    expression = re.search(r"(array|tensor)\[0\](\.\w+\([^)]*\))?", str(caught.value))[0]
+    assert load_image(eval(expression, {"array": batch, "tensor": batch})).shape == (3, 8, 9)
+
+
 class TestRefusedSources:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://example.org/a.png",
+            "HTTP://example.org/a.png",
+            "s3://bucket/a.png",
+            "file:///a.png",
+            pathlib.PurePosixPath("https://example.org/a.png"),
+        ],
+    )
+    def test_url(self, url):
+        with pytest.raises(ImageNotFoundError, match=r"is a URL, .*`topiq score` and `topiq_metrics\.score_images`"):
+            load_image(url)
+
+    @pytest.mark.parametrize("length", [20, 100_000])
+    def test_data_url(self, length):
+        with pytest.raises(ImageNotFoundError, match="is a data URL: pass the bytes") as caught:
+            load_image("data:image/png;base64," + "A" * length)
+        assert len(str(caught.value)) < 200
+
+    def test_a_file_whose_name_looks_like_a_url(self, tmp_path, monkeypatch, png, noise):
+        monkeypatch.chdir(tmp_path)
+        pathlib.Path("http:").mkdir()
+        pathlib.Path("http:/a.png").write_bytes(png)
+        assert_loaded(load_image("http://a.png"), noise)
+
+    def test_list(self, png):
+        with pytest.raises(ImageError, match=r"but got list\. Load one image after the other"):
+            load_image([png])
+
     def test_missing(self, tmp_path):
         with pytest.raises(ImageNotFoundError, match=r"gone\.png: there is no such file") as caught:
             load_image(tmp_path / "gone.png")

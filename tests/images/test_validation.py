@@ -150,6 +150,7 @@ class TestRefused:
                 ValueError,
                 r"`preds\[1\]` must be a tensor of shape \(3, H, W\), but got shape \(1, 3,",
             ),
+            (images(1, 3, 32, 32), ValueError, r"It looks like a batch of one: use `image\[0\]`"),
             (images(40, 32, 3), ValueError, r"`preds\[1\]` .* It looks like \(H, W, 3\)"),
             (images(3, 40, 32).long(), ValueError, r"`preds\[1\]` must be floating point"),
             (images(3, 40, 16), ImageTooSmallError, r"`preds\[1\]` must have sides of at least 32 pixels"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from topiq_metrics.evaluation.arrays import Array, Indices, as_columns, group_codes
+from topiq_metrics.evaluation.arrays import Array, Indices, as_columns, as_labels, group_codes
 from topiq_metrics.evaluation.bootstrap import Bootstrap, Interval
 from topiq_metrics.evaluation.logistic import LogisticName
 from topiq_metrics.evaluation.protocol import FIGURES, NO_INTERVAL, Evaluation, Figure, evaluate
@@ -90,7 +90,7 @@ def evaluate_groups(
     """
     columns = as_columns({"predicted": predicted, "mos": mos})
     codes = group_codes(groups, len(columns[0]))
-    names = list(dict.fromkeys(groups))
+    names = list(dict.fromkeys(as_labels(groups)))
     parts = {
         name: evaluate(*(column[codes == code] for column in columns), bootstrap=None, **options)
         for code, name in enumerate(names)

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from topiq_metrics.evaluation.arrays import Array, as_columns, finite_rows, load_scipy
+from topiq_metrics.evaluation.arrays import Array, as_array, as_columns, finite_rows, load_scipy
 
 LogisticName: TypeAlias = Literal["logistic4", "logistic5"]
 
@@ -46,7 +46,7 @@ class Fit:
 
     def __call__(self, predicted: ArrayLike) -> Array:
         expit = load_scipy("special").expit
-        x = np.asarray(predicted, dtype=np.float64)
+        x = as_array(predicted)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if self.name == "logistic4":
                 b1, b2, b3, b4 = self.parameters

@@ -81,7 +81,7 @@ def received_attention(block: CrossScaleAttentionBlock, query: Tensor, memory: T
     It sums to 1. The queries are taken some at a time.
     """
     per_query = 3 * block.attention.heads * memory.shape[1] * memory.element_size()
-    total = torch.zeros(memory.shape[1], device=memory.device)
+    total = memory.new_zeros(memory.shape[1])
     for part in torch.split(query, max(1, max_bytes // per_query), dim=1):
         total += block.weights(part, memory).sum(dim=(0, 1, 2))
     return total / (block.attention.heads * query.shape[1])

@@ -17,6 +17,7 @@ import torch
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.errors import WeightsMismatchError
 from topiq_metrics.faces.alignment import load_facexlib, make_helper
+from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.weights.checkpoints import read_state
 from topiq_metrics.weights.resolve import resolve_file
 from topiq_metrics.weights.sharing import canonical_device
@@ -82,7 +83,7 @@ class FacexlibDetector:
         helper = make_helper(image)
         helper.face_det = self._network
         # The network notes the size of the image in itself while it runs.
-        with self._lock, torch.autocast(self.device.type, enabled=False):
+        with self._lock, float32_by_default(), torch.autocast(self.device.type, enabled=False):
             helper.get_face_landmarks_5(eye_dist_threshold=_MIN_EYE_DISTANCE)
         found = np.array(helper.det_faces, dtype=np.float32).reshape(-1, 5)
         landmarks = np.array(helper.all_landmarks_5, dtype=np.float32).reshape(-1, 5, 2)
@@ -130,7 +131,7 @@ def shared_detector(metric: str, device: torch.device | str = "cpu") -> Facexlib
 def _build(device: torch.device) -> Any:
     load_facexlib()
     # An initialisation that is thrown away must not advance the user's random numbers.
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with float32_by_default(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # It calls torchvision in an outdated way.
         warnings.simplefilter("ignore")
         return importlib.import_module("facexlib.detection").RetinaFace(device=device)

@@ -180,7 +180,7 @@ def score_photographs(
         scores = [
             scorer(torch.stack(crops[start : start + _FACES_AT_ONCE])) for start in range(0, len(crops), _FACES_AT_ONCE)
         ]
-    of_all = torch.cat(scores) if scores else torch.zeros(0, device=images[0].device)
+    of_all = torch.cat(scores) if scores else torch.zeros(0, dtype=torch.float32, device=images[0].device)
     of_each = torch.split(of_all, [len(in_image.boxes) for in_image in found])
     return [_face_scores(*pair) for pair in zip(of_each, found, strict=True)]
 

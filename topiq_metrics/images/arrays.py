@@ -11,11 +11,12 @@ from torch import Tensor
 
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images.color import Pixels
+from topiq_metrics.images.validation import RANGE_TOLERANCE
 
 _FULL_SCALE = {torch.uint8: 255, torch.uint16: 65535}
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_CHANNELS = (1, 3, 4)
 _KINDS = "uint8, uint16 or float in [0, 1]"
-_RANGE_TOLERANCE = 1e-3
 
 
 def pixels_to_rgb(pixels: Pixels, name: str) -> Tensor:
@@ -45,11 +46,10 @@ def array_to_rgb(array: npt.NDArray[Any]) -> Tensor:
         ImageError: if the shape, the dtype or the range is another.
     """
     planes = array[..., None] if array.ndim == 2 else array
-    if planes.ndim != 3 or planes.shape[2] not in (1, 3, 4) or not planes.size:
-        hint = " It looks like (C, H, W): use `array.transpose(1, 2, 0)`." if array.shape[:1] in ((1,), (3,)) else ""
+    if planes.ndim != 3 or planes.shape[2] not in _CHANNELS or not planes.size:
         raise ImageError(
             f"Argument `source` must be an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), but got shape "
-            f"{array.shape}, dtype {array.dtype}.{hint}"
+            f"{array.shape}, dtype {array.dtype}.{_array_hint(array.shape)}"
         )
     if not (array.dtype.kind == "u" and array.itemsize <= 2) and not (array.dtype.kind == "f" and array.itemsize <= 8):
         raise ImageError(f"Argument `source` must be an array of {_KINDS}, but got dtype {array.dtype}.")
@@ -64,11 +64,10 @@ def tensor_to_rgb(tensor: Tensor) -> Tensor:
         ImageError: if the shape, the dtype or the range is another.
     """
     shape = tuple(tensor.shape)
-    if tensor.ndim != 3 or shape[0] not in (1, 3, 4) or not tensor.numel():
-        hint = " It looks like (H, W, C): use `tensor.permute(2, 0, 1)`." if shape[2:] in ((1,), (3,), (4,)) else ""
+    if tensor.ndim != 3 or shape[0] not in _CHANNELS or not tensor.numel():
         raise ImageError(
             f"Argument `source` must be a tensor of shape (1, H, W), (3, H, W) or (4, H, W), but got shape "
-            f"{shape}, dtype {tensor.dtype}.{hint}"
+            f"{shape}, dtype {tensor.dtype}.{_tensor_hint(shape)}"
         )
     if tensor.dtype in _FULL_SCALE:
         values = tensor.to(torch.float32, memory_format=torch.contiguous_format).div_(_FULL_SCALE[tensor.dtype])
@@ -79,6 +78,32 @@ def tensor_to_rgb(tensor: Tensor) -> Tensor:
     if shape[0] == 4:
         values = _on_white(values[:3], values[3])
     return values.expand(3, -1, -1).contiguous()
+
+
+def _array_hint(shape: tuple[int, ...]) -> str:
+    if len(shape) == 4 and shape[-1] in _CHANNELS:
+        return _batch_hint("array", shape[0], "")
+    if len(shape) == 4 and shape[1] in _CHANNELS:
+        return _batch_hint("array", shape[0], ".transpose(1, 2, 0)")
+    if len(shape) == 3 and shape[0] in _CHANNELS:
+        return " It looks like (C, H, W): use `array.transpose(1, 2, 0)`."
+    return ""
+
+
+def _tensor_hint(shape: tuple[int, ...]) -> str:
+    if len(shape) == 4 and shape[1] in _CHANNELS:
+        return _batch_hint("tensor", shape[0], "")
+    if len(shape) == 4 and shape[-1] in _CHANNELS:
+        return _batch_hint("tensor", shape[0], ".permute(2, 0, 1)")
+    if len(shape) == 3 and shape[-1] in _CHANNELS:
+        return " It looks like (H, W, C): use `tensor.permute(2, 0, 1)`."
+    return " It looks like (H, W): use `tensor[None]`." if len(shape) == 2 else ""
+
+
+def _batch_hint(name: str, count: int, turn: str) -> str:
+    if count == 1:
+        return f" It looks like a batch of one: use `{name}[0]{turn}`."
+    return f" It looks like a batch: load one image after the other, as `load_image({name}[0]{turn})`."
 
 
 def _on_white(rgb: Tensor, alpha: Tensor) -> Tensor:
@@ -93,6 +118,6 @@ def _check_unit_range(values: Tensor, name: str) -> Tensor:
         ImageError: if there are others, NaN included.
     """
     low, high = (float(v) for v in torch.aminmax(values.detach()))
-    if not (low >= -_RANGE_TOLERANCE and high <= 1 + _RANGE_TOLERANCE):
+    if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
         raise ImageError(f"{name}: floating-point pixels must be in [0, 1], but these are from {low:.6g} to {high:.6g}")
     return values.clamp(0, 1) if low < 0 or high > 1 else values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from topiq_metrics.images.color import Pixels, pillow_to_pixels
 from topiq_metrics.images.decoding import image_errors, open_image
 from topiq_metrics.images.quiet import quiet_pillow
 from topiq_metrics.images.strict import strict_pillow
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
+"""A pathlib.Path of a URL has lost one of its two slashes; a drive of Windows has a single letter."""
 
 Admit: TypeAlias = Callable[[int, int], None]
 """Is told width and height, as stored, before pixels are decoded; may wait, or raise an ImageError to prevent it."""
@@ -28,9 +32,11 @@ def decode_path(path: str | os.PathLike[str], max_pixels: int | None, admit: Adm
             return decode_stream(stream, name, max_pixels, admit)
     except ImageError:
         raise
-    except FileNotFoundError as error:
-        raise ImageNotFoundError(f"{name}: there is no such file.") from error
     except (OSError, ValueError) as error:
+        if _URL.match(name):
+            raise ImageNotFoundError(_not_for_urls(name)) from error
+        if isinstance(error, FileNotFoundError):
+            raise ImageNotFoundError(f"{name}: there is no such file.") from error
         if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where a parent may not be read
             raise ImageError(f"{name}: is a directory, not a file.") from error
         if isinstance(error, PermissionError):
@@ -47,6 +53,15 @@ def decode_stream(stream: IO[bytes], name: str, max_pixels: int | None, admit: A
             admit(*image.size)
         with image_errors(name, stream):
             return pillow_to_pixels(image, name)
+
+
+def _not_for_urls(name: str) -> str:
+    if name[:5].lower() == "data:":
+        return f"{name[:30]}…: is a data URL: pass the bytes that it holds, decoded by `base64.b64decode`."
+    return (
+        f"{name}: is a URL, and only files are read here. URLs are read by `topiq score` and "
+        "`topiq_metrics.score_images`: pip install 'topiq-metrics[remote]'. Or pass the bytes of the file."
+    )
 
 
 def _may_block(name: str) -> bool:

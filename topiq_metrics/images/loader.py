@@ -96,7 +96,7 @@ def _load(source: object, max_pixels: int | None) -> Tensor:
         return _load_file(source, max_pixels)
     raise ImageError(
         "Argument `source` must be a path, bytes, a binary file, a PIL image, a numpy array or a tensor, but got "
-        f"{type(source).__name__}."
+        f"{type(source).__name__}.{' Load one image after the other.' if isinstance(source, (list, tuple)) else ''}"
     )
 
 

@@ -13,7 +13,8 @@ from topiq_metrics.images.size import MIN_SIDE
 
 _EXPECTED = "a tensor of shape (N, 3, H, W) or a non-empty list of tensors of shape (3, H, W)"
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_TOLERANCE = 1e-3
+RANGE_TOLERANCE = 1e-3
+"""How far beyond [0, 1] values may be, for rounding."""
 
 
 def validate_images(
@@ -116,9 +117,13 @@ def _check_tensor(images: Tensor, label: str, min_side: int, *, single: bool) ->
 
 def _shape_hint(shape: tuple[int, ...], single: bool) -> str:
     if single:
+        if len(shape) == 4 and shape[0] == 1:
+            return " It looks like a batch of one: use `image[0]`."
         return " It looks like (H, W, 3): use `image.permute(2, 0, 1)`." if shape[2:] == (3,) else ""
     if len(shape) == 3 and shape[0] == 3:
         return " For one image, use `image.unsqueeze(0)`."
+    if len(shape) == 3 and shape[2] == 3:
+        return " It looks like (H, W, 3): use `image.permute(2, 0, 1).unsqueeze(0)`."
     if len(shape) == 4 and shape[3] == 3:
         return " It looks like (N, H, W, 3): use `images.permute(0, 3, 1, 2)`."
     if len(shape) == 4 and shape[1] == 1:
@@ -140,7 +145,7 @@ def _check_values(items: list[tuple[str, Tensor]], *, check_range: bool) -> None
                 f"{label} must be finite, but got shape {tuple(image.shape)}, dtype {image.dtype}, "
                 "with NaN or infinite values."
             )
-        if check_range and not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
+        if check_range and not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
             hint = " Values in 0...255 must be uint8, or be divided by 255." if high > 2 else ""
             raise ValueError(f"{label} must be in [0, 1], but got {_describe(image)}.{hint}")
 

@@ -11,6 +11,7 @@ from topiq_metrics.catalog import get_card
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.inference.backends import Backend
 from topiq_metrics.inference.predictor import choose_device
+from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.registry import create_metric
 
 
@@ -49,7 +50,8 @@ class MetricPredictor:
         self.device = choose_device(device)
         chosen = {} if weights == "default" else {"weights": weights}
         try:
-            self.metric = create_metric(name, reduction="none", **chosen).to(self.device)
+            with float32_by_default():
+                self.metric = create_metric(name, reduction="none", **chosen).to(self.device)
         except Exception as error:
             # Code of another distribution, which may raise anything.
             raise ValueError(f"The metric {name!r} cannot be built: {type(error).__name__}: {error}") from error
@@ -63,8 +65,9 @@ class MetricPredictor:
         """
         inputs = [x.to(self.device) for x in (images, references) if x is not None]
         try:
-            self.metric.update(*inputs)
-            scores = self.metric.compute()
+            with float32_by_default():
+                self.metric.update(*inputs)
+                scores = self.metric.compute()
         except Exception as error:
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
         finally:

@@ -34,7 +34,6 @@ class _FittedMetric(_AgreementMetric):
         if logistic not in PARAMETERS:
             raise ValueError(f"Argument `logistic` must be one of {tuple(PARAMETERS)}, but got {logistic!r}.")
         self.logistic: LogisticName = logistic
-        self._dtype = torch.float32
         self.add_state("predicted_scores", default=[], dist_reduce_fx="cat")
         self.add_state("opinion_scores", default=[], dist_reduce_fx="cat")
 

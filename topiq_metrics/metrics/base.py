@@ -106,7 +106,7 @@ class TOPIQMetric(KeptStates):
         """
         if self.reduction == "none":
             scores = getattr(self, self._scores_name)
-            return dim_zero_cat(scores) if len(scores) else torch.zeros(0, device=self.device)
+            return dim_zero_cat(scores) if len(scores) else torch.zeros(0, dtype=torch.float32, device=self.device)
         total, count = getattr(self, self._sum_name), getattr(self, self._count_name)
         return _topiq_compute(total, count, self.reduction).float().to(self.device)
 

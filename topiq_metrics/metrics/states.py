@@ -22,6 +22,11 @@ class KeptStates(Metric):
     float64 leaves them on the CPU. What is kept in lists is float32.
     """
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # torchmetrics gives a process without data an empty list of this type; all processes must have the same.
+        self._dtype = torch.float32
+
     def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: _AX_TYPE | None = None) -> _PLOT_OUT_TYPE:
         """Plot one result or several; without ``val``, the current one.
 
@@ -50,7 +55,6 @@ class KeptStates(Metric):
         return self
 
     def _place_state(self) -> None:
-        # torchmetrics gives a process without data an empty list of this type; all processes must have the same.
         self._dtype = torch.float32
         device = torch.device("cpu") if self.device.type in _WITHOUT_FLOAT64 else self.device
         for name, default in self._defaults.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Iterator
 from typing import Literal, Protocol
 
@@ -56,3 +57,38 @@ def for_all_modes() -> Iterator[None]:
     """Make tensors that can be used anywhere, although the caller may be in inference mode."""
     with torch.inference_mode(False), torch.no_grad():
         yield
+
+
+@contextlib.contextmanager
+def float32_by_default() -> Iterator[None]:
+    """Have new tensors be float32, although the caller may have set another default dtype."""
+    # The default is the whole process's: of several threads the last one out gives the caller's back.
+    _defaults.enter()
+    try:
+        yield
+    finally:
+        _defaults.leave()
+
+
+class _Defaults:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+        self.before = torch.float32
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.users == 0:
+                self.before = torch.get_default_dtype()
+            self.users += 1
+            if torch.get_default_dtype() != torch.float32:
+                torch.set_default_dtype(torch.float32)
+
+    def leave(self) -> None:
+        with self.lock:
+            self.users -= 1
+            if self.users == 0 and self.before != torch.float32:
+                torch.set_default_dtype(self.before)
+
+
+_defaults = _Defaults()

@@ -30,6 +30,7 @@ import topiq_metrics
 from topiq_metrics._files import write_whole
 from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import split_hash
+from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.training.backbones import PRETRAINED_SOURCE
 from topiq_metrics.training.crops import draw_seed
 from topiq_metrics.training.data import QualityData
@@ -43,6 +44,7 @@ from topiq_metrics.weights.load import locate
 _CLAIM = "recipe.json"
 
 
+@float32_by_default()
 def train(
     recipe: Recipe,
     root: str | os.PathLike[str],

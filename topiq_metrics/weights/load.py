@@ -16,7 +16,7 @@ from topiq_metrics.catalog import ModelCard, get_card
 from topiq_metrics.errors import WeightsMismatchError
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.lpips import LPIPSPlusConfig, LPIPSPlusNetwork
-from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.network import QualityNetwork, float32_by_default
 from topiq_metrics.weights.checkpoints import FORMAT, read_metadata, read_state
 from topiq_metrics.weights.keymaps import from_pyiqa, is_pyiqa
 from topiq_metrics.weights.lpips import from_torchvision, published_linear
@@ -47,11 +47,12 @@ def load_network(
     """
     card = get_card(name)
     if weights is None:
-        net = build(card)
+        with float32_by_default():
+            net = build(card)
     else:
         path = locate(name, weights)
         # An initialisation that is thrown away must not advance the user's random numbers.
-        with torch.random.fork_rng(devices=[]), _NotInitialised():
+        with float32_by_default(), torch.random.fork_rng(devices=[]), _NotInitialised():
             net = build(card)
         fill(net, path)
     return net.requires_grad_(False).eval().to(device)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import warnings
 
@@ -10,8 +11,8 @@ import torch.nn.functional as F
 from topiq_metrics.catalog import get_card
 from topiq_metrics.errors import WeightsError
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.inference.export import ExportError, export_metric, files
-from topiq_metrics.inference.export.graph import exported_program, output_size, pool_by_products
+from topiq_metrics.inference.export import ExportError, export_metric, files, formats
+from topiq_metrics.inference.export.graph import exported_program, output_size, pool_by_products, resize_by_products
 from topiq_metrics.weights import load_network, shared_network
 
 SIZE = "max_side=64"
@@ -49,6 +50,80 @@ def test_output_size_is_that_of_the_policy(rule):
 def test_products_pool_as_torch_does(grid):
     x = torch.rand(2, 5, 13, 17)
     torch.testing.assert_close(pool_by_products(x, grid), F.adaptive_avg_pool2d(x, grid))
+
+
+@pytest.mark.parametrize(
+    ("size", "sides"), [((90, 151), (38, 64)), ((64, 50), (64, 50)), ((33, 40), (70, 35)), ((40, 1999), (32, 64))]
+)
+def test_products_resize_as_the_policy_does(size, sides):
+    x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    wanted = F.interpolate(x, size=sides, mode="bilinear", align_corners=False, antialias=True)
+    torch.testing.assert_close(resize_by_products(x, sides), wanted, rtol=0, atol=1e-5)
+    if size == sides:
+        assert torch.equal(resize_by_products(x, sides), x)
+
+
+@pytest.fixture(scope="module")
+def onnx_file(tmp_path_factory):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    return export_metric("topiq_nr-lite", tmp_path_factory.mktemp("onnx") / "lite.onnx", size=SIZE).path
+
+
+@pytest.fixture(scope="module")
+def onnx_file_with_reference(tmp_path_factory):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    return export_metric("topiq_fr-lite", tmp_path_factory.mktemp("onnx") / "fr.onnx", size=SIZE).path
+
+
+@pytest.fixture(params=["onnxruntime", "openvino"])
+def run_onnx(request, open_file):
+    """Runs an ONNX file in a runtime, as a user would."""
+    runtime = pytest.importorskip(request.param)
+    if request.param == "onnxruntime":
+        return open_file
+
+    def run(path, *images):
+        core = runtime.Core()
+        compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return torch.from_numpy(compiled([x.numpy() for x in images])[0].copy())
+
+    return run
+
+
+def test_every_runtime_resizes_alike(run_onnx, onnx_file):
+    """Noise, which only antialiasing takes away, shrunk to a tenth."""
+    net, policy = shared_network("topiq_nr-lite"), SizePolicy.parse(SIZE)
+    for shape in ((1, 641, 480), (2, 63, 47)):
+        images = pictures(*shape)
+        with torch.inference_mode():
+            expected = net(policy.apply(images))
+        torch.testing.assert_close(run_onnx(onnx_file, images), expected, rtol=0, atol=1e-5)
+
+
+def test_wrong_images_score_nan(run_onnx, onnx_file):
+    images = pictures(5, 70, 80)
+    alone = run_onnx(onnx_file, images)
+    assert alone.isfinite().all()
+    spoiled = images.clone()
+    spoiled[1, 0, 3, 4], spoiled[2, 1, 0, 0], spoiled[3, 2, 5, 5] = 1.01, -0.01, torch.nan
+    spoiled[4, 0, 0, 0], spoiled[4, 1, 0, 0] = 1.0009, -0.0009
+    found = run_onnx(onnx_file, spoiled)
+    assert found.isnan().tolist() == [False, True, True, True, False]
+    torch.testing.assert_close(found[0], alone[0], rtol=0, atol=1e-6)
+    assert run_onnx(onnx_file, images * 255).isnan().all()
+    assert run_onnx(onnx_file, 2 * images - 1).isnan().all()
+    for height, width, is_scored in ((32, 32, True), (31, 40, False), (40, 16, False), (64, 1500, False)):
+        found = run_onnx(onnx_file, pictures(1, height, width))
+        assert found.isfinite().all() == is_scored, (height, width)
+
+
+def test_a_wrong_reference_scores_nan(run_onnx, onnx_file_with_reference):
+    image, reference = pictures(1, 64, 80), pictures(1, 64, 80, seed=1)
+    assert run_onnx(onnx_file_with_reference, image, reference).isfinite().all()
+    for other in (2 * reference - 1, reference * torch.nan, pictures(1, 128, 160)):
+        assert run_onnx(onnx_file_with_reference, image, other).isnan().all()
 
 
 @pytest.mark.parametrize("rule", ["max_side=64", "short_side=48"])
@@ -125,6 +200,10 @@ def test_exported_program(tmp_path):
     with torch.inference_mode():
         expected = shared_network("topiq_nr-lite")(SizePolicy.parse("square=50").apply(images))
     assert (program.module()(images) - expected).abs().max() < 1e-5
+    images[1] = 2 * images[1] - 1
+    assert program.module()(images).isnan().tolist() == [False, True, False]
+    with pytest.raises(AssertionError, match="Guard failed"):
+        program.module()(pictures(1, 31, 40))
 
 
 def test_a_program_takes_any_size():
@@ -168,6 +247,14 @@ def test_a_wrong_graph_fails_the_check(tmp_path, monkeypatch):
     spoiled = wrong(**{**vars(files.FORMATS[".onnx"]), "write": lambda net, *rest: write(other, *rest)})
     monkeypatch.setitem(files.FORMATS, ".onnx", spoiled)
     with pytest.raises(ExportError, match=r"deviate by 0\.0002"):
+        export_metric("topiq_nr-lite", tmp_path / "lite.onnx", size=SIZE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_scores_anything_is_not_there(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(formats, "onnx_model", functools.partial(formats.onnx_model, checked=False))
+    with pytest.raises(ExportError, match=r"gives images in 0\.\.\.255 a score"):
         export_metric("topiq_nr-lite", tmp_path / "lite.onnx", size=SIZE)
     assert not list(tmp_path.iterdir())
 

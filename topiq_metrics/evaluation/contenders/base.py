@@ -21,6 +21,7 @@ from topiq_metrics.errors import ImageTooSmallError
 from topiq_metrics.evaluation.contenders.offline import DownloadRefusedError, no_downloads, wanted_download
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.size import MIN_SIDE
+from topiq_metrics.models.network import float32_by_default
 
 if TYPE_CHECKING:
     from topiq_metrics.inference import Predictor
@@ -103,7 +104,7 @@ class Contender:
         chosen = choose_device(device)
         try:
             # Networks draw weights before they load theirs: the caller's random numbers stay as they are.
-            with no_downloads(), _quiet(), torch.random.fork_rng(devices=[]):
+            with no_downloads(), _quiet(), float32_by_default(), torch.random.fork_rng(devices=[]):
                 predictor: Predictor = module.open_contender(self, chosen, weights)
         except DownloadRefusedError as error:
             raise ContenderUnavailableError(self.name, str(error)) from error
@@ -182,7 +183,7 @@ class ToolboxPredictor:
     def _one(self, image: Tensor, reference: Tensor | None) -> float:
         # Copies: other metrics score the same tensors, and a toolbox may write into them.
         given = [None if x is None else x[None].to(self.device, copy=True) for x in (image, reference)]
-        with no_downloads(), warnings.catch_warnings(), torch.no_grad():
+        with no_downloads(), warnings.catch_warnings(), float32_by_default(), torch.no_grad():
             warnings.simplefilter("ignore")
             try:
                 value = torch.as_tensor(self._score(given[0], given[1]))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from topiq_metrics.models.cfanet import CFANet
-from topiq_metrics.models.network import QualityNetwork, for_all_modes
+from topiq_metrics.models.network import QualityNetwork, float32_by_default, for_all_modes
 from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY, parse_memory
 
 Run: TypeAlias = Callable[..., Tensor]
@@ -145,11 +145,8 @@ def check_precision(precision: str, device: str) -> None:
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """Let nothing that is made depend on the modes of whoever asks first, nor advance their random numbers."""
-    default = torch.get_default_dtype()
     with contextlib.ExitStack() as stack:
-        stack.callback(torch.set_default_dtype, default)
-        torch.set_default_dtype(torch.float32)
-        for context in (for_all_modes(), torch.device("cpu")):
+        for context in (float32_by_default(), for_all_modes(), torch.device("cpu")):
             stack.enter_context(context)
         for kind in ("cpu", "cuda"):
             stack.enter_context(torch.autocast(kind, enabled=False))

@@ -21,7 +21,7 @@ from topiq_metrics.inference.backends.base import Run, check_precision
 from topiq_metrics.inference.backends.torch_backend import DTYPES, reduce_precision, share
 from topiq_metrics.models.backbones import Backbone
 from topiq_metrics.models.cfanet import CFANet
-from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.network import QualityNetwork, float32_by_default
 from topiq_metrics.models.pooling import GatedPool
 from topiq_metrics.models.strips import has_strips, score_within
 
@@ -72,8 +72,8 @@ def open_network(net: QualityNetwork, precision: str, max_memory: int | None) ->
     runner = _Graphs(run) if device.type == "cuda" else run
 
     def run_frozen(image: Tensor, reference: Tensor | None = None) -> Tensor:
-        # In one mode throughout: code is compiled for tensors of inference mode or for others.
-        with torch.inference_mode():
+        # In one mode throughout: code is compiled for tensors of inference mode or for others, and one default type.
+        with torch.inference_mode(), float32_by_default():
             scores = runner(*(x for x in (image, reference) if x is not None))
         return scores.clone()
 

@@ -21,7 +21,7 @@ def open_network(net: QualityNetwork, precision: str, max_memory: int | None) ->
     def make() -> Graph:
         from topiq_metrics.inference.export.graph import onnx_model
 
-        return {_FILE: onnx_model(net).SerializeToString()}
+        return {_FILE: onnx_model(net, checked=False).SerializeToString()}
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

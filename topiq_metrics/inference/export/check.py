@@ -51,6 +51,25 @@ def deviation(run: Run, net: QualityNetwork, size: SizePolicy) -> float:
     return float(torch.stack(differences).max())
 
 
+def check_refusals(run: Run, net: QualityNetwork, size: SizePolicy) -> None:
+    """Raise ExportError if images on another scale, or too small ones, get a score: neither NaN nor an error."""
+    side = max(MIN_SIDE + 16, size.side or _NATIVE_SIDE)
+    right = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    wrong = {
+        "in 0...255": 255 * right,
+        "in [-1, 1]": 2 * right - 1,
+        f"of {MIN_SIDE} x {MIN_SIDE - 1} pixels": right[:, :, : MIN_SIDE - 1, :MIN_SIDE].contiguous(),
+    }
+    for what, image in wrong.items():
+        try:
+            score = run(*[image] * (2 if net.config.mode == "FR" else 1))
+        except (AssertionError, RuntimeError):
+            # A program of PyTorch can refuse a size.
+            continue
+        if not bool(score.isnan().all()):
+            raise ExportError(f"It gives images {what} a score.")
+
+
 def _random_images(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
     """Smooth colours under more or less noise, in [0, 1]: scores of mere noise hardly vary."""
     smooth = F.interpolate(torch.rand(count, 3, 5, 7, generator=generator), size=(height, width), mode="bilinear")

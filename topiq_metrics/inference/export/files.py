@@ -13,7 +13,7 @@ from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.images import MIN_SIDE, SizePolicy
 from topiq_metrics.inference.backends.base import undisturbed
-from topiq_metrics.inference.export.check import TOLERANCES, ExportError, deviation
+from topiq_metrics.inference.export.check import TOLERANCES, ExportError, check_refusals, deviation
 from topiq_metrics.inference.export.formats import FORMATS, Format
 from topiq_metrics.inference.export.graph import DTYPES
 from topiq_metrics.weights import read_metadata, shared_network
@@ -52,8 +52,8 @@ def export_metric(
     """Write a metric's network and size rule to one file, and compare the file with PyTorch.
 
     The file takes RGB images ``(batch, 3, height, width)`` in [0, 1], float32, of any batch and size, as ``image``, and
-    as ``reference`` for a full-reference metric; it gives ``score``, ``(batch,)``. It appears when it has passed the
-    check, all at once.
+    as ``reference`` for a full-reference metric; it gives ``score``, ``(batch,)``. Values outside [0, 1] score NaN, and
+    so do sides below 32 pixels, also under the size rule. The file appears when it has passed the check, all at once.
 
     Args:
         name: a metric of the catalogue. Of a face metric, it is the network of aligned faces that is written.
@@ -78,13 +78,16 @@ def export_metric(
         draft = Path(folder) / path.with_suffix(form.suffix).name
         with undisturbed():
             form.write(net, policy, precision, about, draft)
-        measured = deviation(form.open(draft), net, policy)
+            run = form.open(draft)
+            measured = deviation(run, net, policy)
         if not measured <= TOLERANCES[precision]:
             raise ExportError(
                 f"{path} was not written: its scores of {name} deviate by {measured:.1g}, and "
                 f"{TOLERANCES[precision]:g} is allowed in {precision}."
                 + (" Export it in float32." if precision == "float16" else "")
             )
+        with undisturbed():
+            check_refusals(run, net, policy)
         # What the file is read with comes first.
         parts = [draft.with_suffix(suffix) for suffix in (*form.also, form.suffix)]
         total = sum(part.stat().st_size for part in parts)
@@ -142,6 +145,7 @@ def _metadata(card: ModelCard, file: Path, size: SizePolicy, precision: str, for
         what += ", of faces that were found and aligned to 512 x 512 before"
     if card.mode == "FR":
         what += "; the reference is of the same shape"
+    what += "; values outside [0, 1], and sides that are shorter or get so under the size rule, score NaN"
     about = {
         "metric": card.name,
         "mode": card.mode,

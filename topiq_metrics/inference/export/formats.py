@@ -113,20 +113,9 @@ def _write_openvino(
 
 def openvino_model(net: QualityNetwork, size: SizePolicy = NATIVE) -> openvino.Model:
     """Make a float32 OpenVINO model of a network; inputs and output are those of `onnx_model`."""
-    import numpy as np
     import openvino
-    from openvino import opset11
 
-    model = openvino.Core().read_model(onnx_model(net, size).SerializeToString())
-    for node in model.get_ops():
-        if node.get_type_name() == "Interpolate" and node.get_attributes()["antialias"]:
-            # The CPU plugin passes over the antialiasing of the mode that ONNX's `Resize` becomes.
-            axes = opset11.constant(np.array([2, 3]))
-            sizes = opset11.gather(node.input_value(1), axes, opset11.constant(0))
-            resized = opset11.interpolate(node.input_value(0), sizes, "bilinear_pillow", "sizes", axes=axes)
-            node.output(0).replace(resized.output(0))
-    model.validate_nodes_and_infer_types()
-    return model
+    return openvino.Core().read_model(onnx_model(net, size).SerializeToString())
 
 
 def _open_openvino(path: Path) -> Run:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 import warnings
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from topiq_metrics.images import MIN_SIDE, SizePolicy
+from topiq_metrics.images.validation import RANGE_TOLERANCE
 from topiq_metrics.models.backbones.swin import IMAGE_SIDE
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.folding import fold
@@ -26,29 +28,34 @@ if TYPE_CHECKING:
 NATIVE = SizePolicy()
 
 OPSET = 18
-"""The first version of ONNX whose `Resize` has antialiasing."""
+"""Version of ONNX's operators."""
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 """What a network can be exported in."""
 
 
-def onnx_model(net: QualityNetwork, size: SizePolicy = NATIVE, precision: str = "float32") -> onnx.ModelProto:
+def onnx_model(
+    net: QualityNetwork, size: SizePolicy = NATIVE, precision: str = "float32", *, checked: bool = True
+) -> onnx.ModelProto:
     """Make an ONNX graph of a network.
 
     Its inputs are ``image`` and, in full-reference mode, ``reference``: float32 ``(batch, 3, height, width)``, RGB in
     [0, 1], sides from 32 px. Its output is ``score``: float32 ``(batch,)``.
 
+    A graph cannot raise an error: what `validate_images` refuses scores NaN.
+
     Args:
         net: the network, folded or not; it stays as it is.
         size: the size rule that the graph begins with.
         precision: of weights and computation, one of `DTYPES`; the size rule is computed in float32.
+        checked: whether the graph looks at the images; without, for images that have been validated, or may overshoot.
 
     Raises:
         ModuleNotFoundError: if there is no ``onnx``.
     """
     import onnx
 
-    module, inputs = _prepared(net, size, precision, batch=1)
+    module, inputs = _prepared(net, size, precision, batch=1, checked=checked)
     names = input_names(net)
     axes = {name: {0: "batch", 2: "height", 3: "width"} for name in names}
     buffer = io.BytesIO()
@@ -74,7 +81,7 @@ def onnx_model(net: QualityNetwork, size: SizePolicy = NATIVE, precision: str = 
 def exported_program(net: QualityNetwork, size: SizePolicy = NATIVE, precision: str = "float32") -> ExportedProgram:
     """Make a program for `torch.export.save`; arguments, inputs and output are those of `onnx_model`."""
     # A batch of one would be taken for a constant.
-    module, inputs = _prepared(net, size, precision, batch=2)
+    module, inputs = _prepared(net, size, precision, batch=2, checked=True)
     module.hide_grid()
     # A file holds whole storages, and takes tensors of another layout for parts of one.
     module.to(memory_format=torch.contiguous_format)
@@ -89,9 +96,9 @@ def input_names(net: QualityNetwork) -> list[str]:
 
 
 def _prepared(
-    net: QualityNetwork, size: SizePolicy, precision: str, batch: int
+    net: QualityNetwork, size: SizePolicy, precision: str, batch: int, *, checked: bool
 ) -> tuple[_Exported, tuple[Tensor, ...]]:
-    return _Exported(net, size, DTYPES[precision]).eval(), example_images(net, batch)
+    return _Exported(net, size, DTYPES[precision], checked=checked).eval(), example_images(net, batch)
 
 
 def takes_one_size(net: QualityNetwork) -> bool:
@@ -108,11 +115,12 @@ def example_images(net: QualityNetwork, batch: int) -> tuple[Tensor, ...]:
 class _Exported(nn.Module):
     """The size rule, then the network; in operations that all formats have for dynamic sizes."""
 
-    def __init__(self, net: QualityNetwork, size: SizePolicy, dtype: torch.dtype) -> None:
+    def __init__(self, net: QualityNetwork, size: SizePolicy, dtype: torch.dtype, *, checked: bool) -> None:
         super().__init__()
         self.net = fold(copy.deepcopy(net).cpu()).to(dtype)
         self.size = size
         self.dtype = dtype
+        self.checked = checked
         pools = [module for module in self.net.modules() if isinstance(module, GatedPool)]
         for pool in pools:
             # The deepest level is on its own grid.
@@ -134,8 +142,8 @@ class _Exported(nn.Module):
             vars(pool)["pool"] = pool_by_products
 
     def forward(self, *images: Tensor) -> Tensor:
-        scores: Tensor = self.net(*(resize(image, self.size).to(self.dtype) for image in images))
-        return scores.float()
+        scores: Tensor = self.net(*(resize(image, self.size).to(self.dtype) for image in images)).float()
+        return scores.masked_fill(~_are_valid(images, self.size), math.nan) if self.checked else scores
 
 
 def _unpooled(x: Tensor, grid: tuple[int, int]) -> Tensor:  # noqa: ARG001
@@ -161,12 +169,34 @@ def resize(image: Tensor, size: SizePolicy) -> Tensor:
     """As `SizePolicy.apply`, without a branch: the size is what the graph computes from the image's."""
     if size.kind == "native":
         return image
-    height, width = output_size(size, image.shape[-2], image.shape[-1])
-    if torch._C._get_tracing_state() is not None:  # noqa: SLF001
-        return cast(Tensor, _Resize.apply(image, torch.stack([torch.as_tensor(height), torch.as_tensor(width)])))
+    sides = output_size(size, image.shape[-2], image.shape[-1])
+    if _is_traced():
+        return resize_by_products(image, sides)
     if size.kind != "square":
-        height, width = _opaque(height, MIN_SIDE), _opaque(width, MIN_SIDE)
-    return _interpolate(image, height, width)
+        sides = _opaque(sides[0], MIN_SIDE), _opaque(sides[1], MIN_SIDE)
+    return F.interpolate(image, size=sides, mode="bilinear", align_corners=False, antialias=True)
+
+
+def resize_by_products(image: Tensor, sides: tuple[int, int]) -> Tensor:
+    """Bilinear with antialiasing, ``(N, C, H, W) -> (N, C, h, w)``, as two matrix products.
+
+    The runtimes of ONNX differ in what their own resizing does: OpenVINO's passes over the antialiasing.
+    """
+    rows, columns = (_triangles(*pair, image) for pair in zip(image.shape[-2:], sides, strict=True))
+    return rows @ (image @ columns.t())
+
+
+def _triangles(side: int, target: int, like: Tensor) -> Tensor:
+    """The weight of each of ``side`` pixels in each of ``target`` pixels, ``(target, side)``.
+
+    It falls linearly with the distance of their centres, to nothing at one pixel of the coarser grid.
+    """
+    # In units of half a pixel of a grid that both sides divide, so that distances are exact.
+    center = (2 * torch.arange(target, device=like.device) + 1)[:, None] * side
+    position = (2 * torch.arange(side, device=like.device) + 1) * target
+    reach = side + target + _distance(side, target)
+    weights = (1 - (position - center).to(like.dtype).abs() / reach).clamp(min=0)
+    return weights / weights.sum(dim=1, keepdim=True)
 
 
 def _opaque(side: int, least: int) -> int:
@@ -178,17 +208,14 @@ def _opaque(side: int, least: int) -> int:
 
 def output_size(size: SizePolicy, height: int, width: int) -> tuple[int, int]:
     """As `SizePolicy.output_size`, in arithmetic that holds for sizes that are not known yet."""
-    side = size.side
-    if side is None:
+    if size.side is None:
         return height, width
     if size.kind == "square":
-        return side, side
+        return size.side, size.side
     difference = _distance(height, width)
-    long, short = (height + width + difference) // 2, (height + width - difference) // 2
-    if size.kind == "short_side":
-        return side * height // short, side * width // short
-    target = (long + side - _distance(long, side)) // 2
-    return _at_least_one(target * height // long), _at_least_one(target * width // long)
+    side = (height + width + (difference if size.kind == "max_side" else -difference)) // 2
+    target = size.side if size.kind == "short_side" else (side + size.side - _distance(side, size.side)) // 2
+    return _at_least_one(target * height // side), _at_least_one(target * width // side)
 
 
 def _distance(a: int, b: int) -> int:
@@ -202,21 +229,28 @@ def _at_least_one(side: int) -> int:
     return (side + 1 + _distance(side, 1)) // 2
 
 
-def _interpolate(image: Tensor, height: int, width: int) -> Tensor:
-    return F.interpolate(image, size=(height, width), mode="bilinear", align_corners=False, antialias=True)
+def _are_valid(images: tuple[Tensor, ...], size: SizePolicy) -> Tensor:
+    """Whether each of a batch of images, and its reference, is what `validate_images` lets through, ``(N,)``.
+
+    Where sizes can be refused, wrong ones are.
+    """
+    height, width = images[0].shape[-2:]
+    sides = (height, width, *(output_size(size, height, width) if _is_traced() else ()))
+    shapes = [side >= MIN_SIDE for side in sides]
+    shapes += [other.shape[axis] == images[0].shape[axis] for other in images[1:] for axis in (0, 2, 3)]
+    valid = torch.ones(1, dtype=torch.bool, device=images[0].device)
+    for holds in shapes:
+        if isinstance(cast(object, holds), Tensor):
+            valid = valid & holds
+        else:
+            torch._check(holds)  # noqa: SLF001
+    for image in images:
+        low, high, mean = (reduce(image, dim=(1, 2, 3)) for reduce in (torch.amin, torch.amax, torch.mean))
+        # Runtimes may pass over NaN when they look for extremes, but not when they add up.
+        valid = valid & (low >= -RANGE_TOLERANCE) & (high <= 1 + RANGE_TOLERANCE) & (mean <= 2)
+    return valid
 
 
-class _Resize(torch.autograd.Function):
-    """The exporter knows no interpolation with antialiasing."""
-
-    @staticmethod
-    def forward(ctx: Any, image: Tensor, size: Tensor) -> Tensor:  # noqa: ARG004
-        height, width = size.tolist()
-        return _interpolate(image, height, width)
-
-    @staticmethod
-    def symbolic(g: Any, image: Any, size: Any) -> Any:
-        shape = g.op("Concat", g.op("Shape", image, end_i=2), size, axis_i=0)
-        empty = g.op("Constant", value_t=torch.empty(0))
-        how = {"mode_s": "linear", "antialias_i": 1, "exclude_outside_i": 1}
-        return g.op("Resize", image, empty, empty, shape, **how)
+def _is_traced() -> bool:
+    """Whether sizes are tensors now, as they are where an ONNX graph is made."""
+    return torch._C._get_tracing_state() is not None  # noqa: SLF001

@@ -91,4 +91,4 @@ def shift_mask(grid: int) -> Tensor:
     part = (position >= grid - WINDOW).long() + (position >= grid - WINDOW // 2).long()
     count = grid // WINDOW
     parts = (3 * part[:, None] + part).view(count, WINDOW, count, WINDOW).transpose(1, 2).reshape(count**2, -1)
-    return (parts[:, None] != parts[:, :, None]) * -100.0
+    return (parts[:, None] != parts[:, :, None]).to(torch.float32) * -100.0

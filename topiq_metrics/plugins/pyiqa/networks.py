@@ -18,6 +18,7 @@ from topiq_metrics.errors import ImageTooSmallError, WeightsMismatchError
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.backbones.swin import IMAGE_SIDE
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig, expected_rating
+from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.plugins.pyiqa.options import card_of, config_of, is_covered, read_options
 from topiq_metrics.plugins.pyiqa.states import constants, unused_tensors
 from topiq_metrics.weights import resolve
@@ -64,11 +65,14 @@ class _Host(nn.Module):
         return wanted if len(wanted) > 1 else wanted[0]
 
     def _predict(self, x: Tensor, y: Tensor | None) -> Tensor:
+        dtype = self.net.h_emb.dtype
         images = [x]
         if self.net.config.mode == "FR":
             if y is None:
                 raise AssertionError("A full-reference network needs the reference `y`.")
             images.append(y)
+        # A picture that pyiqa reads has torch's default dtype.
+        images = [image.to(dtype) if image.is_floating_point() else image for image in images]
         if not self.training:
             images = [self._fit(image) for image in images]
         return self.net(*images)[:, None] if self.net.config.bins == 1 else self.net.distribution(*images)
@@ -163,6 +167,7 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
             return super().__new__(cls)
         return topiq_arch.CFANet(*args, **kwargs)
 
+    @float32_by_default()
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         options = read_options(*args, **kwargs)
         path = _weights_path(options)
@@ -192,6 +197,7 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
         """The scores or distributions, ``(N, K)``; no face is looked for."""
         return self._predict(x, y)
 
+    @float32_by_default()
     def preprocess_face(self, x: Tensor) -> Tensor:
         """Find and align the face of an image with pyiqa's face helper."""
         if not hasattr(self, "face_helper"):
@@ -277,6 +283,7 @@ class CatalogueNetwork(_Host):
         WeightsError: if the weights cannot be had or don't fit.
     """
 
+    @float32_by_default()
     def __init__(
         self, name: str, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None
     ) -> None:

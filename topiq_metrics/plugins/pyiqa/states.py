@@ -32,7 +32,7 @@ def unused_tensors(net: CFANet) -> dict[str, Tensor]:
         width = net.backbone.channels[-1]
         shapes |= {f"semantic_model.norm.{name}": (width,) for name in ("weight", "bias")}
         shapes |= {"semantic_model.head.weight": (_CLASSES, width), "semantic_model.head.bias": (_CLASSES,)}
-    return {key: torch.zeros(shape) for key, shape in shapes.items()}
+    return {key: torch.zeros(shape, dtype=torch.float32) for key, shape in shapes.items()}
 
 
 def constants(net: CFANet) -> dict[str, Tensor]:

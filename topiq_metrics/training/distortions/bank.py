@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.training.distortions import blur, color, compression, noise, resampling, spatial, tone
 
 Distortion = Callable[[Tensor, float, torch.Generator], Tensor]
@@ -70,6 +71,7 @@ PLAIN = (
 """Those that make any photograph worse, as people see it too: for ranks without ratings."""
 
 
+@float32_by_default()
 def distort(image: Tensor, kind: str, severity: float, *, seed: int) -> Tensor:
     """Apply the distortion ``kind``, or several after each other as ``"blur+jpeg"``; the same way for one seed.
 

@@ -39,7 +39,7 @@ def pictures(*shape, seed=0):
     return (smooth + 0.1 * torch.randn(smooth.shape)).clamp(0, 1)
 
 
-@pytest.mark.parametrize("rule", ["native", "max_side=64", "short_side=48", "square=50"])
+@pytest.mark.parametrize("rule", ["native", "max_side=64", "max_short_side=48", "short_side=48", "square=50"])
 def test_output_size_is_that_of_the_policy(rule):
     policy = SizePolicy.parse(rule)
     for size in ((64, 64), (33, 65), (64, 30), (1, 999), (4000, 3000), (301, 47), (48, 48)):
@@ -126,7 +126,7 @@ def test_a_wrong_reference_scores_nan(run_onnx, onnx_file_with_reference):
         assert run_onnx(onnx_file_with_reference, image, other).isnan().all()
 
 
-@pytest.mark.parametrize("rule", ["max_side=64", "short_side=48"])
+@pytest.mark.parametrize("rule", ["max_side=64", "max_short_side=48", "short_side=48"])
 def test_onnx_scores_any_batch_and_size(rule, tmp_path, open_file):
     done = export_metric("topiq_nr-lite", tmp_path / "lite.onnx", size=rule)
     assert [file.name for file in tmp_path.iterdir()] == ["lite.onnx"]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from topiq_metrics.catalog import DEFAULT_NR
 from topiq_metrics.cli.console import fail, printable
+from topiq_metrics.cli.names import split_names
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import Mode
@@ -40,8 +42,15 @@ def leaderboard(
         ),
     ] = None,
     metrics: Annotated[
-        str, typer.Option("-m", "--metrics", help="Names with commas: topiq_nr-lite,pyiqa:niqe,'piq:*' …")
-    ] = "topiq_nr-lite",
+        list[str] | None,
+        typer.Option(
+            "-m",
+            "--metric",
+            "--metrics",
+            help="Names with commas, in one option or several: topiq_nr-lite,pyiqa:niqe,'piq:*' … "
+            f"Default: {DEFAULT_NR}.",
+        ),
+    ] = None,
     mode: Annotated[str | None, typer.Option("--mode", help="nr or fr: only those of what a * stands for.")] = None,
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
@@ -83,7 +92,7 @@ def leaderboard(
         from topiq_metrics.evaluation.contenders import find_contenders
         from topiq_metrics.evaluation.leaderboard import run_leaderboard
 
-        names = [name.strip() for name in metrics.split(",") if name.strip()]
+        names = split_names(metrics or [DEFAULT_NR])
         if not names:
             fail("Name a metric with -m.")
         chosen = find_contenders(names, _mode(mode))

@@ -18,7 +18,7 @@ from topiq_metrics.inference.backends import Backend, choose_backend
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
 from topiq_metrics.scoring.engine import DECODE_SECONDS, Engine
-from topiq_metrics.scoring.items import Encoded, Item, fingerprint
+from topiq_metrics.scoring.items import Encoded, ImageObject, Item, fingerprint
 from topiq_metrics.scoring.progress import Progress
 from topiq_metrics.scoring.rows import Record, ScoreRow
 from topiq_metrics.scoring.selection import Selection, Shard
@@ -169,7 +169,7 @@ class ScoreJob:
         """
         self.progress.started = time.perf_counter()
         done: set[bytes] = set()
-        images: dict[str, Encoded] = {}
+        images: dict[str, Encoded | ImageObject] = {}
         with self._sink() as sink:
             for record in sink.earlier() if sink else ():
                 done.add(fingerprint(str(record["path"])))
@@ -183,6 +183,8 @@ class ScoreJob:
                 self.progress.count(record, self.metrics)
                 self._add_to_report(record, images.pop(row.path, None))
                 yield row
+            # Before the output is whole: who sees it knows what it lacks.
+            self.progress.left_out += self._source.left_out
         if self._report is not None:
             report, path = self._report
             report.write(path, started=dt.datetime.fromisoformat(self.provenance.created), finished=_now())
@@ -196,7 +198,7 @@ class ScoreJob:
             self.place = sink.place
             yield sink
 
-    def _scored(self, selection: Selection, images: dict[str, Encoded]) -> Iterator[ScoreRow]:
+    def _scored(self, selection: Selection, images: dict[str, Encoded | ImageObject]) -> Iterator[ScoreRow]:
         if self._ray is not None:
             from topiq_metrics.scoring.ray import score_with_ray
 
@@ -207,6 +209,7 @@ class ScoreJob:
                 identify=functools.partial(_weights_hashes, self._describe),
                 actors=self._ray.actors,
                 address=self._ray.address,
+                left_out=self.progress.left_out,
             )
         items = (item for item in self._source.items() if selection.keeps(item.name))
         return self._scored_here(self._remembered(items, images))
@@ -219,7 +222,7 @@ class ScoreJob:
         with self._open_engine(lambda: predictors, progress=self.progress) as engine:
             yield from engine.rows(itertools.chain([first], items))
 
-    def _remembered(self, items: Iterable[Item], images: dict[str, Encoded]) -> Iterator[Item]:
+    def _remembered(self, items: Iterable[Item], images: dict[str, Encoded | ImageObject]) -> Iterator[Item]:
         """Keep what the report's thumbnails are made of until the row is there."""
         for item in items:
             if self._report is not None:
@@ -231,7 +234,7 @@ class ScoreJob:
 
         return Report(self.metrics, asdict(replace(self.provenance, complete=True)))
 
-    def _add_to_report(self, record: Record, image: Encoded | None) -> None:
+    def _add_to_report(self, record: Record, image: Encoded | ImageObject | None) -> None:
         if self._report is not None:
             self._report[0].add(record, image)
 

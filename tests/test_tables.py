@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import csv
 
-from topiq_metrics.scoring.csv_rows import csv_rows
+from topiq_metrics._tables import csv_rows
 
 
 def test_cells_of_any_length_and_the_limit_of_others_stays():

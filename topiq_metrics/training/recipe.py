@@ -88,6 +88,9 @@ class DataSettings:
     test_share: float
     score_range: tuple[float, ...]
     lower_is_better: bool
+    image_column: str
+    score_column: str
+    reference_column: str
     size: str
     batch_size: int
     crop: int

@@ -268,14 +268,16 @@ def score_images(
     their own while the network works, and scored in batches of one size; memory is bounded by the pixels in flight.
 
     Args:
-        source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.parquet``), a WebDataset shard
-            (``.tar``); a URL of any of them; a dataset of Hugging Face's `datasets`, or ``hf:NAME:SPLIT``; an `Item`;
-            or several of these.
+        source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.tsv``, ``.parquet``), a WebDataset
+            shard (``.tar``); a URL of any of them; a dataset of Hugging Face's `datasets`, or ``hf:NAME:SPLIT``; an
+            image in memory: of PIL, an array or a tensor, as `load_image` takes it; a data frame of pandas or Polars; an
+            `Item`; or several of these.
         metrics: names of the catalogue; by default the bundled one, full-reference where ``references`` or
             ``reference_column`` is given.
         references: a file that is the reference of every image, or a folder that has one for each.
         path_column: of a table, the column of paths or URLs.
-        image_column: of a table or dataset, the column of encoded images; of a shard, the extension of its images.
+        image_column: of a table or dataset, the column of images or of their paths; of a shard, the extension of its
+            images.
         reference_column: likewise, for references.
         root: where relative paths of lists and tables start, instead of the list's own folder.
         split: of a dataset.
@@ -286,8 +288,8 @@ def score_images(
         backend: what runs the networks: ``"torch"``, ``"compile"``, ``"onnxruntime"``, ``"openvino"``, or ``"auto"``
             for the fastest that is installed and has the precision.
         precision: ``"float32"``, which changes no score beyond rounding, or faster ones that the backend has.
-        max_memory: for a batch in a network, beside its images and the weights, such as ``"2GB"``: larger images are
-            scored in strips, to the same score. None is without a bound.
+        max_memory: for a batch in a network, beside its images and the weights, such as ``"2GB"``, 50 MB at least:
+            larger images are scored in strips, to the same score. None is without a bound.
         workers: processes that decode; 0 decodes in threads of this process, which a hostile file can crash or hang;
             None takes one for each processor, at most 8.
         timeout: seconds for fetching an image, and again for decoding it.

@@ -270,8 +270,8 @@ def score_images(
     Args:
         source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.tsv``, ``.parquet``), a WebDataset
             shard (``.tar``); a URL of any of them; a dataset of Hugging Face's `datasets`, or ``hf:NAME:SPLIT``; an
-            image in memory: of PIL, an array or a tensor, as `load_image` takes it; a data frame of pandas or Polars; an
-            `Item`; or several of these.
+            image in memory: of PIL, an array or a tensor, as `load_image` takes it; a data frame of pandas or Polars;
+            an `Item`; or several of these.
         metrics: names of the catalogue; by default the bundled one, full-reference where ``references`` or
             ``reference_column`` is given.
         references: a file that is the reference of every image, or a folder that has one for each.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -213,10 +214,11 @@ def test_memory_is_what_was_asked_for(limit: int, tmp_path: Path) -> None:
         ("2GB", 2 * 10**9),
         ("1.5 GB", 1_500_000_000),
         ("512MiB", 512 * MEBIBYTE),
-        ("64k", 64_000),
-        ("100", 100),
-        (7, 7),
+        ("64000k", 64_000_000),
+        ("100000000", 100_000_000),
+        (70_000_000, 70_000_000),
         (None, None),
+        ("none", None),
     ],
 )
 def test_sizes_in_words(text: str | int | None, size: int | None) -> None:
@@ -226,4 +228,20 @@ def test_sizes_in_words(text: str | int | None, size: int | None) -> None:
 @pytest.mark.parametrize("wrong", ["", "two", "-1GB", "0", 0, -5, True, 1.5, "2GBB", "1e9"])
 def test_what_is_no_size(wrong: object) -> None:
     with pytest.raises(ValueError, match="`max_memory` must be such as '2GB'"):
+        parse_memory(wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("2", "at least 50 MB, but got '2' bytes: 2GB?"),
+        (2, "at least 50 MB, but got 2 bytes: 2GB?"),
+        ("1.5", "but got '1.5' bytes: 1.5GB?"),
+        (512, "but got 512 bytes: 512MB?"),
+        ("2MB", "at least 50 MB, but got '2MB'."),
+        (49_999_999, "but got 49999999 bytes."),
+    ],
+)
+def test_a_size_without_its_unit(wrong: str | int, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
         parse_memory(wrong)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -92,6 +93,38 @@ def test_patterns_and_medians(arguments, labels, topiq):
     assert "Figures are medians over distortions." in result.stdout
     plain = topiq(*arguments, "-m", "topiq_nr-l*", "--data", other_labels, "--median-of", "distortion")
     assert "other has no types of distortion: its figures are over all images" in plain.stderr
+
+
+@pytest.mark.parametrize(
+    "given", [["-m", "{0},{1}"], ["-m", "{0}", "-m", "{1}"], ["--metrics", "{0}", "--metric", "{1}"]]
+)
+def test_several_metrics(given, arguments, topiq):
+    metrics = "topiq_nr-lite", "torchmetrics:arniqa"
+    result = topiq(*arguments, *(text.format(*metrics) for text in given))
+    assert "| `topiq_nr-lite` |" in result.stdout
+    assert "`torchmetrics:arniqa`" in result.stdout
+
+
+def test_a_table_of_another_system(arguments, labels, tmp_path, topiq):
+    rows = "".join(f"{index};pictures\\{index}.png;{index},5\r\n" for index in range(6))
+    (tmp_path / "pictures").mkdir()
+    for index in range(5):
+        labels.with_name(f"{index}.png").rename(tmp_path / "pictures" / f"{index}.png")
+    table = tmp_path / "table.tsv"
+    table.write_bytes(("nr;photo;quality\r\n" + rows).encode("utf-16"))
+    command = ("leaderboard", "--data", table, *arguments[3:], "--image-column", "Photo")
+    result = topiq(*command)
+    assert result.exit_code == 1
+    assert "topiq_nr-lite: 5 of 6 images of table" in result.stderr
+    assert re.search(r"1 of 6 images have no score; the first: pictures/5.png: missing: ", result.stdout)
+    result = topiq(*command, "--partial")
+    assert result.exit_code == 0, result.output
+    assert f"{table}: 1 left out, since they are not there; the first is on line 7: pictures\\\\5.png" in result.stderr
+    assert "topiq_nr-lite: 5 of 5 images of table" in result.stderr
+    result = topiq(*command, "--score-column", "nope")
+    assert (result.exit_code, "has no column 'nope'; its columns are nr, photo, quality" in result.stderr) == (2, True)
+    result = topiq("leaderboard", "--data", tmp_path, "--score-column", "mos")
+    assert "--score-column goes with a table: name a .csv or .tsv file with --data." in result.stderr
 
 
 def test_a_reason_and_an_exit_code(arguments, topiq, monkeypatch):

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sys
+import tarfile
 
 import pytest
 from PIL import Image
@@ -114,6 +115,8 @@ class TestExitCodes:
             (["--size", "512"], "Argument `size` must be 'native', 'max_side=N', 'max_short_side=N', "),
             (["--size", "square=8"], "N >= 32, but got 'square=8'"),
             (["-m", "topiq_nr", "-m", "topiq_nr-lite", "--weights", "x.pth"], "--weights goes with one metric."),
+            (["-m", " , "], "Name a metric with -m."),
+            (["--max-memory", "2"], "Argument `max_memory` must be at least 50 MB, but got '2' bytes: 2GB?"),
             (["--weights", "nowhere.pth"], "The weights file nowhere.pth does not exist."),
             (["-o", "out.txt"], "An output must end in one of ('.csv', '.jsonl', '.parquet'), but got out.txt."),
             (["-o", "nowhere/out.csv"], "There is no folder nowhere for the output out.csv."),
@@ -187,3 +190,33 @@ def test_images_that_look_like_markup(topiq, tmp_path, fake_network):
     Image.new("RGB", (40, 40)).save(tmp_path / "[red]a[bold].png")
     (row,) = rows_of(topiq("score", tmp_path).stdout)
     assert row["path"].endswith("[red]a[bold].png")
+
+
+@pytest.mark.parametrize("given", [["-m", "{0},{1}"], ["-m", "{0}", "-m", "{1}"], ["--metrics", " {0}, {1},{0}"]])
+def test_several_metrics(given, topiq, folder, fake_network):
+    metrics = "topiq_nr", "topiq_nr-lite"
+    (first, *_) = rows_of(topiq("score", folder, *(text.format(*metrics) for text in given)).stdout)
+    assert list(first)[1:3] == list(metrics)
+
+
+def test_images_that_are_left_out_of_shards_are_counted(topiq, folder, fake_network, tmp_path):
+    shard = tmp_path / "shard.tar"
+    with tarfile.open(shard, "w") as tar:
+        for name in ("a.v2.png", "b.jpeg", "c.v2.jpeg", "d.json"):
+            tar.add(folder / "0.png", name)
+    result = topiq("score", shard, "--image-column", "png")
+    assert (result.exit_code, len(rows_of(result.stdout))) == (0, 1)
+    assert result.stderr == "1 images: 1 ok, 0 with errors, 2 left out of shards (2 .jpeg)\n"
+    result = topiq("score", shard, "--image-column", "png", "--log-json")
+    assert json.loads(result.stderr.splitlines()[-1])["left_out"] == {".jpeg": 2}
+    assert topiq("score", shard).stderr == ""
+
+
+def test_a_shard_does_not_replace_another(topiq, folder, fake_network, tmp_path):
+    output = tmp_path / "out.csv"
+    assert topiq("score", folder, "-o", output, "--shard", "0/2").exit_code == 0
+    before = output.read_bytes()
+    result = topiq("score", folder, "-o", output, "--shard", "1/2")
+    assert result.exit_code == 2
+    assert "has the rows of shard 0/2, which those of shard 1/2 would replace" in result.stderr
+    assert output.read_bytes() == before

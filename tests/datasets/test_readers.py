@@ -33,6 +33,7 @@ from topiq_metrics.datasets import (
     find_datasets,
     get_dataset,
 )
+from topiq_metrics.errors import ImageError
 from topiq_metrics.images import load_image
 
 
@@ -1505,10 +1506,57 @@ class TestCSVDataset:
         assert len(CSVDataset(labels, higher_is_better=True, root=tmp_path / "a")) == 2
 
     @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("t.csv", "image,score,reference\r\na\\0.png,3.5,ref\\r.png\r\n"),
+            ("t.csv", "id, Path, MOS , reference\n7, a/0.png, 3.5, ref/r.png\n"),
+            ("t.csv", "filename;rating;reference\na/0.png;3,5;ref/r.png\n"),
+            ("t.tsv", "Image Name\tmean opinion score\treference\na/0.png\t3.5\tref/r.png\n"),
+        ],
+    )
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+    def test_tables_of_other_systems(self, name, text, encoding, make, tmp_path):
+        make("")
+        (tmp_path / name).write_bytes(text.encode(encoding))
+        dataset = CSVDataset(tmp_path / name, higher_is_better=True)
+        (record,) = dataset.records
+        assert (record.image, record.score) == (tmp_path / "a/0.png", 3.5)
+        assert record.reference == tmp_path / "ref/r.png"
+        assert set(record.extras) <= {"id"}
+        assert dataset.missing == []
+
+    def test_columns_may_be_named(self, make):
+        labels = make("image,photo,score,JOD,reference,original\nx.png,a/0.png,0,4,y.png,ref/r.png\n")
+        columns = {"image_column": "photo", "score_column": "jod", "reference_column": "original"}
+        (record,) = CSVDataset(labels, higher_is_better=True, **columns).records
+        assert (record.image.name, record.score, record.reference.name) == ("0.png", 4, "r.png")
+        assert record.extras == {"image": "x.png", "score": "0", "reference": "y.png"}
+        for column in columns:
+            with pytest.raises(DatasetError, match=r"mine\.csv has no column 'nope'; its columns are image, photo"):
+                CSVDataset(labels, higher_is_better=True, **{column: "nope"})
+
+    def test_images_that_are_not_there(self, make):
+        labels = make("image,score,reference\na/0.png,1,ref/r.png\na\\9.png,2,ref/r.png\na/2.png,3,ref/x.png\n")
+        dataset = CSVDataset(labels, higher_is_better=True)
+        assert [record.score for record in dataset.records] == [1, 2, 3]
+        assert dataset.missing == ["line 3: a\\9.png", "line 4: ref/x.png"]
+        with pytest.raises(ImageError, match="there is no such file"):
+            dataset[1]
+        dataset = CSVDataset(labels, higher_is_better=True, partial=True)
+        assert [record.score for record in dataset.records] == [1]
+        assert len(dataset.missing) == 2
+
+    @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("image,mos\na/0.png,1\n", r"mine.csv has no column 'score'; its columns are \['image', 'mos'\]"),
-            ("image,score\na/0.png,x\n", "expected a number as score, but got 'x'"),
+            ("image,x\na/0.png,1\n", r"mine.csv has none of the columns score, mos, .*; its columns are image, x\."),
+            ("image,score\na/0.png,1\n\na/1.png,x\n", r"mine\.csv, line 4: expected a number as score, but got 'x'"),
+            ("image;score\na/0.png;1,000,5\n", r"line 2: expected a number as score, but got '1\.000\.5'"),
+            ("image,score\na/0.png,1\na/1.png,\n", r"line 3: expected a value for each of \('image', 'score'\)"),
+            (
+                "image,score\na/8.png,1\na/9.png,1\n",
+                r"mine.csv names 'a/8.png', which is not in '.*', nor are the other 1",
+            ),
             ("image,score\na/9.png,1\n", "mine: mine.csv names 'a/9.png', which is not in"),
             ("image,score\n", "mine.csv has no rows"),
             ("image,score,split\na/0.png,1,train\na/2.png,1,\n", "expected a split in every row, or no column 'split'"),

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -74,6 +76,42 @@ class TestRows:
         assert [Path(row.path).name for row in rows][:3] == ["03.png", "memory.png", "00.png"]
         assert len(rows) == 13
         assert all(set(row.scores) == {"topiq_nr-lite", "topiq_nr"} for row in rows)
+
+    def test_of_images_in_memory(self, photos, scored):
+        files = [photos / f"{number:02}.png" for number in range(4)]
+        rgb = [np.asarray(Image.open(path).convert("RGB")) for path in files]
+        images = [
+            Image.open(files[0]),
+            rgb[1],
+            rgb[2].astype(np.float32) / 255,
+            torch.from_numpy(rgb[3].copy()).permute(2, 0, 1),
+            rgb[0].astype(int),
+            np.full((40, 40), 2.0),
+        ]
+        for workers in (0, 1):
+            *rows, wrong, bright = score_images(images, workers=workers)
+            assert [row.path for row in rows] == [f"image#{number}" for number in range(4)]
+            for row, path in zip(rows, files, strict=True):
+                assert row.scores["topiq_nr-lite"] == pytest.approx(load_image(path).mean().item(), abs=1e-6)
+                assert (row.height, row.width) == load_image(path).shape[1:]
+            assert (wrong.status, bright.status) == ("error", "error")
+            assert "uint8, uint16 or float in [0, 1], but got dtype int64" in wrong.error
+            assert "must be in [0, 1], but these are from 2 to 2" in bright.error
+
+    def test_of_one_image_that_comes_often(self, photos, scored):
+        image = Image.open(photos / "00.png")
+        rows = list(score_images([image] * 40, workers=0))
+        assert len({row.scores["topiq_nr-lite"] for row in rows}) == 1
+        assert rows[-1].path == "image#39"
+
+    def test_of_references_in_memory(self, photos, scored):
+        pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+        image = Image.open(photos / "00.png")
+        frame = pandas.DataFrame({"image": [image, image], "ref": [image, image.resize((40, 40))]})
+        same, other = score_images(frame, "topiq_fr", reference_column="ref", workers=0)
+        assert same.scores["topiq_fr"] == 0
+        assert other.error.startswith("size-mismatch: ")
+        assert other.error.endswith("its reference in the source 40x40")
 
     def test_of_references(self, photos, scored):
         rows = list(score_images(photos, "topiq_fr", references=photos, workers=0))

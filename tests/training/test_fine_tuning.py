@@ -162,6 +162,15 @@ class TestMistakes:
         assert result.exit_code == 2
         assert "'name' in the recipe: There is no metric named 'topiq_nr-light'. Did you mean" in result.stderr
 
+    def test_a_column_that_is_not_there(self, few, tmp_path, topiq):
+        table = few.with_name("few.tsv")
+        table.write_text(few.read_text(encoding="utf-8").replace(",", "\t"), encoding="utf-8")
+        result = topiq("train", NAME, "--data", table, "-o", tmp_path / "run", "--score-column", "mos")
+        assert (result.exit_code, "few.tsv has no column 'mos'; its columns are image, score" in result.stderr) == (
+            2,
+            True,
+        )
+
     def test_file_that_is_not_there(self, tmp_path, topiq):
         result = topiq("train", NAME, "--data", tmp_path / "none.csv", "-o", tmp_path / "run")
         assert result.exit_code == 2

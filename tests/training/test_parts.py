@@ -219,6 +219,23 @@ class TestScale:
         with pytest.raises(RecipeError, match="'about' in data is for a CSV file"):
             QualityData(recipe(data__about="our photographs"), dataset)
 
+        with pytest.raises(RecipeError, match="'score_column' in data is for a CSV file"):
+            QualityData(recipe(data__score_column="mos"), dataset)
+
+    def test_a_table_of_another_system(self, ratings, small, capsys):
+        path = ratings("image,score", *self.lines)
+        known = QualityData(small(), path)
+        cells = [line.replace(",", "\t").replace("/", "\\") for line in self.lines]
+        table = path.with_name("ratings.tsv")
+        table.write_bytes("\r\n".join(["photo\tJOD", *cells, "gone\\x.png\t11"]).encode("utf-16"))
+        data = QualityData(small(data__image_column="Photo", data__score_column="jod"), table)
+        assert [record.image for record in data.whole.records] == [record.image for record in known.whole.records]
+        assert data.parts == known.parts
+        last = len(self.lines) + 2
+        assert capsys.readouterr().err == (
+            f"{table}: 1 image is not there and left out; the first is on line {last}: gone\\x.png\n"
+        )
+
     def test_unknown_size(self, ratings, small):
         with pytest.raises(RecipeError, match="'size' in data must be 'own' or a size rule"):
             QualityData(small(data__size="big"), ratings("image,score", *self.lines))

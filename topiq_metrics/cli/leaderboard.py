@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from topiq_metrics._tables import TABLE_SUFFIXES
+from topiq_metrics.catalog import DEFAULT_NR
 from topiq_metrics.cli.console import fail, printable
+from topiq_metrics.cli.names import ImageColumn, ReferenceColumn, ScoreColumn, split_names
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import Mode
@@ -35,13 +38,20 @@ def leaderboard(
         list[Path] | None,
         typer.Option(
             "--data",
-            help="A dataset's folder, or one that holds some, or a CSV file; several times, too. Options of a reader "
-            "after a colon: DIR:attribute=Details.",
+            help="A dataset's folder, or one that holds some, or a table (.csv, .tsv); several times, too. Options of "
+            "a reader after a colon: DIR:attribute=Details.",
         ),
     ] = None,
     metrics: Annotated[
-        str, typer.Option("-m", "--metrics", help="Names with commas: topiq_nr-lite,pyiqa:niqe,'piq:*' …")
-    ] = "topiq_nr-lite",
+        list[str] | None,
+        typer.Option(
+            "-m",
+            "--metric",
+            "--metrics",
+            help="Names with commas, in one option or several: topiq_nr-lite,pyiqa:niqe,'piq:*' … "
+            f"Default: {DEFAULT_NR}.",
+        ),
+    ] = None,
     mode: Annotated[str | None, typer.Option("--mode", help="nr or fr: only those of what a * stands for.")] = None,
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
@@ -54,6 +64,9 @@ def leaderboard(
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="The scores of CSV files are differences (DMOS).")
     ] = False,
+    image_column: ImageColumn = None,
+    score_column: ScoreColumn = None,
+    reference_column: ReferenceColumn = None,
     scores: Annotated[
         Path | None, typer.Option("--scores", help="Folder of the scores so far. Default: in the cache folder.")
     ] = None,
@@ -83,14 +96,20 @@ def leaderboard(
         from topiq_metrics.evaluation.contenders import find_contenders
         from topiq_metrics.evaluation.leaderboard import run_leaderboard
 
-        names = [name.strip() for name in metrics.split(",") if name.strip()]
+        names = split_names(metrics or [DEFAULT_NR])
         if not names:
             fail("Name a metric with -m.")
         chosen = find_contenders(names, _mode(mode))
+        columns = {"image_column": image_column, "score_column": score_column, "reference_column": reference_column}
+        named = next((name for name, column in columns.items() if column is not None), None)
+        if named is not None and not any(map(_is_table, data)):
+            fail(f"--{named.replace('_', '-')} goes with a table: name a .csv or .tsv file with --data.")
         datasets = [
             dataset
             for root in data
-            for dataset in _open(root, split, seed, partial=partial, higher_is_better=not lower_is_better)
+            for dataset in _open(
+                root, split, seed, partial=partial, table={"higher_is_better": not lower_is_better, **columns}
+            )
         ]
         board = run_leaderboard(
             datasets,
@@ -168,14 +187,21 @@ def _check_outputs(outputs: list[Path]) -> None:
         fail(error)
 
 
-def _open(
-    root: Path, split: str | None, seed: int | None, *, partial: bool, higher_is_better: bool
-) -> list[AnyDataset]:
-    """The datasets that a folder is, or holds."""
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in TABLE_SUFFIXES
+
+
+def _open(root: Path, split: str | None, seed: int | None, *, partial: bool, table: dict[str, Any]) -> list[AnyDataset]:
+    """The datasets that a folder is, or holds; or a table, with options of its own."""
     from topiq_metrics.datasets import DATASETS, PAIR_DATASETS, CSVDataset, DatasetError, choose_datasets
 
-    if root.suffix.lower() == ".csv":
-        return [CSVDataset(root, split, higher_is_better=higher_is_better, partial=partial, seed=seed)]
+    if _is_table(root):
+        labels = CSVDataset(root, split, partial=partial, seed=seed, **table)
+        if labels.missing and partial:
+            count, first = len(labels.missing), labels.missing[0]
+            note = f"{root}: {count} left out, since they are not there; the first is on {first}"
+            typer.echo(printable(note), err=True)
+        return [labels]
     found = choose_datasets(str(root))
     if not found:
         raise DatasetError(f"{root} holds no dataset that is known here (see `topiq datasets list`).")

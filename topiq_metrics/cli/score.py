@@ -13,6 +13,7 @@ import typer
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric, get_card
 from topiq_metrics.cli.console import fail
 from topiq_metrics.cli.memory import limit_memory
+from topiq_metrics.cli.names import split_names
 from topiq_metrics.cli.progress import log_event, shown_progress
 from topiq_metrics.cli.rows import printed_rows
 
@@ -28,8 +29,8 @@ def score(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Images, folders, globs; lists (.txt, - for stdin), tables (.csv, .parquet), shards (.tar); URLs of "
-            "any of these; hf:NAME:SPLIT."
+            help="Images, folders, globs; lists (.txt, - for stdin), tables (.csv, .tsv, .parquet), shards (.tar); "
+            "URLs of any of these; hf:NAME:SPLIT."
         ),
     ],
     metric: Annotated[
@@ -37,7 +38,9 @@ def score(
         typer.Option(
             "-m",
             "--metric",
-            help=f"A metric; may be repeated. Default: {DEFAULT_NR}; with references {DEFAULT_FR}.",
+            "--metrics",
+            help="A metric, or several with commas; may be repeated. "
+            f"Default: {DEFAULT_NR}; with references {DEFAULT_FR}.",
         ),
     ] = None,
     reference: Annotated[
@@ -68,7 +71,7 @@ def score(
     ] = None,
     image_column: Annotated[
         str | None,
-        typer.Option(help="Column of encoded images; in a shard, their extension.", rich_help_panel=_SOURCES),
+        typer.Option(help="Column of images, files or paths; in a shard, their extension.", rich_help_panel=_SOURCES),
     ] = None,
     reference_column: Annotated[
         str | None, typer.Option(help="Likewise, for reference images.", rich_help_panel=_SOURCES)
@@ -126,7 +129,10 @@ def score(
 
     Exit code 0: every image has every score. 1: some do not. 2: the command cannot start.
     """
-    names = list(dict.fromkeys(metric or [default_metric(with_reference=bool(reference or reference_column))]))
+    default = default_metric(with_reference=bool(reference or reference_column))
+    names = list(dict.fromkeys(split_names(metric or [default])))
+    if not names:
+        fail("Name a metric with -m.")
     _check_references(names, reference, reference_column)
     if runner not in {"local", "ray"}:
         fail(f"--runner must be local or ray, but got {runner!r}.")
@@ -274,11 +280,15 @@ def _summarize(job: ScoreJob, output: Path | None, *, log_json: bool) -> None:
     if log_json:
         fields: dict[str, Any] = progress.as_dict(progress.images)
         log_event("finished", **fields, output=None if output is None else str(output))
-    elif progress.failed or output is not None:
+    elif progress.failed or progress.left_out or output is not None:
         reasons = ", ".join(f"{count} {reason}" for reason, count in progress.reasons.most_common())
         earlier = f" ({progress.earlier} of them before)" if progress.earlier else ""
         place = f" -> {output}" if output is not None else ""
         errors = f"{progress.failed} with errors" + (f" ({reasons})" if reasons else "")
-        typer.echo(f"{progress.images} images{earlier}: {progress.statuses['ok']} ok, {errors}{place}", err=True)
+        suffixes = ", ".join(f"{count} {suffix}" for suffix, count in sorted(progress.left_out.items()))
+        left_out = f", {progress.left_out.total()} left out of shards ({suffixes})" if suffixes else ""
+        typer.echo(
+            f"{progress.images} images{earlier}: {progress.statuses['ok']} ok, {errors}{left_out}{place}", err=True
+        )
     if progress.failed:
         raise typer.Exit(1)

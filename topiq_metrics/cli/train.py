@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from topiq_metrics._tables import TABLE_SUFFIXES
 from topiq_metrics.cli.console import fail
+from topiq_metrics.cli.names import ImageColumn, ReferenceColumn, ScoreColumn
 
 
 def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A recipe that ships with the package, or a .toml file; with a CSV file as data, the metric that is "
+            help="A recipe that ships with the package, or a .toml file; with a table as data, the metric that is "
             "fine-tuned."
         ),
     ],
@@ -22,8 +24,8 @@ def train(
         Path,
         typer.Option(
             "--data",
-            help="The dataset's folder, in its official layout; or a CSV file with the columns image and score "
-            "(if you like also reference, split, group).",
+            help="The dataset's folder, in its official layout; or a table (.csv, .tsv) with the columns image and "
+            "score (if you like also reference, split, group).",
         ),
     ],
     output: Annotated[
@@ -35,6 +37,9 @@ def train(
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="The scores of the CSV file fall with quality, as DMOS does.")
     ] = False,
+    image_column: ImageColumn = None,
+    score_column: ScoreColumn = None,
+    reference_column: ReferenceColumn = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as optimizer.lr=1e-4; may be repeated."),
@@ -60,7 +65,13 @@ def train(
 
     # Over which --set has the last word.
     images = {"teachers": teachers, "images": None if unlabelled is None else str(unlabelled)}
-    changes = [{"unlabelled": {key: value for key, value in images.items() if value is not None}}, *(settings or ())]
+    columns = {"image_column": image_column, "score_column": score_column, "reference_column": reference_column}
+    sections: dict[str, dict[str, Any]] = {"unlabelled": images, "data": columns}
+    changes: list[Any] = [
+        {name: {key: value for key, value in section.items() if value is not None}}
+        for name, section in sections.items()
+    ]
+    changes += settings or ()
     if precision is not None:
         changes.append(f"optimizer.precision={precision}")
     if lower_is_better:
@@ -68,7 +79,7 @@ def train(
     try:
         from topiq_metrics.training.recipe import RecipeError, fine_tuning_recipe, load_recipe
 
-        if data.suffix.lower() == ".csv" and not recipe.endswith(".toml"):
+        if data.suffix.lower() in TABLE_SUFFIXES and not recipe.endswith(".toml"):
             loaded = fine_tuning_recipe(recipe, weights or "default", changes)
             folder = output or Path("runs") / f"{recipe}-{data.stem}"
         else:

@@ -43,5 +43,5 @@ class AGIQA3k(IQADataset):
                     "prompt": row["prompt"],
                     **optional_number(row, std="std_quality", alignment="mos_align"),
                 }
-                score = read_score(row["mos_quality"], labels)
+                score = read_score(row["mos_quality"], row.place)
                 yield Record(path, score, ALL, group=row["prompt"].lower(), extras=extras)

@@ -43,7 +43,7 @@ class AVA(IQADataset):
             path = folder.image(labels, f"{images}/{row['id']}.jpg")
             if path is None:
                 continue
-            ratings = tuple(read_score(row[name], labels) for name in _COUNTS)
+            ratings = tuple(read_score(row[name], row.place) for name in _COUNTS)
             if not sum(ratings) > 0:
                 raise DatasetError(f"{labels}: expected ratings of the image {row['id']}, but got none.")
             score = sum(mark * count for mark, count in enumerate(ratings, 1)) / sum(ratings)

@@ -35,4 +35,4 @@ class BIQ2021(IQADataset):
             for row in read_csv(labels, ("Image Name", "MOS")):
                 path = folder.image(labels, f"{images}/{row['Image Name']}")
                 if path is not None:
-                    yield Record(path, read_score(row["MOS"], labels), split)
+                    yield Record(path, read_score(row["MOS"], row.place), split)

@@ -34,4 +34,4 @@ class CGFIQA40k(IQADataset):
             for row in read_json(labels, ("Image", "MOS")):
                 path = folder.image(labels, f"{images}/{row['Image']}")
                 if path is not None:
-                    yield Record(path, read_score(row["MOS"], labels), split, id=f"{split}/{row['Image'].lower()}")
+                    yield Record(path, read_score(row["MOS"], row.place), split, id=f"{split}/{row['Image'].lower()}")

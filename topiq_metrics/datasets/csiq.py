@@ -76,7 +76,7 @@ def _from_text(labels: Path) -> Iterator[_Row]:
         parts = row["image"].split(".")
         if len(parts) != 4:
             raise DatasetError(f"{labels}: expected a name like '1600.AWGN.1.png', but got {row['image']!r}.")
-        yield (parts[0], *_kind_and_level(parts[1], parts[2], labels)), read_score(row["dmos"], labels), {}
+        yield (parts[0], *_kind_and_level(parts[1], parts[2], labels)), read_score(row["dmos"], row.place), {}
 
 
 def _from_workbook(labels: Path) -> Iterator[_Row]:
@@ -84,7 +84,7 @@ def _from_workbook(labels: Path) -> Iterator[_Row]:
         # Excel takes the name 1600 for a number.
         reference = row["image"].removesuffix(".0")
         kind, level = _kind_and_level(row["dst_type"], row["dst_lev"].removesuffix(".0"), labels)
-        yield (reference, kind, level), read_score(row["dmos"], labels), optional_number(row, std="dmos_std")
+        yield (reference, kind, level), read_score(row["dmos"], row.place), optional_number(row, std="dmos_std")
 
 
 def _from_older(labels: Path) -> Iterator[_Row]:
@@ -94,7 +94,7 @@ def _from_older(labels: Path) -> Iterator[_Row]:
         if number not in {str(index) for index in range(1, len(_NUMBERED) + 1)}:
             raise DatasetError(f"{labels}: expected the number of a type, 1 to {len(_NUMBERED)}, but got {number!r}.")
         kind, level = _kind_and_level(_NUMBERED[int(number) - 1], row["dst_lev"], labels)
-        yield (row["image"], kind, level), read_score(row["dmos"], labels), optional_number(row, std="dmos_std")
+        yield (row["image"], kind, level), read_score(row["dmos"], row.place), optional_number(row, std="dmos_std")
 
 
 def _kind_and_level(kind: str, level: str, labels: Path) -> tuple[str, str]:

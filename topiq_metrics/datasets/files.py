@@ -10,7 +10,8 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from topiq_metrics._extras import import_extra
+from topiq_metrics._tables import Table, TableError, encoding_of, read_table
 
 
 class DatasetError(ValueError):
@@ -129,7 +131,21 @@ class Folder:
         return self._listings[path]
 
 
-def read_csv(path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
+class Row(dict[str, str]):
+    """The values of a label file's row, by column.
+
+    Attributes:
+        line: the number of the line on which it ends, or another number that it has in its file.
+        place: the file and the line, for messages.
+    """
+
+    def __init__(self, values: Iterable[tuple[str, str]], path: Path, line: int, unit: str = "line") -> None:
+        super().__init__(values)
+        self.line = line
+        self.place = f"{path}, {unit} {line}"
+
+
+def read_csv(path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[Row]:
     """Yield the rows of a label file, names and values stripped; a byte-order mark and empty columns are ignored.
 
     Rows that have none of ``columns`` are ignored too. Names in ``columns`` and ``optional`` are found whatever their
@@ -139,25 +155,36 @@ def read_csv(path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = (
         DatasetError: the file or one of ``columns`` is missing, a column is there twice, a row ends early, or the file
             is no text.
     """
-    for _, values in read_numbered_csv(path, columns, optional):
-        yield values
+    with opened_table(path, (*columns, *optional)) as table:
+        yield from table_rows(table, path, columns, optional)
 
 
-def read_numbered_csv(
-    path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Like `read_csv`, with the number of the line on which each row ends."""
+def table_rows(table: Table, path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[Row]:
+    """Like `read_csv`, from a table that is open."""
+    header = _header(table.columns, columns, path, optional)
+    for line, cells in table.rows:
+        row = Row(((name, cell.strip()) for name, cell in zip(header, cells, strict=False) if name), path, line)
+        if any(row.get(name) for name in columns or row):
+            _check_values(row, columns)
+            yield row
+
+
+@contextmanager
+def opened_table(path: Path, known: Sequence[str]) -> Iterator[Table]:
+    """The table of a label file; `topiq_metrics._tables.read_table` says what ``known`` is.
+
+    Raises:
+        DatasetError: there is no such file, or it is no table; also while its rows are read.
+    """
     with _opened(path) as stream:
-        rows = csv.reader(stream)
         try:
-            header = _header(next(rows, []), columns, path, optional)
-            for row in rows:
-                values = {name: value.strip() for name, value in zip(header, row, strict=False) if name}
-                if any(values.get(name) for name in columns or values):
-                    _check_values(values, columns, f"{path}, line {rows.line_num}")
-                    yield rows.line_num, values
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DatasetError(f"{path} is not a CSV file in UTF-8: {error}") from error
+            yield read_table(stream, known)
+        except (UnicodeError, csv.Error) as error:
+            raise DatasetError(
+                f"{path} is not a CSV file in UTF-8, or in UTF-16 with a byte-order mark: {error}"
+            ) from error
+        except TableError as error:
+            raise DatasetError(f"{path} {error}") from error
 
 
 def has_columns(path: Path, *columns: str) -> bool:
@@ -170,7 +197,7 @@ def has_columns(path: Path, *columns: str) -> bool:
     return True
 
 
-def read_xlsx(path: Path, columns: tuple[str, ...], sheet: str | None = None) -> Iterator[dict[str, str]]:
+def read_xlsx(path: Path, columns: tuple[str, ...], sheet: str | None = None) -> Iterator[Row]:
     """Like `read_csv`, from a sheet of a workbook; the header may stand below and right of other cells.
 
     Raises:
@@ -195,9 +222,9 @@ def read_xlsx(path: Path, columns: tuple[str, ...], sheet: str | None = None) ->
                 if columns[0].lower() in {text.lower() for text in texts}:
                     header = _header(texts, columns, path, is_sheet=True)
                 continue
-            values = {name: text for name, text in zip(header, texts, strict=False) if name}
+            values = Row(((name, text) for name, text in zip(header, texts, strict=False) if name), path, number, "row")
             if any(values.get(name) for name in columns or values):
-                _check_values(values, columns, f"{path}, row {number}")
+                _check_values(values, columns)
                 yield values
         if header is None:
             _header([], columns, path)
@@ -205,7 +232,7 @@ def read_xlsx(path: Path, columns: tuple[str, ...], sheet: str | None = None) ->
         book.close()
 
 
-def read_columns(path: Path, names: tuple[str, ...], separator: str | None = None) -> Iterator[dict[str, str]]:
+def read_columns(path: Path, names: tuple[str, ...], separator: str | None = None) -> Iterator[Row]:
     """Yield the lines of a label file without a header, whose first columns are ``names``; more may follow.
 
     Raises:
@@ -219,7 +246,7 @@ def read_columns(path: Path, names: tuple[str, ...], separator: str | None = Non
                     continue
                 if len(values) < len(names):
                     raise DatasetError(f"{path}, line {number}: expected a value for each of {names}.")
-                yield dict(zip(names, values, strict=False))
+                yield Row(zip(names, values, strict=False), path, number)
         except UnicodeDecodeError as error:
             raise DatasetError(f"{path} is not a text file in UTF-8: {error}") from error
 
@@ -244,7 +271,7 @@ def read_mat(path: Path, variable: str) -> list[Any]:
     return [_plain(value) for value in np.asarray(variables[variable]).ravel()]
 
 
-def read_json(path: Path, lists: tuple[str, ...]) -> Iterator[dict[str, str]]:
+def read_json(path: Path, lists: tuple[str, ...]) -> Iterator[Row]:
     """Yield rows from a JSON file that holds parallel lists of these names.
 
     Raises:
@@ -261,8 +288,8 @@ def read_json(path: Path, lists: tuple[str, ...]) -> Iterator[dict[str, str]]:
     lengths = {name: len(values[name]) for name in lists}
     if len(set(lengths.values())) > 1:
         raise DatasetError(f"{path}: expected lists of one length, but got {lengths}.")
-    for row in zip(*(values[name] for name in lists), strict=True):
-        yield {name: str(value) for name, value in zip(lists, row, strict=True)}
+    for number, row in enumerate(zip(*(values[name] for name in lists), strict=True), 1):
+        yield Row(((name, str(value)) for name, value in zip(lists, row, strict=True)), path, number, "entry")
 
 
 def read_npy(path: Path) -> float:
@@ -280,8 +307,12 @@ def read_npy(path: Path) -> float:
     return read_score(value.ravel()[0], path)
 
 
-def read_score(value: Any, path: Path) -> float:
+def read_score(value: Any, path: Path | str) -> float:
     """A finite number from a text or a number.
+
+    Args:
+        value: the text or the number.
+        path: where it stands, for messages.
 
     Raises:
         DatasetError: it is none.
@@ -309,7 +340,9 @@ def optional_number(row: dict[str, str], **columns: str) -> dict[str, float]:
 def _opened(path: Path) -> Any:
     if not path.is_file():
         raise DatasetError(f"There is no label file {path}.")
-    return path.open(newline="", encoding="utf-8-sig")
+    with path.open("rb") as stream:
+        encoding = encoding_of(stream.read(2))
+    return path.open(newline="", encoding=encoding)
 
 
 def _header(
@@ -329,9 +362,9 @@ def _header(
     return header
 
 
-def _check_values(values: dict[str, str], columns: tuple[str, ...], where: str) -> None:
+def _check_values(values: Row, columns: tuple[str, ...]) -> None:
     if any(not values.get(name) for name in columns):
-        raise RowError(f"{where}: expected a value for each of {columns}.")
+        raise RowError(f"{values.place}: expected a value for each of {columns}.")
 
 
 def _plain(value: Any) -> Any:

@@ -43,7 +43,7 @@ class FLIVE(IQADataset):
             if path is not None:
                 split = part_of.get(_name(row["name"]), "train") if part_of is not None else ALL
                 id_ = row["name"].replace("\\", "/").lower()
-                yield Record(path, read_score(row["mos"], labels), split, id=id_)
+                yield Record(path, read_score(row["mos"], row.place), split, id=id_)
 
     def _parts(self, folder: Folder) -> dict[str, str] | None:
         """The images outside the training part; None where that is not known and not asked for."""

@@ -73,7 +73,7 @@ class GFIQA20k(IQADataset):
                 raise DatasetError(f"{labels} has no column {_NAMES[0]!r}; its columns are {list(row)}.")
             path = folder.image(labels, f"{images}/{name}", name)
             if path is not None:
-                yield Record(path, read_score(row["mos"], labels), ALL)
+                yield Record(path, read_score(row["mos"], row.place), ALL)
 
 
 def _find_labels(folder: Folder) -> Path | None:

@@ -44,4 +44,4 @@ class KADID10k(IQADataset):
                     **optional_number(row, variance="var"),
                 }
                 group = row["ref_img"].lower()
-                yield Record(image, read_score(row["dmos"], labels), ALL, original, group=group, extras=extras)
+                yield Record(image, read_score(row["dmos"], row.place), ALL, original, group=group, extras=extras)

@@ -55,7 +55,7 @@ class KonIQ10k(IQADataset):
             if path is not None:
                 ratings = optional_number(row, c1="c1", c2="c2", c3="c3", c4="c4", c5="c5")
                 extras: Extras = {**optional_number(row, std=deviation), "ratings": tuple(ratings.values())}
-                yield Record(path, read_score(row[score], labels), split, extras=extras)
+                yield Record(path, read_score(row[score], row.place), split, extras=extras)
 
 
 def _place(folder: Folder, names: Sequence[str]) -> str:

@@ -47,6 +47,6 @@ class PIPAL(IQADataset):
                 image = folder.image(labels, *(f"{place}/{row['name']}" for place in places))
                 original = folder.image(labels, f"{references}/{parts[0]}.bmp")
                 if image is not None and original is not None:
-                    score = read_score(row["elo"], labels)
+                    score = read_score(row["elo"], row.place)
                     extras = {"distortion": parts[1]}
                     yield Record(image, score, "train", original, group=parts[0].lower(), extras=extras)

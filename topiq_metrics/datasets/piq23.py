@@ -85,7 +85,7 @@ class PIQ23(IQADataset):
             if row.get("CONDITION"):
                 extras["condition"] = row["CONDITION"]
             yield Record(
-                path, read_score(row["JOD"], labels), split, id=name.lower(), group=row["SCENE"], extras=extras
+                path, read_score(row["JOD"], row.place), split, id=name.lower(), group=row["SCENE"], extras=extras
             )
 
     def _parts(self, folder: Folder) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""Any other set: a CSV file with names and scores."""
+"""Any other set: a table of names and scores."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
+from topiq_metrics._tables import IMAGE_COLUMNS, SCORE_COLUMNS, choose_column, written_path
 from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, Record
-from topiq_metrics.datasets.files import DatasetError, Folder, read_numbered_csv, read_score
+from topiq_metrics.datasets.files import DatasetError, Folder, opened_table, read_score, table_rows
 from topiq_metrics.datasets.splits import BY_IMAGE, BY_REFERENCE, OFFICIAL
 
 _OPTIONAL = ("reference", "split", "group")
 
 
 class CSVDataset(IQADataset):
-    """A CSV file with the columns ``image`` and ``score``, and if you like ``reference``, ``split`` and ``group``.
+    """A table of images and their scores, and if you like the columns ``reference``, ``split`` and ``group``.
 
-    Other columns become extras. What the file says is its facts; every row must have its image, and an image one row,
-    or one for each of its references.
+    It is text with a header: cells are separated by commas, semicolons or tabs, in UTF-8 or in UTF-16 with a byte-order
+    mark. Other columns become extras. What the file says is its facts; an image has one row, or one for each of its
+    references. Where semicolons separate, a score may have a decimal comma.
 
     Args:
         labels: the file.
@@ -29,7 +31,18 @@ class CSVDataset(IQADataset):
         transform: as for `IQADataset`.
         higher_is_better: direction of the scores.
         root: where relative paths start; by default the file's folder.
-        options: those of `IQADataset`.
+        image_column: what holds the paths of the images; by default ``path``, ``image``, ``filename``, ``file_name``,
+            ``name`` or the like, as in `topiq_metrics.score_images`, the case of letters aside.
+        score_column: what holds the scores; by default ``score``, ``mos``, ``rating`` or the like.
+        reference_column: what holds the paths of the references; by default ``reference``, if there is such a column.
+        options: those of `IQADataset`. With ``partial``, images that are not there are left out; without, they are
+            records of files that cannot be loaded.
+
+    Attributes:
+        missing: of each image or reference that is not there, the line and the name.
+
+    Raises:
+        DatasetError: as for `IQADataset`, where a value is missing or no number with its line; or no image is there.
     """
 
     def __init__(
@@ -40,23 +53,25 @@ class CSVDataset(IQADataset):
         *,
         higher_is_better: bool,
         root: str | os.PathLike[str] | None = None,
+        image_column: str | None = None,
+        score_column: str | None = None,
+        reference_column: str | None = None,
         **options: Any,
     ) -> None:
         self.labels = Path(labels)
-        numbered = list(read_numbered_csv(self.labels, ("image", "score"), _OPTIONAL))
-        if not numbered:
+        self.missing: list[str] = []
+        self._rows = rows = list(_rows(self.labels, image_column, score_column, reference_column))
+        if not rows:
             raise DatasetError(f"{self.labels} has no rows.")
-        rows = [row for _, row in numbered]
-        has_splits = "split" in rows[0]
-        if has_splits and not all(row.get("split") for row in rows):
+        has_splits = rows[0].split is not None
+        if has_splits and not all(row.split for row in rows):
             raise DatasetError(f"{self.labels}: expected a split in every row, or no column 'split'.")
-        scores = [read_score(row["score"], self.labels) for row in rows]
-        references = {row["reference"] for row in rows if row.get("reference")}
+        references = {row.reference for row in rows if row.reference}
         random = BY_REFERENCE if references else BY_IMAGE
         self.facts = DatasetFacts(
             name=self.labels.stem,
-            size=Counter(row["split"] if has_splits else ALL for row in rows),
-            score_range=(min(scores), max(scores)),
+            size=Counter((row.split or ALL) if has_splits else ALL for row in rows),
+            score_range=(min(row.score for row in rows), max(row.score for row in rows)),
             higher_is_better=higher_is_better,
             citation="",
             license="",
@@ -64,31 +79,78 @@ class CSVDataset(IQADataset):
             references=len(references),
             split=OFFICIAL if has_splits else random,
         )
-        self._rows = numbered
         super().__init__(self.labels.parent if root is None else root, split, transform, **options)
         del self._rows
 
     def read(self, folder: Folder) -> Iterator[Record]:
-        ids = {column: _ids(row.get(column) or "" for _, row in self._rows) for column in ("image", "reference")}
-        known = {"image", "score", *_OPTIONAL}
+        images, references = _ids(row.image for row in self._rows), _ids(row.reference for row in self._rows)
         lines: dict[tuple[str, str], int] = {}
-        for line, row in self._rows:
-            name, reference = row["image"], row.get("reference") or ""
-            path = self._find(folder, name)
-            original = self._find(folder, reference) if reference else None
-            if path is None or (reference and original is None):
+        lost = 0
+        for row in self._rows:
+            path, is_there = self._find(folder, row.image, row.line)
+            lost += not is_there
+            original = None
+            if row.reference:
+                original, has_original = self._find(folder, row.reference, row.line)
+                is_there = is_there and has_original
+            if self.partial and not is_there:
                 continue
             files = os.path.normpath(path), "" if original is None else os.path.normpath(original)
-            if lines.setdefault(files, line) != line:
-                raise DatasetError(f"{self.labels}, line {line}: {name!r} is there already, on line {lines[files]}.")
-            score, split = read_score(row["score"], self.labels), row.get("split") or ALL
-            extras = {column: value for column, value in row.items() if column not in known and value}
-            group = row.get("group") or ids["reference"][reference]
-            yield Record(path, score, split, original, id=ids["image"][name], group=group, extras=extras)
+            if lines.setdefault(files, row.line) != row.line:
+                raise DatasetError(
+                    f"{self.labels}, line {row.line}: {row.image!r} is there already, on line {lines[files]}."
+                )
+            group = row.group or references[row.reference]
+            yield Record(path, row.score, row.split or ALL, original, images[row.image], group, row.extras)
+        if lost == len(self._rows):
+            others = f", nor are the other {lost - 1} images" if lost > 1 else ""
+            raise DatasetError(
+                f"{self.facts.name}: {self.labels.name} names {self._rows[0].image!r}, which is not in '{self.root}'"
+                f"{others}."
+            )
 
-    def _find(self, folder: Folder, name: str) -> Path | None:
-        path = self.root / name
-        return path if path.is_file() else folder.image(self.labels, name)
+    def _find(self, folder: Folder, name: str, line: int) -> tuple[Path, bool]:
+        """Where a file is or should be, and whether it is."""
+        path = self.root / written_path(name, lambda each: (self.root / each).is_file())
+        if path.is_file():
+            return path, True
+        found = folder.find(name)
+        if found is not None and found.is_file():
+            return found, True
+        self.missing.append(f"line {line}: {name}")
+        return path, False
+
+
+class _Row(NamedTuple):
+    line: int
+    image: str
+    score: float
+    reference: str
+    split: str | None
+    """None where there is no such column."""
+    group: str
+    extras: dict[str, str]
+
+
+def _rows(labels: Path, image: str | None, score: str | None, reference: str | None) -> Iterator[_Row]:
+    named = (name for name in (image, score, reference) if name is not None)
+    with opened_table(labels, (*IMAGE_COLUMNS, *SCORE_COLUMNS, *_OPTIONAL, *named)) as table:
+        image = choose_column(table.columns, image, IMAGE_COLUMNS, "images")
+        score = choose_column(table.columns, score, SCORE_COLUMNS, "scores")
+        if reference is not None:
+            reference = choose_column(table.columns, reference, (), "references")
+        own = (image, score, reference or "reference", "split", "group")
+        for row in table_rows(table, labels, (image, score), own):
+            text = row[score].replace(",", ".") if table.separator == ";" else row[score]
+            yield _Row(
+                row.line,
+                row[image],
+                read_score(text, row.place),
+                row.get(own[2], ""),
+                row.get("split"),
+                row.get("group", ""),
+                {column: value for column, value in row.items() if column not in own and value},
+            )
 
 
 def _ids(names: Iterable[str]) -> dict[str, str]:

@@ -38,4 +38,4 @@ class SPAQ(IQADataset):
             path = folder.image(labels, f"{images}/{row['Image name']}")
             if path is not None:
                 extras = optional_number(row, **{name.lower(): name for name in _ATTRIBUTES})
-                yield Record(path, read_score(row["MOS"], labels), ALL, extras=extras)
+                yield Record(path, read_score(row["MOS"], row.place), ALL, extras=extras)

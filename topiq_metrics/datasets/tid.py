@@ -21,7 +21,7 @@ class _TID(IQADataset):
         deviations: list[float] = []
         if folder.find(_DEVIATIONS) is not None:
             path = folder.labels(_DEVIATIONS)
-            deviations = [read_score(row["std"], path) for row in read_columns(path, ("std",))]
+            deviations = [read_score(row["std"], row.place) for row in read_columns(path, ("std",))]
             if len(deviations) != len(rows):
                 raise DatasetError(f"{path}: expected {len(rows)} lines, as in {labels.name}, got {len(deviations)}.")
         distorted, references = folder.folder("distorted_images"), folder.folder("reference_images")
@@ -36,7 +36,7 @@ class _TID(IQADataset):
                 extras: dict[str, str | float] = {"distortion": numbers[0], "level": float(numbers[1])}
                 if deviations:
                     extras["std"] = deviations[index]
-                score = read_score(row["mos"], labels)
+                score = read_score(row["mos"], row.place)
                 yield Record(image, score, ALL, original, id=name.lower(), group=reference, extras=extras)
 
     @classmethod

@@ -35,4 +35,4 @@ class UHDIQA(IQADataset):
             path = folder.image(labels, *(place + row["image_name"] for place in places))
             if path is not None:
                 extras = {"subset": row["subset"]} if row.get("subset") else {}
-                yield Record(path, read_score(row["quality_mos"], labels), row["set"], extras=extras)
+                yield Record(path, read_score(row["quality_mos"], row.place), row["set"], extras=extras)

@@ -89,7 +89,7 @@ class NetworkPredictor:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory: bool = False) -> Tensor:
-        backend = choose_backend(max_memory=1) if spare_memory else self.backend
+        backend = Backend("torch", "float32", 1) if spare_memory else self.backend
         inputs = [self._moved(x) for x in (images, references) if x is not None]
         return backend(self.net, *inputs).float().cpu()
 

@@ -29,6 +29,7 @@ GATE_HALO = 2
 Rows: TypeAlias = "tuple[int, int]"
 
 
+_LEAST_MEMORY = 50_000_000
 _MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]i?)?B?", re.IGNORECASE)
 
 
@@ -36,7 +37,7 @@ def parse_memory(max_memory: str | int | None) -> int | None:
     """Bytes, from such as ``"2GB"``, ``"512 MiB"`` or a number of bytes; None and ``"none"`` are without a bound.
 
     Raises:
-        ValueError: if it is anything else, or not positive.
+        ValueError: if it is anything else, or less than 50 MB, in which no image is scored: then a unit was forgotten.
     """
     if max_memory is None or max_memory == "none":
         return None
@@ -51,7 +52,17 @@ def parse_memory(max_memory: str | int | None) -> int | None:
             f"Argument `max_memory` must be such as '2GB' or '512MiB', a whole number of bytes, or 'none', but got "
             f"{max_memory!r}."
         )
+    if size < _LEAST_MEMORY:
+        raise ValueError(f"Argument `max_memory` must be at least 50 MB, but got {max_memory!r}{_meant(max_memory)}.")
     return size
+
+
+def _meant(max_memory: str | int) -> str:
+    """What a number without a unit may be short for, as a question."""
+    text = str(max_memory).strip()
+    if not re.fullmatch(r"[0-9.]+", text) or float(text) >= 10_000:
+        return " bytes" if text.isdecimal() else ""
+    return f" bytes: {text}{'GB' if float(text) < 50 else 'MB'}?"
 
 
 def score_within(

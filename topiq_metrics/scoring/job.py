@@ -18,7 +18,7 @@ from topiq_metrics.inference.backends import Backend, choose_backend
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
 from topiq_metrics.scoring.engine import DECODE_SECONDS, Engine
-from topiq_metrics.scoring.items import Encoded, Item, fingerprint
+from topiq_metrics.scoring.items import Encoded, ImageObject, Item, fingerprint
 from topiq_metrics.scoring.progress import Progress
 from topiq_metrics.scoring.rows import Record, ScoreRow
 from topiq_metrics.scoring.selection import Selection, Shard
@@ -169,7 +169,7 @@ class ScoreJob:
         """
         self.progress.started = time.perf_counter()
         done: set[bytes] = set()
-        images: dict[str, Encoded] = {}
+        images: dict[str, Encoded | ImageObject] = {}
         with self._sink() as sink:
             for record in sink.earlier() if sink else ():
                 done.add(fingerprint(str(record["path"])))
@@ -183,6 +183,8 @@ class ScoreJob:
                 self.progress.count(record, self.metrics)
                 self._add_to_report(record, images.pop(row.path, None))
                 yield row
+            # Before the output is whole: who sees it knows what it lacks.
+            self.progress.left_out += self._source.left_out
         if self._report is not None:
             report, path = self._report
             report.write(path, started=dt.datetime.fromisoformat(self.provenance.created), finished=_now())
@@ -196,7 +198,7 @@ class ScoreJob:
             self.place = sink.place
             yield sink
 
-    def _scored(self, selection: Selection, images: dict[str, Encoded]) -> Iterator[ScoreRow]:
+    def _scored(self, selection: Selection, images: dict[str, Encoded | ImageObject]) -> Iterator[ScoreRow]:
         if self._ray is not None:
             from topiq_metrics.scoring.ray import score_with_ray
 
@@ -207,6 +209,7 @@ class ScoreJob:
                 identify=functools.partial(_weights_hashes, self._describe),
                 actors=self._ray.actors,
                 address=self._ray.address,
+                left_out=self.progress.left_out,
             )
         items = (item for item in self._source.items() if selection.keeps(item.name))
         return self._scored_here(self._remembered(items, images))
@@ -219,7 +222,7 @@ class ScoreJob:
         with self._open_engine(lambda: predictors, progress=self.progress) as engine:
             yield from engine.rows(itertools.chain([first], items))
 
-    def _remembered(self, items: Iterable[Item], images: dict[str, Encoded]) -> Iterator[Item]:
+    def _remembered(self, items: Iterable[Item], images: dict[str, Encoded | ImageObject]) -> Iterator[Item]:
         """Keep what the report's thumbnails are made of until the row is there."""
         for item in items:
             if self._report is not None:
@@ -231,7 +234,7 @@ class ScoreJob:
 
         return Report(self.metrics, asdict(replace(self.provenance, complete=True)))
 
-    def _add_to_report(self, record: Record, image: Encoded | None) -> None:
+    def _add_to_report(self, record: Record, image: Encoded | ImageObject | None) -> None:
         if self._report is not None:
             self._report[0].add(record, image)
 
@@ -265,14 +268,16 @@ def score_images(
     their own while the network works, and scored in batches of one size; memory is bounded by the pixels in flight.
 
     Args:
-        source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.parquet``), a WebDataset shard
-            (``.tar``); a URL of any of them; a dataset of Hugging Face's `datasets`, or ``hf:NAME:SPLIT``; an `Item`;
-            or several of these.
+        source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.tsv``, ``.parquet``), a WebDataset
+            shard (``.tar``); a URL of any of them; a dataset of Hugging Face's `datasets`, or ``hf:NAME:SPLIT``; an
+            image in memory: of PIL, an array or a tensor, as `load_image` takes it; a data frame of pandas or Polars;
+            an `Item`; or several of these.
         metrics: names of the catalogue; by default the bundled one, full-reference where ``references`` or
             ``reference_column`` is given.
         references: a file that is the reference of every image, or a folder that has one for each.
         path_column: of a table, the column of paths or URLs.
-        image_column: of a table or dataset, the column of encoded images; of a shard, the extension of its images.
+        image_column: of a table or dataset, the column of images or of their paths; of a shard, the extension of its
+            images.
         reference_column: likewise, for references.
         root: where relative paths of lists and tables start, instead of the list's own folder.
         split: of a dataset.
@@ -283,8 +288,8 @@ def score_images(
         backend: what runs the networks: ``"torch"``, ``"compile"``, ``"onnxruntime"``, ``"openvino"``, or ``"auto"``
             for the fastest that is installed and has the precision.
         precision: ``"float32"``, which changes no score beyond rounding, or faster ones that the backend has.
-        max_memory: for a batch in a network, beside its images and the weights, such as ``"2GB"``: larger images are
-            scored in strips, to the same score. None is without a bound.
+        max_memory: for a batch in a network, beside its images and the weights, such as ``"2GB"``, 50 MB at least:
+            larger images are scored in strips, to the same score. None is without a bound.
         workers: processes that decode; 0 decodes in threads of this process, which a hostile file can crash or hang;
             None takes one for each processor, at most 8.
         timeout: seconds for fetching an image, and again for decoding it.

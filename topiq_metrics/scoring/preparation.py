@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,11 +13,11 @@ import torch
 from torch import Tensor
 
 from topiq_metrics.errors import ImageError, ImageMemoryError, ImageTooLargeError, ImageTooSmallError
-from topiq_metrics.images import MAX_PIXELS, SizePolicy
+from topiq_metrics.images import MAX_PIXELS, SizePolicy, load_image
 from topiq_metrics.images.arrays import pixels_to_rgb
 from topiq_metrics.images.files import Admit
 from topiq_metrics.scoring.decoding import Decoder
-from topiq_metrics.scoring.items import Encoded, Item
+from topiq_metrics.scoring.items import Encoded, ImageObject, Item, is_image_object, size_of
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import Mode
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 Pair: TypeAlias = "tuple[Tensor, Tensor | None]"
 
+_OBJECTS = threading.Lock()
 _LOST_DEVICE = re.compile(r"(CUDA|HIP) error|device-side assert|device lost", re.IGNORECASE)
 _NO_MEMORY = re.compile(
     r"out of memory|(can't|cannot|could not|failed to|unable to|not enough)[\w ]{0,20}(allocate|memory)", re.IGNORECASE
@@ -106,7 +109,7 @@ def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Ad
             prepared.fail(need.metric, prepared.item.problem)
         return
     name = prepared.item.name
-    image = pixels_to_rgb(decoder.decode(prepared.item.encoded, name, MAX_PIXELS, admit), name)
+    image = _pixels(prepared.item.encoded, name, decoder, admit)
     prepared.height, prepared.width = image.shape[-2:]
     reference, problem = None, ""
     if any(need.mode == "FR" for need in needs):
@@ -123,6 +126,15 @@ def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Ad
         prepared.inputs[need.metric] = pair if need.mode == "FR" else (pair[0], None)
 
 
+def _pixels(image: Encoded | ImageObject, name: str, decoder: Decoder, admit: Admit) -> Tensor:
+    if not is_image_object(image):
+        return pixels_to_rgb(decoder.decode(image, name, MAX_PIXELS, admit), name)
+    admit(*size_of(image))
+    # One that several items share must not be read by two threads.
+    with _OBJECTS:
+        return load_image(image).detach().cpu()
+
+
 def _load_reference(item: Item, image: Tensor, decoder: Decoder) -> tuple[Tensor | None, str]:
     if item.reference is None:
         return None, "no-reference: there is no reference of this name, or more than one"
@@ -135,7 +147,7 @@ def _load_reference(item: Item, image: Tensor, decoder: Decoder) -> tuple[Tensor
             raise _SizeMismatchError(_mismatch(width, height, name, *size))
 
     try:
-        reference = pixels_to_rgb(decoder.decode(item.reference, name, MAX_PIXELS, admit), name)
+        reference = _pixels(item.reference, name, decoder, admit)
     except _SizeMismatchError as error:
         return None, str(error)
     except ImageMemoryError:
@@ -155,8 +167,8 @@ def _mismatch(width: int, height: int, name: str, other_width: int, other_height
     return f"size-mismatch: the image has {width}x{height}, its reference {name} {other_width}x{other_height}"
 
 
-def _reference_name(reference: Encoded) -> str:
-    return "in the source" if isinstance(reference, bytes) else str(reference)
+def _reference_name(reference: Encoded | ImageObject) -> str:
+    return os.fspath(reference) if isinstance(reference, (str, os.PathLike)) else "in the source"
 
 
 def _unfit(policy: SizePolicy, height: int, width: int) -> str:

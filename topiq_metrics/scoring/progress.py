@@ -17,6 +17,7 @@ class Progress:
     Attributes:
         statuses: rows by status, those of earlier runs included.
         reasons: rows that are not ``ok``, by the word that their reason begins with.
+        left_out: images in the source that were not asked for, by suffix.
         earlier: rows that were there before.
         waiting: seconds in which the network had nothing decoded to score.
         network: seconds in which it scored.
@@ -25,6 +26,7 @@ class Progress:
 
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
     earlier: int = 0
     waiting: float = 0.0
     network: float = 0.0
@@ -67,6 +69,7 @@ class Progress:
             "earlier": self.earlier,
             **{status: self.statuses[status] for status in ("ok", "partial", "error")},
             "reasons": dict(self.reasons),
+            "left_out": dict(self.left_out),
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 3),
             "decode_share": round(self.waiting / max(self.seconds, 1e-9), 4),

@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from topiq_metrics._extras import import_extra
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.rows import ScoreRow
-from topiq_metrics.scoring.sources.base import SourceError
+from topiq_metrics.scoring.sources.base import LeftOut, SourceError
 from topiq_metrics.scoring.sources.names import Mark, Names
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def score_with_ray(
     cpus_per_actor: float = 1,
     gpus_per_actor: float | None = None,
     address: str | None = None,
+    left_out: LeftOut | None = None,
     verbose: bool = False,
 ) -> Iterator[ScoreRow]:
     """Score a source on a Ray cluster; yields one row for each image, in the source's order.
@@ -77,6 +79,7 @@ def score_with_ray(
         gpus_per_actor: GPUs, likewise; by default 1 if the cluster has any, else 0.
         address: of the cluster, ``"auto"`` for the one that this machine belongs to, ``"local"`` for one that is
             started for this job on this machine; by default what ``RAY_ADDRESS`` says, else ``"local"``.
+        left_out: is told of images in the source that were not asked for, by suffix.
         verbose: let Ray log.
 
     Raises:
@@ -97,6 +100,10 @@ def score_with_ray(
         # Ray Data takes its inputs as a whole; a source may have more of them than fit into memory.
         while window := list(islice(fragments, _WINDOW_FRAGMENTS)):
             for scored in _stream(ray, window, selection, opener, pool):
+                if isinstance(scored, Counter):
+                    if left_out is not None:
+                        left_out.update(scored)
+                    continue
                 is_empty = False
                 yield from (row for row, mark in scored if names.is_new(row.path, mark))
         if is_empty:
@@ -146,7 +153,7 @@ class _Opener:
 
 def _stream(
     ray: ModuleType, fragments: Sequence[Fragment], selection: _Selection, opener: _Opener, pool: _Pool
-) -> Iterator[_Scored]:
+) -> Iterator[_Scored | LeftOut]:
     from ray import cloudpickle
     from ray.data import ActorPoolStrategy, TaskPoolStrategy
     from ray.exceptions import RayError
@@ -173,7 +180,7 @@ def _stream(
     )
     try:
         for row in outcomes.iter_rows():
-            outcome: _Scored | Exception = pickle.loads(row["outcome"])  # noqa: S301 - of our own actors
+            outcome: _Scored | LeftOut | Exception = pickle.loads(row["outcome"])  # noqa: S301 - of our own actors
             if isinstance(outcome, Exception):
                 raise outcome
             yield outcome
@@ -190,6 +197,8 @@ def _read(row: dict[str, bytes], selection: _Selection) -> Iterator[dict[str, by
         fragment: Fragment = pickle.loads(row["fragment"])  # noqa: S301 - of our own driver
         for chunk in _chunks(fragment.items(), keep):
             yield {"chunk": pickle.dumps(chunk)}
+        if left_out := getattr(fragment, "left_out", None):
+            yield {"chunk": pickle.dumps(left_out)}
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the driver's to raise
         yield {"chunk": _packed(error)}
 
@@ -238,8 +247,8 @@ class _Scorer:
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
         if self._engine is None:
             return {"outcome": self._problem}
-        chunk: _Marked | Exception = pickle.loads(row["chunk"])  # noqa: S301 - of our own task
-        if isinstance(chunk, Exception):
+        chunk: _Marked | LeftOut | Exception = pickle.loads(row["chunk"])  # noqa: S301 - of our own task
+        if isinstance(chunk, (Counter, Exception)):
             return {"outcome": row["chunk"]}
         try:
             rows = self._engine.rows(item for item, _ in chunk)

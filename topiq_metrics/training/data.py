@@ -7,7 +7,8 @@ on how many processes share the work.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -288,20 +289,34 @@ def _open(settings: DataSettings, root: Path, *, with_reference: bool, name: str
         raise RecipeError("'lower_is_better' in data is for a CSV file; a dataset knows the direction of its scores.")
     if settings.about and settings.dataset != CSV:
         raise RecipeError("'about' in data is for a CSV file; a dataset has its own citation.")
-    reader: Callable[..., IQADataset] = CSVDataset if settings.dataset == CSV else DATASETS[settings.dataset]
-    options: dict[str, Any] = {"partial": settings.partial}
-    if settings.dataset == CSV:
-        options["higher_is_better"] = not settings.lower_is_better
-        root = root / PAIRS if root.is_dir() else root
+    columns = {name: getattr(settings, name) for name in ("image_column", "score_column", "reference_column")}
+    if settings.dataset != CSV and (named := next((name for name, column in columns.items() if column), None)):
+        raise RecipeError(f"{named!r} in data is for a CSV file.")
     if with_reference and settings.dataset in DATASETS and not DATASETS[settings.dataset].facts.references:
         raise RecipeError(f"{name} compares with references, and {DATASETS[settings.dataset].facts.name} has none.")
-    dataset = reader(root, settings.subset or None, **options)
+    dataset: IQADataset
+    if settings.dataset == CSV:
+        dataset = _open_table(root / PAIRS if root.is_dir() else root, settings, columns)
+    else:
+        dataset = DATASETS[settings.dataset](root, settings.subset or None, partial=settings.partial)
     if with_reference:
         lacking = next((record for record in dataset.records if record.reference is None), None)
         if lacking is not None:
             raise RecipeError(f"{name} compares with references, and {lacking.image.name} in {root} has none.")
         dataset.with_reference = True
     return dataset
+
+
+def _open_table(path: Path, settings: DataSettings, columns: dict[str, str]) -> CSVDataset:
+    """A table without the rows whose images are not there, which are told of."""
+    named: dict[str, Any] = {name: column or None for name, column in columns.items()}
+    higher_is_better = not settings.lower_is_better
+    table = CSVDataset(path, settings.subset or None, higher_is_better=higher_is_better, partial=True, **named)
+    if table.missing:
+        count = len(table.missing)
+        sys.stderr.write(f"{path}: {count} {'image is' if count == 1 else 'images are'} not there and left out; ")
+        sys.stderr.write(f"the first is on {table.missing[0]}\n")
+    return table
 
 
 def _parse_size(size: str) -> SizePolicy:

@@ -91,6 +91,9 @@ class DataSettings:
     test_share: float
     score_range: tuple[float, ...]
     lower_is_better: bool
+    image_column: str
+    score_column: str
+    reference_column: str
     size: str
     batch_size: int
     images_per_epoch: int

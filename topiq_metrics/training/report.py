@@ -49,6 +49,8 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         f"Trained on {len(data.parts.training)} images of {data.whole.facts.name}, stopped by "
         f"{len(data.parts.validation)}, tested once on {len(data.parts.test)}; no two parts share a file name."
     )
+    if missing := getattr(data.whole, "missing", []):
+        parts += f" Left out, since they were not there: {len(missing)}; the first is on {missing[0]}."
     lines = [
         f"# Training of `{recipe.name}`",
         "",

@@ -55,6 +55,7 @@ def test_auto_is_the_fastest_that_is_installed(monkeypatch, packages, precision,
         (("onnxruntime", "bfloat16"), r"`precision` must be one of \('float32',\).*'onnxruntime'.*'bfloat16'"),
         (("auto", "int8"), r"`precision` must be one of .*'float16'\).*'int8'"),
         (("torch", "float32", "much"), r"`max_memory` must be such as '2GB'"),
+        (("torch", "float32", 2), r"`max_memory` must be at least 50 MB, but got 2 bytes: 2GB\?"),
     ],
 )
 def test_what_there_is_not(arguments, message) -> None:

@@ -242,6 +242,24 @@ def test_each_shard_needs_a_file_of_its_own(tmp_path, provenance, make_row):
         open_sink(output, replace(provenance, shard="1/2"), resume=True)
 
 
+@TEXT
+@pytest.mark.parametrize("shard", ["1/2", "0/3", "0/1"])
+def test_the_rows_of_another_shard_are_not_replaced(suffix, shard, tmp_path, provenance, make_row):
+    output = tmp_path / f"out{suffix}"
+    fill(output, replace(provenance, shard="0/2"), [make_row()])
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    message = rf"out{suffix} has the rows of shard 0/2, which those of shard {shard} would replace"
+    with pytest.raises(OutputError, match=message):
+        check_output(output, shard=shard)
+    with pytest.raises(OutputError, match=message):
+        open_sink(output, replace(provenance, shard=shard))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if not path.name.endswith(".lock")} == {
+        path: content for path, content in before.items() if not path.name.endswith(".lock")
+    }
+    # Its own may be done again.
+    fill(output, replace(provenance, shard="0/2"), [make_row(), make_row("b.png")])
+
+
 @pytest.mark.parametrize("state", ["stopped", "whole"])
 def test_rows_without_provenance(state, tmp_path, provenance, make_row):
     output = tmp_path / "out.csv"

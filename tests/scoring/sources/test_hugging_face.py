@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import SourceError, open_source
@@ -134,3 +137,17 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"datasets", "pyarrow", "fsspec", "torch", "numpy", "PIL"} & set(json.loads(run.stdout))
+
+
+def _pictures(image, array):
+    yield {"image": image, "ref": array}
+
+
+def test_cells_in_memory(picture):
+    image = Image.open(io.BytesIO(picture(7)))
+    array = np.full((8, 8), 7, np.uint8)
+    stream = datasets.IterableDataset.from_generator(_pictures, gen_kwargs={"image": image, "array": array})
+    (item,) = open_source(stream, image_column="image", reference_column="ref").items()
+    assert item.name.endswith("#0")
+    assert (np.asarray(item.data) == array).all()
+    assert (np.asarray(item.reference) == array).all()

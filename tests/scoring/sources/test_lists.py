@@ -68,3 +68,9 @@ def test_what_cannot_be_read_is_an_error(tmp_path, stdin):
     stdin(b"\n")
     with pytest.raises(SourceError, match="There is no image in the standard input"):
         list(open_source("-").items())
+
+
+def test_lists_of_other_systems(tmp_path, touch, read):
+    touch("images/1.png", "2.png")
+    (tmp_path / "list.txt").write_bytes("images\\1.png\r\n2.png \r\n".encode("utf-16"))
+    assert names(read(tmp_path / "list.txt")) == [str(tmp_path / "images/1.png"), str(tmp_path / "2.png")]

@@ -52,8 +52,56 @@ def test_references_are_members_of_the_same_sample(shard, read, picture):
 
 
 def test_images_may_be_chosen_by_extension(shard, read):
-    path = shard([("a.jpg", b"1"), ("a.thumb.jpg", b"2"), ("b.dat", b"3"), ("c.jpg", b"4")])
-    assert [item.data for item in read(path, image_column="jpg;.DAT")] == [b"1", b"3", b"4"]
+    path = shard([("a.jpg", b"1"), ("a.thumb.jpg", b"2"), ("b.dat", b"3"), ("c.jpeg", b"4"), ("d.thumb.JPG", b"5")])
+    assert [item.data for item in read(path, image_column="jpg;.DAT")] == [b"1", b"2", b"3", b"5"]
+    assert [item.data for item in read(path, image_column="thumb.jpg")] == [b"2", b"5"]
+    # An extension is a whole one.
+    assert [item.data for item in read(path, image_column="jpeg;peg;at")] == [b"4"]
+
+
+def test_names_have_dots(shard, read):
+    names = ["22.05.jpg", "22.05.ref.png", "22.06.jpg", "22.06.ref.png", "photo.v2.jpg", "photo.v2.REF.png", "x.jpg"]
+    path = shard([(name, name.encode()) for name in names])
+    for image_column in (None, "jpg"):
+        assert read(path, image_column=image_column, reference_column="ref.png") == [
+            Item(f"{path}/22.05.jpg", b"22.05.ref.png", b"22.05.jpg"),
+            Item(f"{path}/22.06.jpg", b"22.06.ref.png", b"22.06.jpg"),
+            Item(f"{path}/photo.v2.jpg", b"photo.v2.REF.png", b"photo.v2.jpg"),
+            Item(f"{path}/x.jpg", None, b"x.jpg"),
+        ]
+
+
+def test_the_longest_extension_counts(shard, read):
+    path = shard([("a.ref.png", b"r"), ("a.png", b"a"), ("b.png", b"b")])
+    assert [(item.data, item.reference) for item in read(path, image_column="png", reference_column="ref.png")] == [
+        (b"a", b"r"),
+        (b"b", None),
+    ]
+    assert [(item.data, item.reference) for item in read(path, image_column="ref.png", reference_column="png")] == [
+        (b"r", b"a")
+    ]
+
+
+def test_images_that_were_not_asked_for_are_counted(shard):
+    members = [("a.jpg", b"1"), ("a.json", b"{}"), ("b.jpeg", b"2"), ("c.PNG", b"3"), ("d.png", b"4"), (".e.png", b"")]
+    source = open_source(shard(members), image_column="jpg")
+    for _ in range(2):
+        assert len(list(source.items())) == 1
+        assert source.left_out == {".jpeg": 1, ".png": 2}
+    assert not open_source(shard(members)).left_out
+    with pytest.raises(SourceError, match=r"There is no image in .* asked for: 1 \.jpeg, 1 \.jpg, 2 \.png\."):
+        list(open_source(shard(members), image_column="webp").items())
+
+
+def test_shards_with_braces_in_their_names(tmp_path, shard, read):
+    for number in (8, 9, 10):
+        shard([("a.jpg", b"1")], f"train-{number:05}.tar")
+    shard([("a.jpg", b"2")], "test-00008.tar")
+    *found, missing = read(tmp_path / "{train,test}-{00008..00009}.tar")
+    assert names(found) == [
+        str(tmp_path / f"{part}.tar/a.jpg") for part in ("train-00008", "train-00009", "test-00008")
+    ]
+    assert (missing.name, missing.problem.partition(":")[0]) == (str(tmp_path / "test-00009.tar"), "missing")
 
 
 def test_a_name_that_returns_is_another_image(shard, read):

@@ -49,6 +49,31 @@ class TestCSV:
         assert read(path, path_column="photo")[0].name.endswith("/y.png")
         assert read(path, path_column="PHOTO")[0].name.endswith("/y.png")
 
+        assert read(path, image_column="photo")[0].name.endswith("/y.png")
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("windows.csv", "image,ref,score\r\nimages\\1.png,images\\2.png,3\r\n"),
+            ("spaces.csv", "id, image, ref , score\n7, images/1.png , images/2.png, 3\n"),
+            ("european.csv", "image;ref;score\nimages/1.png;images/2.png;3,5\n"),
+            ("excel.csv", "sep=;\r\nimage;ref;score\r\nimages\\1.png;images\\2.png;3,5\r\n;;\r\n"),
+            ("tabs.tsv", "image\tref\tscore\nimages/1.png\timages/2.png\t3\n"),
+            ("TABS.TSV", "image,ref\nimages/1.png,images/2.png\n"),
+        ],
+    )
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_tables_of_other_systems(self, name, text, encoding, tmp_path, table, touch, read):
+        touch("images/1.png", "images/2.png")
+        path = table(text.encode(encoding), name)
+        first, second = (str(tmp_path / f"images/{number}.png") for number in (1, 2))
+        assert read(path, reference_column="ref") == [Item(first, second)]
+
+    def test_backslashes_of_files_that_are_called_so(self, tmp_path, table, touch, read):
+        touch("a\\b.png", "a/b.png")
+        assert names(read(table("path\na\\b.png\nc\\d.png\n"))) == [f"{tmp_path}/a\\b.png", f"{tmp_path}/c\\d.png"]
+        assert names(read(table("path\nc\\d.png\n"), root="s3://b")) == ["s3://b/c/d.png"]
+
     def test_each_image_comes_once(self, table, read):
         assert len(read(table("path,ref\na.png,r.png\nb.png,r.png\n./a.png,r.png\n"), reference_column="ref")) == 2
         with pytest.raises(SourceError, match=r"a\.png comes twice"):
@@ -64,7 +89,8 @@ class TestCSV:
             ("a,b\n1,2\n", {}, "has none of the columns path, image, .*its columns are a, b"),
             ("path\nx\n", {"path_column": "photo"}, "has no column 'photo'; its columns are path"),
             ("path\nx\n", {"reference_column": "ref"}, "has no column 'ref'"),
-            ("path\nx\n", {"image_column": "x"}, "`image_column` means nothing to the table"),
+            ("path\nx\n", {"image_column": "x"}, "has no column 'x'; its columns are path"),
+            ("p\0a\0t\0h\0\n", {}, "t.csv is no text in UTF-8, or in UTF-16"),
             ("path\n", {}, "There is no image in the table"),
             ("", {}, "has none of the columns"),
         ],
@@ -118,6 +144,8 @@ class TestParquet:
             Item("s3://b/c.png"),
         ]
         assert len(list(open_source(path).fragments())) == 2
+
+        assert names(read(parquet({"photo": ["a.png"]}), image_column="photo")) == [f"{tmp_path}/a.png"]
 
     def test_bytes(self, parquet, read, picture):
         images = [picture(value) for value in range(40)]
@@ -208,7 +236,7 @@ class TestParquet:
         [
             ({"a": [1], "name": [2]}, {}, "has none of the columns path, image, .*its columns are a, name"),
             ({"path": ["x"]}, {"path_column": "b"}, "has no column 'b'; its columns are path"),
-            ({"path": ["x"]}, {"image_column": "path"}, "The column 'path' of .* must hold bytes"),
+            ({"path": [1]}, {"image_column": "path"}, "The column 'path' of .* must hold bytes or paths"),
             ({"path": [b"x"]}, {"path_column": "path"}, "The column 'path' of .* must hold paths"),
             ({"path": ["x"], "r": [1]}, {"reference_column": "r"}, "The column 'r' of .* must hold paths or bytes"),
         ],

@@ -166,7 +166,8 @@ def choose_backend(
         max_memory: for one call, beside images and weights, such as ``"2GB"``; None is without a bound.
 
     Raises:
-        ValueError: if there is no such backend, or it does not have the precision, or ``max_memory`` is no size.
+        ValueError: if there is no such backend, or it does not have the precision, or ``max_memory`` is no size or
+            less than 50 MB.
         ModuleNotFoundError: if an extra is needed.
     """
     if not isinstance(name, str) or name not in {*BACKENDS, "auto"}:

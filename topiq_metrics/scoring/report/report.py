@@ -10,7 +10,7 @@ from pathlib import Path
 
 import topiq_metrics
 from topiq_metrics.catalog import ModelCard, get_card
-from topiq_metrics.scoring.items import Encoded
+from topiq_metrics.scoring.items import Encoded, ImageObject
 from topiq_metrics.scoring.report.page import readable, render, visible
 from topiq_metrics.scoring.report.summaries import (
     MAX_PROBLEM_ROWS,
@@ -82,12 +82,12 @@ class Report:
         self._errors = ErrorGroups()
         self._table = RowSample()
 
-    def add(self, record: Record, image: Encoded | None = None) -> None:
+    def add(self, record: Record, image: Encoded | ImageObject | None = None) -> None:
         """Take a row.
 
         Args:
             record: as `ScoreRow.as_dict` gives it, in this job or an earlier one.
-            image: the image's path or bytes, for a thumbnail; without it, ``record["path"]`` is tried.
+            image: the image, its path or its bytes, for a thumbnail; without it, ``record["path"]`` is tried.
         """
         path, status, error = (str(record.get(name) or "") for name in ("path", "status", "error"))
         scores = [_score(record.get(name)) for name in self._names]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images import SizePolicy, load_image
-from topiq_metrics.scoring.items import Encoded
+from topiq_metrics.scoring.items import Encoded, ImageObject, is_image_object
 
 THUMBNAIL_SIDE = 160
 """The longer side of a thumbnail, in pixels, at most."""
@@ -25,12 +25,12 @@ _QUALITY = 82
 class Picture:
     """An image that may be shown later."""
 
-    def __init__(self, image: Encoded) -> None:
+    def __init__(self, image: Encoded | ImageObject) -> None:
         self._image = image
 
     def keep(self) -> None:
         """Called for an image that is held for long: of bytes that are many, the thumbnail stays alone."""
-        if isinstance(self._image, bytes) and len(self._image) > _MAX_KEPT_BYTES:
+        if is_image_object(self._image) or (isinstance(self._image, bytes) and len(self._image) > _MAX_KEPT_BYTES):
             _ = self.uri
             self._image = b""
 
@@ -38,10 +38,10 @@ class Picture:
     def uri(self) -> str | None:
         """The thumbnail as a ``data:`` URI; None where the image cannot be read, or is not on this machine."""
         # Only regular files: a name must not lead to a pipe that is waited for, or to a device that never ends.
-        if not isinstance(self._image, bytes) and not _is_file(self._image):
+        if isinstance(self._image, (str, os.PathLike)) and not _is_file(self._image):
             return None
         try:
-            pixels = load_image(self._image, max_pixels=_MAX_PIXELS)
+            pixels = load_image(self._image, max_pixels=_MAX_PIXELS).detach().cpu()
         except ImageError:
             return None
         small = SizePolicy("max_side", THUMBNAIL_SIDE).apply(pixels)

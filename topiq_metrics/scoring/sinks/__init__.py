@@ -67,7 +67,8 @@ def check_output(path: str | os.PathLike[str], *, resume: bool = False, shard: s
 
     Raises:
         OutputError: another suffix than ``.csv``, ``.jsonl`` or ``.parquet``, a folder that does not exist, a folder
-            where a file is to be or the reverse, another job at work, or rows of a stopped job without ``resume``.
+            where a file is to be or the reverse, another job at work, rows of another shard, or rows of a stopped job
+            without ``resume``.
         ModuleNotFoundError: if pyarrow is needed and not installed.
     """
     path = Path(path)
@@ -79,7 +80,7 @@ def check_output(path: str | os.PathLike[str], *, resume: bool = False, shard: s
     if suffix == _PARQUET:
         check_folder(path, resume, shard)
     else:
-        check_file(path, resume)
+        check_file(path, resume, shard)
     return path
 
 

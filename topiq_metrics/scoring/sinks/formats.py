@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, Protocol, TextIO
 
-from topiq_metrics.scoring.csv_rows import csv_rows
+from topiq_metrics._tables import csv_rows
 from topiq_metrics.scoring.rows import STATUSES, Record, ScoreRow, columns
 
 _WHOLE_NUMBERS = ("width", "height")

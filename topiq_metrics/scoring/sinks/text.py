@@ -27,13 +27,14 @@ from topiq_metrics.scoring.sinks.provenance import Provenance
 from topiq_metrics.scoring.sinks.rowlog import RowLog
 
 
-def check_file(path: Path, resume: bool) -> None:
+def check_file(path: Path, resume: bool, shard: str) -> None:
     """Raise OutputError if a `TextSink` cannot be expected to write ``path``."""
     if path.is_dir():
         raise OutputError(f"The output {path} is a folder.")
     check_unlocked(_lock_file(path), str(path))
     if not resume:
         _refuse_leftover(path)
+        _refuse_other_shard(path, shard)
 
 
 class TextSink:
@@ -91,6 +92,7 @@ class TextSink:
         self._finish_last()
         if not resume:
             _refuse_leftover(self.path)
+            _refuse_other_shard(self.path, self._provenance.shard)
         if _has_rows(self.path):
             found = self._compare(self.place)
             if found.complete:
@@ -176,6 +178,22 @@ def _refuse_leftover(path: Path) -> None:
         raise OutputError(
             f"{_part(path)} is there: a job was stopped before its end. Go on with it by --resume (resume=True); or "
             "move it away, or name another output."
+        )
+
+
+def _refuse_other_shard(path: Path, shard: str) -> None:
+    """Raise OutputError if the finished rows there are of another part of the images, which this one would replace."""
+    if not path.exists():
+        return
+    try:
+        there = Provenance.load(_beside(path)).shard
+    except OutputError:
+        # It is no output of a job that is known.
+        return
+    if there != shard:
+        raise OutputError(
+            f"{path} has the rows of shard {there}, which those of shard {shard} would replace: each shard needs a "
+            "file of its own, or all of them a .parquet folder."
         )
 
 

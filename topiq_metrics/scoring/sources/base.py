@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
+from topiq_metrics._tables import TableError
 from topiq_metrics.scoring.items import Item
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ _CHUNK = 512
 
 class SourceError(ValueError):
     """A source that holds nothing to score, or that cannot be read as what it is; the message says what to do."""
+
+
+LeftOut: TypeAlias = "Counter[str]"
+"""How many images are left out of a source, by suffix."""
 
 
 class Fragment(Protocol):
@@ -34,6 +40,11 @@ class Source(Protocol):
 
     def count(self) -> int | None:
         """How many images there are, repeated ones included; None where only reading them all would tell."""
+        ...
+
+    @property
+    def left_out(self) -> LeftOut:
+        """Images that what has been read so far holds, and that were not asked for."""
         ...
 
     def items(self) -> Iterator[Item]:
@@ -66,6 +77,7 @@ class Part:
         uses: the column options that mean something to it.
         once: whether none of its names comes twice in it.
         own_data: whether its items with data have names that no other part can have.
+        left_out: images in it that its columns do not ask for, as far as it has been read.
     """
 
     label: str
@@ -73,6 +85,10 @@ class Part:
     uses: ClassVar[frozenset[str]] = frozenset()
     once: bool = False
     own_data: bool = False
+
+    @property
+    def left_out(self) -> LeftOut:
+        return Counter()
 
     def fragments(self) -> Iterator[Fragment]:
         raise NotImplementedError
@@ -133,7 +149,7 @@ def readable(label: str) -> Iterator[None]:
     """Say as a SourceError why what has this label cannot be read."""
     try:
         yield
-    except (SourceError, ImportError):
+    except (SourceError, TableError, ImportError):
         raise
     except FileNotFoundError:
         raise SourceError(f"There is no {label.removeprefix('the ')}.") from None

@@ -20,7 +20,7 @@ from topiq_metrics.scoring.sources.base import (
     until_damage,
 )
 from topiq_metrics.scoring.sources.files import is_folder
-from topiq_metrics.scoring.sources.tables import named_column, row_item
+from topiq_metrics.scoring.sources.tables import column_of, row_item
 
 PREFIX = "hf:"
 
@@ -162,7 +162,7 @@ class HuggingFace(Part):
         columns = list(features)
         wanted, reference = options.image_column, options.reference_column
         if wanted is not None:
-            image = named_column(self.label, columns, wanted)
+            image = column_of(self.label, columns, wanted)
         else:
             image = next((column for column in columns if isinstance(features[column], Image)), "")
             if not image:
@@ -170,7 +170,7 @@ class HuggingFace(Part):
                     f"{self.label} has no column of images: name one of paths or bytes with image_column; "
                     f"its columns are {', '.join(columns)}."
                 )
-        return image, None if reference is None else named_column(self.label, columns, reference)
+        return image, None if reference is None else column_of(self.label, columns, reference)
 
     def fragments(self) -> Iterator[Fragment]:
         fixed = (self.origin, self._name, self._image, self._reference, self._root)

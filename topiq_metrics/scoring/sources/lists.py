@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources.base import Fragment, Options, Part, SourceError, chunked, readable
-from topiq_metrics.scoring.sources.places import STDIN, join, open_text, parent
+from topiq_metrics.scoring.sources.places import STDIN, open_text, parent, place_of
 
 
 class PathList(Part):
@@ -34,7 +34,7 @@ class PathList(Part):
     def _items(self) -> Iterator[Item]:
         lookup = self._options.references
         for name in self._names():
-            path = join(self._root, name)
+            path = place_of(self._root, name)
             yield Item(path, lookup.find(path, self._root) if lookup else None)
 
     def fragments(self) -> Iterator[Fragment]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 from typing import NamedTuple
 
-from topiq_metrics.scoring.items import Item, fingerprint
+from topiq_metrics.scoring.items import Image, Item, fingerprint
 from topiq_metrics.scoring.sources.base import SourceError
 from topiq_metrics.scoring.sources.places import absolute
 
@@ -55,8 +56,15 @@ class Names:
 def _content(item: Item) -> bytes:
     if item.data is None and item.reference is None:
         return b""
-    digest = hashlib.blake2b(item.data or b"", digest_size=16)
+    digest = hashlib.blake2b(b"" if item.data is None else _bytes(item.data), digest_size=16)
     reference = item.reference
-    if reference is not None:
-        digest.update(reference if isinstance(reference, bytes) else fingerprint(absolute(os.fspath(reference))))
+    if isinstance(reference, (str, os.PathLike)):
+        digest.update(fingerprint(absolute(os.fspath(reference))))
+    elif reference is not None:
+        digest.update(_bytes(reference))
     return digest.digest()
+
+
+def _bytes(image: Image) -> bytes:
+    # What tells images in memory from others is only asked of two of one name.
+    return image if isinstance(image, bytes) else pickle.dumps(image)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from topiq_metrics.scoring.items import Item
-from topiq_metrics.scoring.sources import hugging_face
-from topiq_metrics.scoring.sources.base import Fragment, Options, Part, Source, SourceError
+from topiq_metrics._tables import TABLE_SUFFIXES
+from topiq_metrics.scoring.items import ImageObject, Item
+from topiq_metrics.scoring.sources import hugging_face, memory
+from topiq_metrics.scoring.sources.base import Fragment, LeftOut, Options, Part, Source, SourceError
+from topiq_metrics.scoring.sources.braces import expand_braces
 from topiq_metrics.scoring.sources.files import Files, Folder, Matches, is_folder, is_image, is_pattern, matches
 from topiq_metrics.scoring.sources.lists import PathList
 from topiq_metrics.scoring.sources.names import Mark, Names
@@ -18,14 +21,16 @@ from topiq_metrics.scoring.sources.parquet import ParquetTable
 from topiq_metrics.scoring.sources.places import STDIN, absolute, inner, is_tar, is_url, suffix
 from topiq_metrics.scoring.sources.references import ReferenceLookup
 from topiq_metrics.scoring.sources.shards import Shards
-from topiq_metrics.scoring.sources.tables import CSVTable
+from topiq_metrics.scoring.sources.tables import TextTable
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, IterableDataset
 
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
-OneSource: TypeAlias = "str | os.PathLike[str] | Item | Dataset | DatasetDict | IterableDataset"
+OneSource: TypeAlias = (
+    "str | os.PathLike[str] | Item | ImageObject | memory.DataFrame | Dataset | DatasetDict | IterableDataset"
+)
 """What `open_source` takes, alone or several of them."""
 
 
@@ -48,11 +53,19 @@ def open_source(
       passed over;
     - a glob (``*``, ``?``, ``[…]``, ``**``), in the order of the paths: with a suffix what it matches, else the images;
     - a list of paths or URLs, one a line: ``.txt``, or ``-`` for the standard input;
-    - a table with a column of paths: ``.csv`` or ``.parquet``; or of the bytes of images: ``.parquet``, also a folder;
+    - a table with a column of paths: ``.csv``, ``.tsv`` or ``.parquet``; or of the bytes of images: ``.parquet``, also
+      a folder;
     - a WebDataset shard: ``.tar``, ``.tar.gz``, ``.tgz``; it is streamed;
     - a Hugging Face dataset: an object, or ``hf:NAME`` or ``hf:NAME:SPLIT``, where NAME is a folder or on the hub;
     - each of these at a URL that fsspec knows; the URL of a folder ends in ``/``;
+    - several of these with braces in the name: ``{00..10}``, ``{a,b}``; where no file is called so;
+    - an image in memory, as `topiq_metrics.load_image` takes it: of PIL, an array ``(H, W)`` or ``(H, W, C)``, or a
+      tensor ``(C, H, W)``; an array of more axes is several of them;
+    - a data frame of pandas or Polars with a column of paths, of bytes or of images in memory;
     - an `Item`.
+
+    Text may be UTF-8, or UTF-16 with a byte-order mark; cells are separated by commas, semicolons or tabs, which the
+    header tells. Blanks around names do not count, and a backslash is a slash, unless there is a file of that name.
 
     Args:
         source: one, or several.
@@ -60,10 +73,11 @@ def open_source(
             same path below its source, else the same path but for its suffix, else the same name, else the same name
             but for its suffix; the case of letters does not matter. Where several fit equally well, there is none.
         path_column: of a table, the column of paths; beside images in the table, of their names. Default: the first
-            of ``path``, ``image``, ``filename``, ``file_name`` and ``name``.
-        image_column: of a Parquet table or a dataset, the column of images; of a shard, the extensions of images,
-            separated by ``;``. Default: of a table, one of the names above that holds bytes; of a dataset, the first
-            column of images; of a shard, all suffixes of images.
+            of ``path``, ``image``, ``filename``, ``file_name``, ``name`` and the like.
+        image_column: of a table or a dataset, the column of images, or of their paths; of a shard, the extensions of
+            images, separated by ``;``: what the names of its members end in, behind a dot. Default: of a table, one of
+            the names above that holds images; of a dataset, the first column of images; of a shard, all suffixes of
+            images.
         reference_column: of a table or a dataset, the column of references, paths or bytes; of a shard, the extension
             of the reference in each sample, such as ``ref.png``.
         root: the folder or URL at which relative paths in lists and tables start. Default: the folder that the list
@@ -96,12 +110,14 @@ def open_source(
 
 
 def _is_one(source: object) -> bool:
-    if isinstance(source, (str, os.PathLike, Item)) or hugging_face.is_dataset(source):
+    if isinstance(source, (str, os.PathLike, Item)) or memory.is_image(source) or memory.is_frame(source):
+        return True
+    if hugging_face.is_dataset(source):
         return True
     if isinstance(source, (bytes, dict)) or not isinstance(source, Iterable):
         raise TypeError(
-            "Argument `source` must be a path, a URL, an Item or a Hugging Face dataset, or several of them, but got "
-            f"{type(source).__name__}."
+            "Argument `source` must be a path, a URL, an Item, an image in memory, a data frame or a Hugging Face "
+            f"dataset, or several of them, but got {type(source).__name__}."
         )
     return False
 
@@ -117,6 +133,10 @@ class _Parts:
             self._file(source)
         elif isinstance(source, (str, os.PathLike)):
             self._named(os.fspath(source))
+        elif memory.is_image(source):
+            self._image(source)
+        elif memory.is_frame(source):
+            self._part(memory.Frame(source, sum(isinstance(part, memory.Frame) for part in self.found), self.options))
         elif hugging_face.is_dataset(source):
             self._part(hugging_face.HuggingFace(source, self.options))
         else:
@@ -130,6 +150,9 @@ class _Parts:
             self._part(PathList(name, self.options))
         elif hugging_face.is_name(name):
             self._part(hugging_face.HuggingFace(name, self.options))
+        elif (names := expand_braces(name)) != [name]:
+            for each in names:
+                self._named(each)
         elif is_url(name):
             if is_pattern(name):
                 self._matches(name)
@@ -161,8 +184,8 @@ class _Parts:
             self._part(Shards(name, self.options))
         elif suffix(name) == ".txt":
             self._part(PathList(name, self.options))
-        elif suffix(name) == ".csv":
-            self._part(CSVTable(name, self.options))
+        elif suffix(name) in TABLE_SUFFIXES:
+            self._part(TextTable(name, self.options))
         elif suffix(name.rstrip("/")) == ".parquet":
             self._part(ParquetTable(name, self.options))
         else:
@@ -174,6 +197,14 @@ class _Parts:
         files = self.found[-1]
         if isinstance(files, Files):
             files.add(source)
+
+    def _image(self, image: Any) -> None:
+        if not self.found or not isinstance(self.found[-1], memory.Images):
+            before = sum(part.count() for part in self.found if isinstance(part, memory.Images))
+            self.found.append(memory.Images(before, self.options))
+        images = self.found[-1]
+        if isinstance(images, memory.Images):
+            images.add(image)
 
     def _part(self, part: Part) -> None:
         if part.key:
@@ -198,6 +229,10 @@ class _Sources:
         counts = [part.count() for part in self.parts]
         return None if None in counts else sum(count for count in counts if count is not None)
 
+    @property
+    def left_out(self) -> LeftOut:
+        return sum((part.left_out for part in self.parts), Counter())
+
     def items(self) -> Iterator[Item]:
         names = Names()
         is_empty = True
@@ -209,4 +244,6 @@ class _Sources:
                     if unique or (part.own_data and item.data is not None) or names.is_new(item.name, Mark.of(item)):
                         yield item
         if is_empty:
-            raise SourceError(f"There is no image in {', '.join(part.label for part in self.parts)}.")
+            left_out = ", ".join(f"{count} {kind}" for kind, count in sorted(self.left_out.items()))
+            hint = f" Left out by the extensions that were asked for: {left_out}." if left_out else ""
+            raise SourceError(f"There is no image in {', '.join(part.label for part in self.parts)}.{hint}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from topiq_metrics._extras import import_extra
+from topiq_metrics._tables import IMAGE_COLUMNS, find_column, no_column
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import remote
 from topiq_metrics.scoring.sources.base import (
@@ -24,7 +25,7 @@ from topiq_metrics.scoring.sources.base import (
 )
 from topiq_metrics.scoring.sources.files import is_folder, walk
 from topiq_metrics.scoring.sources.places import is_url, parent, suffix
-from topiq_metrics.scoring.sources.tables import PATH_COLUMNS, find_column, named_column, no_path_column, row_item
+from topiq_metrics.scoring.sources.tables import column_of, row_item
 
 _BYTES_ROWS = 16
 _PATH_ROWS = 2048
@@ -122,20 +123,22 @@ class ParquetTable(Part):
         def named(wanted: str | None, *allowed: str) -> str | None:
             if wanted is None:
                 return None
-            column = named_column(table, columns, wanted)
+            column = column_of(table, columns, wanted)
             if kinds[column] not in allowed:
                 raise SourceError(f"The column {column!r} of {table} must hold {' or '.join(allowed)}.")
             return column
 
         reference = named(options.reference_column, "paths", "bytes")
-        path, image = named(options.path_column, "paths"), named(options.image_column, "bytes")
+        path, image = named(options.path_column, "paths"), named(options.image_column, "bytes", "paths")
+        if image is not None and kinds[image] == "paths":
+            path, image = path or image, None
         if path is None and image is None:
-            image = of_kind("bytes", PATH_COLUMNS)
+            image = of_kind("bytes", IMAGE_COLUMNS)
         if image is not None:
             return _Columns(image, reference, path or of_kind("paths", _NAME_COLUMNS), has_bytes=True)
-        path = path or of_kind("paths", PATH_COLUMNS)
+        path = path or of_kind("paths", IMAGE_COLUMNS)
         if path is None:
-            raise no_path_column(table, columns)
+            raise SourceError(f"{table} {no_column(columns, IMAGE_COLUMNS, 'images')}")
         return _Columns(path, reference, None, has_bytes=reference is not None and kinds[reference] == "bytes")
 
     def fragments(self) -> Iterator[Fragment]:

@@ -9,7 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
+
+from topiq_metrics._tables import encoding_of, written_path
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 STDIN = "-"
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -64,6 +69,16 @@ def join(root: str, name: str) -> str:
     return str(Path(root, name))
 
 
+def place_of(root: str, name: str) -> str:
+    """`join` of a name as a list or table has it; see `written_path`."""
+    if is_url(name):
+        return name.strip()
+    if is_url(root):
+        # It would take a request for each.
+        return join(root, name.strip().replace("\\", "/"))
+    return join(root, written_path(name, lambda path: os.path.lexists(join(root, path))))
+
+
 def absolute(name: str) -> str:
     """One name for a file that can be named in several ways, without following links."""
     return name if is_url(name) else os.path.abspath(name)  # noqa: PTH100 - resolve() would follow links
@@ -80,12 +95,34 @@ def open_binary(name: str) -> IO[bytes]:
 
 @contextmanager
 def open_text(name: str, newline: str | None = None) -> Iterator[TextIO]:
-    """Open UTF-8 text, in which names that are not valid Unicode stay what they are; ``-`` is the standard input."""
+    """Open text in UTF-8, or in UTF-16 with a byte-order mark; ``-`` is the standard input.
+
+    Names that are not valid Unicode stay what they are.
+    """
     binary = sys.stdin.buffer if name == STDIN else open_binary(name)
-    text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
     try:
-        yield text
+        head = binary.read(2)
+        whole = io.BufferedReader(_Rejoined(head, binary))
+        yield io.TextIOWrapper(whole, encoding=encoding_of(head), errors="surrogateescape", newline=newline)
     finally:
-        text.detach()
         if name != STDIN:
             binary.close()
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream from its start, of which the first bytes have been read."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head = head
+        # What has come is enough: a pipe may be slow.
+        self._read = getattr(rest, "read1", rest.read)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        target = memoryview(cast(Any, buffer))
+        data = self._head or self._read(len(target))
+        self._head = b""
+        target[: len(data)] = data
+        return len(data)

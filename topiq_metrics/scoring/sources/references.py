@@ -34,6 +34,11 @@ class ReferenceLookup:
                 for found, key in zip(self._found, _likenesses(relative), strict=True):
                     found[key] = None if key in found else path
 
+    @property
+    def is_single(self) -> bool:
+        """Whether one file is the reference of every image."""
+        return not self._is_folder
+
     def find(self, image: str, folder: str) -> str | None:
         """The reference of an image; where the image is outside of ``folder``, by its name alone."""
         if not self._is_folder:

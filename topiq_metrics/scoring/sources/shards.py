@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import remote
-from topiq_metrics.scoring.sources.base import Fragment, Options, Part, SourceError, until_damage
+from topiq_metrics.scoring.sources.base import Fragment, LeftOut, Options, Part, SourceError, until_damage
 from topiq_metrics.scoring.sources.files import is_image
-from topiq_metrics.scoring.sources.places import is_url, open_binary
+from topiq_metrics.scoring.sources.places import is_url, open_binary, suffix
 
 _MAX_BYTES = remote.MAX_BYTES
 _MAX_HEADER_BYTES = 1 << 20
@@ -26,11 +27,17 @@ _BUFFER = 1 << 18
 
 @dataclass(frozen=True)
 class _Member:
-    """A file in the shard: ``extension`` is what follows the first dot of its name, and ``key`` what comes before."""
+    """A file in the shard.
+
+    Attributes:
+        name: with its folders.
+        key: what names its sample: its name without the extension that was asked for and the dot before it.
+        is_reference: whether it is the reference of its sample.
+    """
 
     name: str
     key: str
-    extension: str
+    is_reference: bool
     data: bytes | None = None
     problem: str = ""
 
@@ -39,24 +46,29 @@ class _Member:
 class TarShard:
     """A fragment: a whole shard.
 
+    An extension is what a member's name ends in, behind a dot; of several that fit, the longest counts.
+
     Attributes:
         images: extensions of the members that are images; empty for those with the suffix of one.
         reference: likewise, of the one that is the reference of its sample.
+        left_out: is told of images with other extensions, by suffix.
     """
 
     path: str
     images: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
+    left_out: LeftOut = field(default_factory=Counter, compare=False)
 
     def items(self) -> Iterator[Item]:
         return until_damage(self._items(), lambda _: self.path)
 
     def _items(self) -> Iterator[Item]:
         times: dict[str, int] = {}
+        self.left_out.clear()
         for sample in self._samples():
-            reference = next((member.data for member in sample if member.extension in self.reference), None)
+            reference = next((member.data for member in sample if member.is_reference), None)
             for member in sample:
-                if member.extension not in self.reference:
+                if not member.is_reference:
                     time = times[member.name] = times.get(member.name, 0) + 1
                     name = f"{self.path}/{member.name}" + (f"#{time}" if time > 1 else "")
                     yield Item(name, reference, member.data, member.problem)
@@ -98,23 +110,30 @@ class TarShard:
         folders = [part for part in info.name.split("/") if part not in {"", "."}]
         if info.isdir() or not folders or any(part.startswith(".") and part != ".." for part in folders):
             return None
-        base = folders.pop()
-        key, _, extension = base.partition(".")
-        extension = extension.lower()
-        chosen = extension in self.images if self.images else is_image(base)
-        if not chosen and extension not in self.reference:
+        base = folders[-1]
+        name = "/".join(folders)
+        reference = _longest(base, self.reference)
+        image = _longest(base, self.images) if self.images else suffix(base).lstrip(".") if is_image(base) else ""
+        if not image and not reference:
+            if is_image(base):
+                self.left_out[suffix(base)] += 1
             return None
-        return _Member("/".join([*folders, base]), "/".join([*folders, key]), extension)
+        is_reference = len(reference) >= len(image)
+        return _Member(name, name[: -len(reference if is_reference else image) - 1], is_reference)
 
     @staticmethod
     def _with_data(member: _Member, info: tarfile.TarInfo, tar: tarfile.TarFile) -> _Member:
-        name, key, extension = member.name, member.key, member.extension
         if not info.isreg():
-            return _Member(name, key, extension, problem="unreadable: it is a link or a device, not a file")
+            return replace(member, problem="unreadable: it is a link or a device, not a file")
         if info.size > _MAX_BYTES:
-            return _Member(name, key, extension, problem=f"too-large: the file has more than {_MAX_BYTES} bytes")
+            return replace(member, problem=f"too-large: the file has more than {_MAX_BYTES} bytes")
         stream = tar.extractfile(info)
-        return _Member(name, key, extension, data=b"" if stream is None else stream.read())
+        return replace(member, data=b"" if stream is None else stream.read())
+
+
+def _longest(name: str, extensions: Sequence[str]) -> str:
+    """The longest of the extensions that a name has; empty for none."""
+    return max((each for each in extensions if name.lower().endswith(f".{each}")), key=len, default="")
 
 
 class _StrictInfo(tarfile.TarInfo):
@@ -162,6 +181,10 @@ class Shards(Part):
 
     def count(self) -> None:
         return None
+
+    @property
+    def left_out(self) -> LeftOut:
+        return self._shard.left_out
 
 
 def _extensions(column: str | None) -> tuple[str, ...]:

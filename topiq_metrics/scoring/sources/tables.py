@@ -1,42 +1,29 @@
-"""What the rows of a table say of images; and tables as CSV."""
+"""What the rows of a table say of images; and tables as text."""
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from topiq_metrics.scoring.csv_rows import csv_rows
-from topiq_metrics.scoring.items import Item
+from topiq_metrics._tables import IMAGE_COLUMNS, TableError, choose_column, read_table
+from topiq_metrics.scoring.items import Image, Item, is_image_object
 from topiq_metrics.scoring.sources.base import Fragment, Options, Part, SourceError, chunked, readable
-from topiq_metrics.scoring.sources.places import join, open_text, parent
+from topiq_metrics.scoring.sources.places import open_text, parent, place_of
 
-PATH_COLUMNS = ("path", "image", "filename", "file_name", "name")
-
-
-def find_column(columns: Sequence[str], wanted: str) -> str | None:
-    """The column of this name, or of this name but for the case of letters."""
-    if wanted in columns:
-        return wanted
-    alike = [column for column in columns if column.lower() == wanted.lower()]
-    return alike[0] if len(alike) == 1 else None
+_MISSING = {"NAType", "NaTType"}
 
 
-def named_column(table: str, columns: Sequence[str], wanted: str) -> str:
-    """`find_column`.
+def column_of(table: str, columns: Sequence[str], wanted: str | None = None) -> str:
+    """The column ``wanted``; or that of images, by its usual names.
 
     Raises:
         SourceError: there is none, or more than one.
     """
-    column = find_column(columns, wanted)
-    if column is None:
-        raise SourceError(f"{table} has no column {wanted!r}; its columns are {', '.join(columns)}.")
-    return column
-
-
-def no_path_column(table: str, columns: Sequence[str]) -> SourceError:
-    return SourceError(
-        f"{table} has none of the columns {', '.join(PATH_COLUMNS)}: say which one holds the images; "
-        f"its columns are {', '.join(columns)}."
-    )
+    try:
+        return choose_column(columns, wanted, IMAGE_COLUMNS, "images")
+    except TableError as error:
+        raise SourceError(f"{table} {error}") from None
 
 
 def row_item(row: str, image: object, reference: object, root: str, name: object = None) -> Item:
@@ -44,34 +31,49 @@ def row_item(row: str, image: object, reference: object, root: str, name: object
 
     Args:
         row: stands for the row where it has no name.
-        image: a cell: a path, bytes, or a mapping of ``bytes`` and ``path``, as Hugging Face stores images.
+        image: a cell: a path; the bytes of a file; a mapping of ``bytes`` and ``path``, as Hugging Face stores images;
+            or what is an image in memory.
         reference: another.
         root: where relative paths start.
         name: a cell: what an image is called that is not a path.
     """
-    source, other = _encoded(image, root, row), _encoded(reference, root, row)
+    source, other = _image(image, root, row), _image(reference, root, row)
     if isinstance(source, str):
         return Item(source, other)
-    called = join(root, name) if isinstance(name, str) and name.strip() else row
+    called = place_of(root, name) if isinstance(name, str) and name.strip() else row
     if source is None:
         return Item(called, other, problem=f"missing: {row} names no image")
     return Item(called, other, data=source)
 
 
-def _encoded(cell: object, root: str, row: str) -> str | bytes | None:
+def is_missing(cell: object) -> bool:
+    """Whether a cell holds nothing, as some kind of table says it."""
+    # What pandas has for values of other types is no float.
+    return cell is None or (isinstance(cell, float) and math.isnan(cell)) or type(cell).__name__ in _MISSING
+
+
+def _image(cell: object, root: str, row: str) -> str | Image | None:
     if isinstance(cell, Mapping):
         cell = cell.get("bytes") or cell.get("path")
-    if cell is None or isinstance(cell, bytes):
-        return cell or None
-    if isinstance(cell, str):
-        return join(root, cell) if cell.strip() else None
-    raise SourceError(f"{row} holds {type(cell).__name__}, but an image must be a path or the bytes of a file.")
+    if is_missing(cell):
+        return None
+    if isinstance(cell, (bytes, bytearray, memoryview)):
+        return bytes(cell) or None
+    if is_image_object(cell):
+        return cell
+    if isinstance(cell, (str, os.PathLike)):
+        path = str(os.fspath(cell))
+        return place_of(root, path) if path.strip() else None
+    raise SourceError(
+        f"{row} holds {type(cell).__name__}, but an image must be a path, the bytes of a file, a PIL image, an array "
+        "or a tensor."
+    )
 
 
-class CSVTable(Part):
-    """A CSV file with a header."""
+class TextTable(Part):
+    """A file of text with a header, such as CSV."""
 
-    uses = frozenset({"path_column", "reference_column"})
+    uses = frozenset({"path_column", "image_column", "reference_column"})
 
     def __init__(self, table: str, options: Options) -> None:
         self._table = table
@@ -79,24 +81,24 @@ class CSVTable(Part):
         self._root = options.root or parent(table)
         self.label = f"the table {table}"
         rows = self._rows()
-        columns = next(rows, [])
-        self._path = columns.index(self._path_column(columns))
+        columns = next(rows)
+        self._path = columns.index(column_of(table, columns, options.path_column or options.image_column))
         wanted = options.reference_column
-        self._reference = None if wanted is None else columns.index(named_column(table, columns, wanted))
+        self._reference = None if wanted is None else columns.index(column_of(table, columns, wanted))
         if next(rows, None) is None:
             raise SourceError(f"There is no image in {self.label}.")
 
-    def _path_column(self, columns: Sequence[str]) -> str:
-        if self._options.path_column is not None:
-            return named_column(self._table, columns, self._options.path_column)
-        for candidate in PATH_COLUMNS:
-            if (column := find_column(columns, candidate)) is not None:
-                return column
-        raise no_path_column(self._table, columns)
-
     def _rows(self) -> Iterator[list[str]]:
-        with readable(self.label), open_text(self._table, newline="") as lines:
-            yield from filter(None, csv_rows(lines, strict=True))
+        """The header, then the rows."""
+        named = (self._options.path_column, self._options.image_column, self._options.reference_column)
+        try:
+            with readable(self.label), open_text(self._table, newline="") as lines:
+                table = read_table(lines, (*IMAGE_COLUMNS, *filter(None, named)), strict=True)
+                yield table.columns
+                for _, row in table.rows:
+                    yield row
+        except TableError as error:
+            raise SourceError(f"{self._table} {error}") from None
 
     def _items(self) -> Iterator[Item]:
         rows = self._rows()

@@ -20,6 +20,7 @@ from topiq_metrics.explaining.explanation import check_folder
 from topiq_metrics.explaining.overlays import draw_comparison
 from topiq_metrics.images import MIN_SIDE, SizePolicy, load_image
 from topiq_metrics.inference.predictor import NetworkPredictor
+from topiq_metrics.scoring.sources.files import is_folder, is_image, is_pattern, matches, walk
 from topiq_metrics.weights import load_network
 
 PathLike = str | os.PathLike[str]
@@ -117,6 +118,31 @@ def rank_images(
     return _ranked(paths, scores, noises, sign=1 if card.higher_is_better else -1)
 
 
+def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) -> list[str]:
+    """The pictures that files, folders (searched recursively) and globs name, as `rank_images` takes them.
+
+    Args:
+        names: of files, folders and globs.
+        reference: left out of what folders and globs hold.
+
+    Raises:
+        ValueError: if a folder has no picture in it, or a glob matches none.
+    """
+    found: list[str] = []
+    for name in map(os.fspath, names):
+        if is_folder(name):
+            held = [path for path in walk(os.path.normpath(name)) if is_image(path)]
+            if not held:
+                raise ValueError(f"There is no image in the folder {name}.")
+        elif is_pattern(name):
+            held = matches(name)
+        else:
+            found.append(name)
+            continue
+        found += [path for path in held if reference is None or not _is_same(path, reference)]
+    return found
+
+
 def save_comparison(
     ranked: Sequence[RankedImage],
     folder: PathLike,
@@ -185,6 +211,10 @@ def check_comparison_folder(folder: PathLike, *, overwrite: bool) -> Path:
     if (path / _COMPARISON).exists() and not overwrite:
         raise FileExistsError(f"{path / _COMPARISON} is there already: name another folder, or overwrite it (--force).")
     return path
+
+
+def _is_same(path: str, other: PathLike) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _metric(metric: str | None, reference: PathLike | None) -> str:

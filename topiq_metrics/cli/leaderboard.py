@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from topiq_metrics.cli.commands import Commands
 from topiq_metrics.cli.console import fail, printable
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from topiq_metrics.evaluation.leaderboard import AnyDataset
     from topiq_metrics.evaluation.page.page import Thumbnails
 
-app = typer.Typer(no_args_is_help=True)
+app = Commands()
 
 
 MedianOption = Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric, get_card
+from topiq_metrics.cli.commands import FORCE_HELP, REFERENCE_OPTIONS, Precision
 from topiq_metrics.cli.console import fail
 from topiq_metrics.cli.memory import limit_memory
 from topiq_metrics.cli.progress import log_event, shown_progress
@@ -42,7 +43,7 @@ def score(
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option("-r", "--reference", help="Folder (or one file) of reference images, for full-reference metrics."),
+        typer.Option(*REFERENCE_OPTIONS, help="Folder (or one file) of reference images, for full-reference metrics."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -91,7 +92,7 @@ def score(
         ),
     ] = "torch",
     precision: Annotated[
-        str,
+        Precision,
         typer.Option(
             help="float32 is exact; bfloat16 and float16 are faster where there is hardware.", rich_help_panel=_RUN
         ),

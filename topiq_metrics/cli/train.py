@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
+from topiq_metrics.cli.commands import PRECISIONS
 from topiq_metrics.cli.console import fail
+
+
+# In the order of `PRECISIONS`.
+_LIGHTNING_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 def train(
@@ -40,7 +45,11 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as optimizer.lr=1e-4; may be repeated."),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed: short for --set optimizer.precision=….")
+        str | None,
+        typer.Option(
+            metavar="|".join(PRECISIONS),
+            help="Of the arithmetic: bfloat16 and float16 mean mixed precision. Default: the recipe's.",
+        ),
     ] = None,
     teachers: Annotated[
         list[str] | None,
@@ -62,7 +71,7 @@ def train(
     images = {"teachers": teachers, "images": None if unlabelled is None else str(unlabelled)}
     changes = [{"unlabelled": {key: value for key, value in images.items() if value is not None}}, *(settings or ())]
     if precision is not None:
-        changes.append(f"optimizer.precision={precision}")
+        changes.append(f"optimizer.precision={_lightning_precision(precision)}")
     if lower_is_better:
         changes.append("data.lower_is_better=true")
     try:
@@ -91,3 +100,11 @@ def train(
     except KeyboardInterrupt:
         fail(f"Interrupted. The same command goes on after the last whole epoch in {folder}.", code=130)
     typer.echo(f"{path}\n{path.parent / 'report.md'}")
+
+
+def _lightning_precision(precision: str) -> str:
+    """What recipes, and Lightning, call it; their own names are taken, too."""
+    names = dict(zip(PRECISIONS, _LIGHTNING_PRECISIONS, strict=True))
+    if precision not in {*names, *names.values()}:
+        fail(f"Option --precision must be one of {', '.join(names)}, but got {precision!r}.")
+    return names.get(precision, precision)

@@ -129,7 +129,8 @@ def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) 
         ValueError: if a folder has no picture in it, or a glob matches none.
     """
     found: list[str] = []
-    for name in map(os.fspath, names):
+    for each in names:
+        name = os.fspath(each)
         if is_folder(name):
             held = [path for path in walk(os.path.normpath(name)) if is_image(path)]
             if not held:

@@ -12,8 +12,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 """The values of ``--precision``, of every command that has it."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
-FORCE_HELP = "Replace what is there already."
-ForceOption = Annotated[bool, typer.Option("--force", help=FORCE_HELP)]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output that is there already.")]
 REFERENCE_OPTIONS = ("-r", "--ref", "--reference")
 
 

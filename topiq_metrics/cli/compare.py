@@ -57,7 +57,7 @@ def compare(
             )
             typer.echo(printable(f"{len(paths)} files -> {output}"), err=True)
     except (ValueError, OSError, WeightsError, ImportError) as error:
-        fail(error)
+        fail(error, output=output)
     except (RuntimeError, MemoryError) as error:
         # Memory does not suffice, on whatever device.
         fail(str(error).strip().partition("\n")[0] or type(error).__name__, code=1)

@@ -71,7 +71,7 @@ def explain(
         _show(found)
         paths = [] if output is None else found.save(output, overwrite=force)
     except (ValueError, OSError, WeightsError, ImportError) as error:
-        fail(error)
+        fail(error, output=output)
     except (RuntimeError, MemoryError) as error:
         # Memory does not suffice, on whatever device.
         fail(str(error).strip().partition("\n")[0] or type(error).__name__, code=1)

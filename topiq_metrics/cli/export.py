@@ -40,11 +40,9 @@ def export(
     if file is not None and output is not None:
         fail(f"The file is named twice: {file} and {output}.")
     try:
-        done = export_metric(
-            name, path, weights=weights or "default", size=size, precision=precision, overwrite=force
-        )
+        done = export_metric(name, path, weights=weights or "default", size=size, precision=precision, overwrite=force)
     except (ValueError, OSError, WeightsError, ImportError) as error:
-        fail(error)
+        fail(error, output=path)
     except RuntimeError as error:
         # The scores deviate, or a converter has failed.
         fail(error, code=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from topiq_metrics.cli.commands import Commands
+from topiq_metrics.cli.commands import Commands, ForceOption
 from topiq_metrics.cli.console import fail, printable
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def leaderboard(
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
     ] = None,
+    force: ForceOption = False,
     split: Annotated[str | None, typer.Option("--split", help="Of every dataset, such as test. Default: all.")] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of the random split of sets that have no official one.")
@@ -78,8 +79,10 @@ def leaderboard(
     if not data:
         fail("Name a dataset's folder with --data.")
     outputs = output or []
+    if force and not outputs:
+        fail("--force goes with -o.")
     protocol = _protocol(median_of)
-    _check_outputs(outputs)
+    _check_outputs(outputs, overwrite=force)
     try:
         from topiq_metrics.evaluation.contenders import find_contenders
         from topiq_metrics.evaluation.leaderboard import run_leaderboard
@@ -116,14 +119,17 @@ def merge(
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
     ] = None,
+    force: ForceOption = False,
     median_of: MedianOption = "scene",
 ) -> None:
     """Make one board of several: of a metric on the same images, the one with more scores, then the later, counts."""
     from topiq_metrics.evaluation.board import load_board, merge_boards
 
     outputs = output or []
+    if force and not outputs:
+        fail("--force goes with -o.")
     protocol = _protocol(median_of)
-    _check_outputs(outputs)
+    _check_outputs(outputs, overwrite=force)
     try:
         board = merge_boards([load_board(path) for path in boards])
     except (ValueError, OSError) as error:
@@ -152,7 +158,7 @@ def _protocol(median_of: str) -> Protocol:
     return Protocol(median_of=choices[median_of])
 
 
-def _check_outputs(outputs: list[Path]) -> None:
+def _check_outputs(outputs: list[Path], *, overwrite: bool) -> None:
     """Find out what would fail at the end before anything is scored."""
     from topiq_metrics.evaluation.arrays import load_scipy
 
@@ -164,7 +170,7 @@ def _check_outputs(outputs: list[Path]) -> None:
 
     try:
         for path in outputs:
-            check_output(path)
+            check_output(path, overwrite=overwrite)
     except (ValueError, OSError) as error:
         fail(error)
 

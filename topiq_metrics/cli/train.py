@@ -10,7 +10,6 @@ import typer
 from topiq_metrics.cli.commands import PRECISIONS
 from topiq_metrics.cli.console import fail
 
-
 # In the order of `PRECISIONS`.
 _LIGHTNING_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -93,7 +92,7 @@ def train(
     try:
         path = run(loaded, data, folder, devices=devices)
     except (RecipeError, DatasetError, WeightsError, ModuleNotFoundError, OSError) as error:
-        fail(error)
+        fail(error, output=folder)
     except ImageError as error:
         # A worker process adds its traceback above.
         fail(str(error).strip().splitlines()[-1])
@@ -104,7 +103,7 @@ def train(
 
 def _lightning_precision(precision: str) -> str:
     """What recipes, and Lightning, call it; their own names are taken, too."""
-    names = dict(zip(PRECISIONS, _LIGHTNING_PRECISIONS, strict=True))
+    names: dict[str, str] = dict(zip(PRECISIONS, _LIGHTNING_PRECISIONS, strict=True))
     if precision not in {*names, *names.values()}:
         fail(f"Option --precision must be one of {', '.join(names)}, but got {precision!r}.")
     return names.get(precision, precision)

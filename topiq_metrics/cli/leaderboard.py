@@ -63,13 +63,16 @@ def leaderboard(
         bool, typer.Option("--no-thumbnails", help="No pictures in the HTML page: for boards that are published.")
     ] = False,
     median_of: MedianOption = "scene",
+    download: Annotated[
+        bool, typer.Option("--download", help="Download weights that metrics lack, under their own licences.")
+    ] = False,
     device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that decode.")] = 0,
 ) -> None:
     """Compare metrics with human scores, side by side: on a dataset, score by score.
 
-    A metric that cannot be had, or that fails, is on the board with its reason. Exit code 0: every metric has scored
-    every image; 1: some have not; 2: the command could not start.
+    A metric that cannot be had, or that fails, is on the board with its reason. Nothing is downloaded without
+    --download. Exit code 0: every metric has scored every image; 1: some have not; 2: the command could not start.
     """
     from topiq_metrics.datasets import DatasetError
     from topiq_metrics.weights.places import cache_dir
@@ -102,6 +105,7 @@ def leaderboard(
             store=scores or cache_dir() / "leaderboard",
             device=device,
             workers=workers,
+            download=download,
             notice=lambda text: typer.echo(printable(text), err=True),
         )
     except (DatasetError, ValueError, ModuleNotFoundError, OSError) as error:

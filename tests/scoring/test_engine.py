@@ -161,10 +161,7 @@ BAD = {
         ("a side below 32, but got shape (1, 3, 20, 64)", "a side below 32, but got shape 1x3x20x64"),
         ("OSError: ('broken', None)", "OSError: broken, None"),
         ("KeyError: ('II', (3,), (16, 16))", "KeyError: II, 3, 16x16"),
-        (
-            "http://a/b.png: no (500, message='Error', url='http://a/b.png')",
-            "http://a/b.png: no (500, message='Error')",
-        ),
+        ("http://a/b.png: (500, message='No', url='http://a/b.png')", "http://a/b.png: (500, message='No')"),
         ("http://a/b.png: [Errno 2] none: 'http://a/b.png'", "http://a/b.png: none"),
         ("as it is (357 bytes not processed) (AVIF, BMP)", "as it is (357 bytes not processed) (AVIF, BMP)"),
     ],

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(
 PYTHON = """#!/bin/sh
 echo "$@" >> "$LOG"
 case "$*" in
+  *"index versions torchvision"*) echo "$VISION" ;;
   *"index versions"*) echo "$INDEX" ;;
   *urlopen*) exit "$OUT_OF_REACH" ;;
   "-c import torchvision") exit "$BROKEN" ;;
@@ -31,7 +32,9 @@ esac
 def install(tmp_path):
     """Runs the recipe with a Python that installs nothing; gives what it was asked for."""
 
-    def run(index: str, *, gpu: bool = False, out_of_reach: bool = False, broken: bool = False) -> list[str]:
+    def run(
+        index: str, vision: str = "0.28.0+cpu", *, gpu: bool = False, out_of_reach: bool = False, broken: bool = False
+    ) -> list[str]:
         programs = tmp_path / "venv" / "bin"
         programs.mkdir(parents=True)
         for name, text in {"python": PYTHON, "nvidia-smi": f"#!/bin/sh\nexit {int(not gpu)}\n"}.items():
@@ -43,6 +46,7 @@ def install(tmp_path):
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "LOG": str(log),
             "INDEX": index,
+            "VISION": vision,
             "OUT_OF_REACH": str(int(out_of_reach)),
             "BROKEN": str(int(broken)),
         }
@@ -70,8 +74,9 @@ def test_an_index_of_ones_own(install):
     assert "extra-index" not in line
 
 
-def test_no_cpu_build(install):
-    assert not [line for line in install("Available versions: 2.15.0, 2.14.1") if " install " in line]
+@pytest.mark.parametrize(("torch", "vision"), [("2.15.0, 2.14.1", "0.28.0+cpu"), (BOTH, "0.29.0, 0.28.0")])
+def test_no_cpu_build(torch, vision, install):
+    assert not [line for line in install(torch, vision) if " install " in line]
 
 
 def test_a_gpu(install):

@@ -122,11 +122,10 @@ class ScoreJob:
             check_report(report)
         if output is not None:
             check_output(output, resume=resume, shard=str(self._shard), overwrite=overwrite)
+            _check_not_read(output, [source, references])
         if not (resume or overwrite):
             _check_not_there(output, "go on with it (--resume), ")
             _check_not_there(report)
-        if output is not None:
-            _check_not_read(output, [source, references])
         self._source = open_source(
             source,
             references=references,

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .PHONY: demo test lint types docs unit clean
 
@@ -32,10 +33,29 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+# On Linux, torch comes with several GB of CUDA: where there is no GPU, its CPU build if the package index has it, and
+# that of torchvision, without which torchvision does not run.
+$(VENV)/.torch: | $(BIN)/python
+	@if [ "$$(uname -s)" = Linux ] && ! nvidia-smi -L >/dev/null 2>&1 && ! [ -e /dev/kfd ]; then \
+	  index=; \
+	  if $(BIN)/python -c 'import urllib.request as r; r.urlopen("$(CPU_INDEX)/torch/", timeout=10)' 2>/dev/null; \
+	  then index='--extra-index-url $(CPU_INDEX)'; fi; \
+	  version=$$($(BIN)/python -m pip index versions torch $$index 2>/dev/null | grep -o '[0-9.]*+cpu' | head -n 1); \
+	  $(BIN)/python -m pip index versions torchvision $$index 2>/dev/null | grep -q '+cpu' || version=; \
+	  if [ -z "$$version" ]; then echo 'No CPU build of torch and torchvision on the index: taking those with CUDA.'; \
+	  else \
+	    echo "No GPU: taking torch $$version."; \
+	    $(PIP_INSTALL) $$index "torch==$$version" torchvision && $(BIN)/python -c 'import torchvision' || \
+	      { echo 'It does not install or run: taking those with CUDA.'; \
+	        $(BIN)/python -m pip uninstall --quiet --yes torch torchvision; }; \
+	  fi; \
+	fi
+	touch $@
+
+$(VENV)/.runtime: pyproject.toml $(VENV)/.torch | $(BIN)/python
 	$(PIP_INSTALL) --editable .
 	touch $@
 
-$(VENV)/.development: pyproject.toml | $(BIN)/python
+$(VENV)/.development: pyproject.toml $(VENV)/.torch | $(BIN)/python
 	$(PIP_INSTALL) --editable '.[dev]'
 	touch $(VENV)/.runtime $@

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from topiq_metrics import explain, load_image, rank_images
-from topiq_metrics.comparing import save_comparison
+from topiq_metrics.comparing import find_pictures, save_comparison
 from topiq_metrics.errors import ImageError, ImageTooSmallError
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.training.distortions import distort
@@ -130,6 +130,33 @@ class TestMetrics:
     def test_smallest_pictures(self, tmp_path, save_picture):
         paths = [save_picture(tmp_path / f"{seed}.png", 32, 32, seed=seed) for seed in range(2)]
         assert len(rank_images(paths)) == 2
+
+
+class TestFolders:
+    def test_its_pictures(self, pictures, tmp_path, monkeypatch):
+        (tmp_path / "notes.txt").touch()
+        names = [str(path) for path in sorted(pictures)]
+        assert find_pictures([tmp_path]) == names
+        assert find_pictures([f"{tmp_path}/*.png"]) == names
+        monkeypatch.chdir(tmp_path)
+        assert find_pictures(["."]) == [path.name for path in sorted(pictures)]
+
+    def test_the_reference_is_no_competitor(self, pictures, tmp_path):
+        others = [str(path) for path in sorted(pictures[1:])]
+        assert find_pictures([tmp_path], pictures[0]) == others
+        # Unless it is named.
+        assert find_pictures([pictures[0]], pictures[0]) == [str(pictures[0])]
+
+    def test_what_is_below_it(self, pictures, tmp_path, save_picture):
+        below = save_picture(tmp_path / "a" / "b.png", 64, 48)
+        assert str(below) in find_pictures([tmp_path])
+
+    def test_an_empty_one(self, tmp_path):
+        with pytest.raises(ValueError, match="There is no image in the folder"):
+            find_pictures([tmp_path])
+
+    def test_a_name_of_nothing_is_left_to_who_reads_it(self):
+        assert find_pictures(["none.png"]) == ["none.png"]
 
 
 class TestMistakes:

@@ -59,6 +59,13 @@ def test_functions_need_no_torchmetrics():
     assert not {"torchmetrics", "matplotlib", "scipy", "transformers", "pyiqa", "timm"} & modules
 
 
+def test_a_metric_needs_little_beyond_torchmetrics():
+    metric = loaded_by("import torch, torchmetrics\nfrom topiq_metrics import TOPIQNoReference\nTOPIQNoReference()")
+    theirs = loaded_by("import torch, torchmetrics")
+    assert "torchmetrics" in theirs
+    assert foreign(metric) - foreign(theirs) <= {"filelock", "huggingface_hub", "safetensors"}
+
+
 def test_public_names_are_those_that_show():
     assert sorted(topiq_metrics.__all__) == dir(topiq_metrics)
     assert len(set(topiq_metrics.__all__)) == len(topiq_metrics.__all__)

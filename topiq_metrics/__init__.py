@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from topiq_metrics._arrival import when_imported
 from topiq_metrics._lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -105,3 +106,13 @@ __getattr__ = lazy_names(__name__, _HOMES)
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _add_names_to_pyiqa() -> None:
+    from topiq_metrics.plugins.pyiqa import add_names
+
+    add_names()
+
+
+# pyiqa asks its plug-ins for networks only, and looks into its own list of names before.
+when_imported("pyiqa", _add_names_to_pyiqa)

@@ -16,7 +16,10 @@ def write_whole(path: Path, content: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if error.filename is None:
+            # As of a full disk: what is written to does not know its name.
+            error.filename = str(path)
         raise

@@ -23,6 +23,7 @@ from topiq_metrics.explaining.overlays import draw_comparison
 from topiq_metrics.images import MIN_SIDE, SizePolicy, load_image
 from topiq_metrics.images.loader import ImageSource
 from topiq_metrics.inference.predictor import NetworkPredictor
+from topiq_metrics.scoring.sources.files import is_folder, is_image, is_pattern, matches, walk
 from topiq_metrics.weights import load_network
 
 PathLike = str | os.PathLike[str]
@@ -120,6 +121,32 @@ def rank_images(
         scores.append(score)
         noises.append(max(abs(other - score) for other in others))
     return _ranked(paths, sources, scores, noises, sign=1 if card.higher_is_better else -1)
+
+
+def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) -> list[str]:
+    """The pictures that files, folders (searched recursively) and globs name, as `rank_images` takes them.
+
+    Args:
+        names: of files, folders and globs.
+        reference: left out of what folders and globs hold.
+
+    Raises:
+        ValueError: if a folder has no picture in it, or a glob matches none.
+    """
+    found: list[str] = []
+    for each in names:
+        name = os.fspath(each)
+        if is_folder(name):
+            held = [path for path in walk(os.path.normpath(name)) if is_image(path)]
+            if not held:
+                raise ValueError(f"There is no image in the folder {name}.")
+        elif is_pattern(name):
+            held = matches(name)
+        else:
+            found.append(name)
+            continue
+        found += [path for path in held if reference is None or not _is_same(path, reference)]
+    return found
 
 
 def save_comparison(
@@ -220,6 +247,10 @@ def _load(source: ImageSource, name: str) -> Tensor:
         if isinstance(source, (str, os.PathLike)):
             raise
         raise type(error)(f"{name}: {error}") from error
+
+
+def _is_same(path: str, other: PathLike) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _metric(metric: str | None, reference: ImageSource | None) -> str:

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 
 class ImageError(ValueError):
-    """An image source that cannot be scored; ``reason`` is a short, stable word for logs and summaries."""
+    """An image source that cannot be scored; ``reason`` is a short, stable word for logs and summaries.
+
+    Args:
+        problem: what is wrong.
+        advice: what a caller of this library can do about it, put behind it as it is; in a row it has no place.
+    """
 
     reason = "unreadable"
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, without advice."""
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.args))
 
 
 class ImageNotFoundError(ImageError):

@@ -39,6 +39,13 @@ def test_the_same_picture_twice_is_tied(topiq, pictures, tmp_path):
     assert result.stdout.splitlines()[-1].startswith("Not told apart as the best: ")
 
 
+def test_a_folder(topiq, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = topiq("compare", ".", "-m", "topiq_nr-lite", "--size", "square=64")
+    assert result.exit_code == 0
+    assert all(path.name in result.stdout for path in pictures)
+
+
 WRONG = {
     "one": (["0.png"], "To compare takes two pictures or more, but got 1."),
     "missing": (["0.png", "missing.png"], "missing.png"),

@@ -8,6 +8,8 @@ import shutil
 import numpy as np
 import pytest
 
+from topiq_metrics.errors import WeightsNotFoundError
+
 
 @pytest.fixture
 def labels(tmp_path, save_picture):
@@ -56,7 +58,7 @@ def test_a_page_for_others_has_no_pictures(labels, tmp_path, save_picture, topiq
     arguments = "leaderboard", "--data", labels, "--scores", tmp_path / "scores", "--device", "cpu", "-o", page
     assert topiq(*arguments).exit_code == 0
     assert "data:image/jpeg" in page.read_text()
-    assert topiq(*arguments, "--no-thumbnails").exit_code == 0
+    assert topiq(*arguments, "--no-thumbnails", "--force").exit_code == 0
     assert "data:image/jpeg" not in page.read_text()
     assert str(tmp_path) not in page.read_text()
 
@@ -132,6 +134,27 @@ def test_a_reason_and_an_exit_code(arguments, topiq, monkeypatch):
     result = topiq(*arguments, "-m", "topiq_nr-lite,topiq_fr")
     assert result.exit_code == 1
     assert "| `topiq_fr` | unavailable |" in result.stdout
+    # What to type is for who reads the messages, and not for who reads the board.
+    assert ". To download: add --download, or `topiq weights fetch topiq_fr`." in result.stderr
+    assert "--download" not in result.stdout
+
+
+def test_weights_are_downloaded_when_asked_for(arguments, topiq, monkeypatch):
+    asked = []
+
+    def fetch(file, metric, *, notify):
+        asked.append(metric)
+        notify(f"Licence of the weights: {file.license}.")
+        raise WeightsNotFoundError("there is no network here")
+
+    monkeypatch.setattr("topiq_metrics.evaluation.leaderboard.fetch_file", fetch)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    result = topiq(*arguments, "-m", "topiq_nr-lite,topiq_fr", "--download")
+    assert result.exit_code == 1
+    assert asked == ["topiq_fr"]
+    assert "Licence of the weights: noncommercial use only" in result.stderr
+    assert "add --download" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from topiq_metrics.cli.console import printable
-from topiq_metrics.scoring.sinks import TextSink
 
 HEADER = ["path", "topiq_nr-lite", "width", "height", "size", "status", "error"]
 
@@ -152,26 +151,6 @@ class TestExitCodes:
 
         monkeypatch.setattr("topiq_metrics.inference.NetworkPredictor", refuse)
         assert topiq("score", folder, "-o", folder / "out.txt").exit_code == 2
-
-    @pytest.mark.parametrize(("written", "code"), [(0, 2), (2, 1)])
-    def test_a_disk_that_fails(self, written, code, topiq, folder, fake_network, tmp_path, monkeypatch):
-        write, calls = TextSink.write, []
-
-        def fail(self, row):
-            if len(calls) == written:
-                raise OSError(28, "No space left on device")
-            calls.append(row)
-            write(self, row)
-
-        monkeypatch.setattr(TextSink, "write", fail)
-        output = tmp_path / "out.csv"
-        result = topiq("score", folder, "-o", output)
-        assert result.exit_code == code
-        message = f"[Errno 28] rows cannot be written (No space left on device): '{output}.part'"
-        if written:
-            message = f"The job ended after 2 images: {message}. They are in {output}.part; --resume goes on."
-        assert result.stderr == f"Error: {message}\n"
-        assert not output.exists()
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,7 @@ class TestDownloads:
         opener = urllib.request.OpenerDirector.open
         with pytest.raises(ContenderUnavailableError) as raised:
             get_contender(name).open()
+        assert raised.value.is_download
         expected = rf"^its weights {file} are not in the cache and would be downloaded from {host}$"
         assert re.match(expected, raised.value.reason), raised.value.reason
         assert network == []
@@ -275,6 +276,16 @@ class TestDownloads:
         with pytest.raises(RuntimeError, match=r"its weights late.pth are not in the cache and would .* example.org"):
             predictor(IMAGES)
         assert network == []
+
+    def test_what_it_may_download_is_not_refused(self, network, monkeypatch):
+        def open_contender(contender, device, weights):
+            urllib.request.urlopen("https://example.org/weights.pth")
+
+        monkeypatch.setattr("topiq_metrics.evaluation.contenders.torchmetrics_toolbox.open_contender", open_contender)
+        with pytest.raises(ContenderUnavailableError, match=r"no network") as raised:
+            get_contender("torchmetrics:total_variation").open(download=True)
+        assert not raised.value.is_download
+        assert network != []
 
     def test_other_libraries_are_stopped_at_the_socket(self, network):
         with no_downloads():

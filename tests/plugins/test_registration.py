@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,7 @@ import threading
 import pytest
 
 from topiq_metrics.catalog import CARDS
-from topiq_metrics.plugins.pyiqa import register
+from topiq_metrics.plugins.pyiqa import add_names, register
 
 ADAPTER = "topiq_metrics.plugins.pyiqa.networks"
 PYIQA = "pyiqa.archs.topiq_arch"
@@ -80,6 +81,45 @@ def test_the_package_does_not_import_the_plugin():
     script = "import sys, topiq_metrics; topiq_metrics.list_metrics(); print('topiq_metrics.plugins' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+@pytest.mark.parametrize("imports", ["import topiq_metrics, pyiqa", "import pyiqa, topiq_metrics"])
+@pytest.mark.parametrize("switch", ["1", "0"])
+def test_both_packages_are_imported(imports, switch):
+    script = (
+        f"import sys, warnings; warnings.simplefilter('ignore'); {imports}\n"
+        "ours = sorted({'topiq_nr-lite', 'topiq_fr-lite', 'qfm_iqm-lite'} & set(pyiqa.list_models()))\n"
+        "networks = 'topiq_metrics.plugins.pyiqa.networks' in sys.modules\n"
+        "made = ours and type(pyiqa.create_metric('topiq_nr-lite', device='cpu').net).__name__\n"
+        "print([ours, networks, made])\n"
+    )
+    pytest.importorskip("pyiqa")
+    env = {**os.environ, "TOPIQ_METRICS_PYIQA": switch}
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env)
+    assert run.returncode == 0, run.stderr
+    # The networks are imported when one of them is built.
+    expected = [sorted(OURS_ALONE), False, "CatalogueNetwork"] if switch == "1" else [[], False, []]
+    assert run.stdout.splitlines()[-1] == str(expected)
+
+
+def test_names_of_a_pyiqa_that_is_too_old(pyiqa, monkeypatch):
+    configs = {}
+    monkeypatch.setattr(pyiqa.default_model_configs, "DEFAULT_CONFIGS", configs)
+    with monkeypatch.context() as patch:
+        patch.setattr(pyiqa, "__version__", "0.1.15")
+        add_names()
+    assert configs == {}
+    add_names()
+    assert set(configs) > OURS_ALONE
+
+
+def test_the_command_of_pyiqa(tmp_path, save_picture):
+    pytest.importorskip("pyiqa")
+    picture = save_picture(tmp_path / "a.png", 64, 48)
+    command = [sys.executable, "-m", "topiq_metrics.plugins.pyiqa", "topiq_nr-lite", "-t", str(picture)]
+    run = subprocess.run([*command, "--device", "cpu"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "'topiq_nr-lite': {'mean': " in run.stdout
 
 
 def test_register_again(pyiqa):

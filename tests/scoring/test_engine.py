@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -12,13 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
+from topiq_metrics.errors import ImageTooLargeError
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.images.color import Pixels
 from topiq_metrics.inference import NetworkPredictor
 from topiq_metrics.scoring import Item, decoding, engine, score_items
 from topiq_metrics.scoring.budget import PixelBudget
 from topiq_metrics.scoring.engine import Engine
-from topiq_metrics.scoring.preparation import is_memory_error
+from topiq_metrics.scoring.preparation import explain, in_plain_words, is_memory_error
 from topiq_metrics.scoring.sources import open_source
 from topiq_metrics.weights import load_network
 
@@ -164,6 +167,28 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("refused [Connect call failed ('127.0.0.1', 9)]", "refused [Connect call failed 127.0.0.1:9]"),
+        ("a side below 32, but got shape (1, 3, 20, 64)", "a side below 32, but got shape 1x3x20x64"),
+        ("OSError: ('broken', None)", "OSError: broken, None"),
+        ("KeyError: ('II', (3,), (16, 16))", "KeyError: II, 3, 16x16"),
+        ("http://a/b.png: (500, message='No', url='http://a/b.png')", "http://a/b.png: (500, message='No')"),
+        ("http://a/b.png: [Errno 2] none: 'http://a/b.png'", "http://a/b.png: none"),
+        ("as it is (357 bytes not processed) (AVIF, BMP)", "as it is (357 bytes not processed) (AVIF, BMP)"),
+    ],
+)
+def test_plain_words(text, plain):
+    assert in_plain_words(text, "http://a/b.png") == plain
+
+
+def test_advice_is_for_callers():
+    error = ImageTooLargeError("a.png: too large", "; raise `max_pixels`.")
+    assert str(pickle.loads(pickle.dumps(error))) == "a.png: too large; raise `max_pixels`."
+    assert explain(error) == "too-large: a.png: too large"
+
+
 class TestBadFiles:
     @pytest.mark.parametrize("kind", BAD)
     @pytest.mark.parametrize("size", ["native", "max_side=512"])
@@ -175,6 +200,19 @@ class TestBadFiles:
         assert row.error.startswith(reason)
         assert row.scores == {"topiq_nr-lite": None}
         assert (row.width, row.height) == (pixels or (None, None))
+
+    @pytest.mark.parametrize("kind", BAD)
+    def test_reasons_are_for_people(self, kind, tmp_path, fake):
+        path = tmp_path / "a.jpg"
+        BAD[kind][0](path)
+        error = score_one(path, fake()).error
+        assert error.count(str(path)) <= 1
+        assert not re.search(r"\[Errno|max_pixels|MAX_IMAGE_PIXELS|PIL image|\(\d+, \d+|\('", error)
+
+    def test_a_name_that_is_too_long(self, tmp_path, fake):
+        path = tmp_path / ("long" * 100)
+        error = score_one(path, fake()).error
+        assert error == f"unreadable: '{path}': cannot be opened (File name too long)"
 
     def test_the_job_goes_on(self, tmp_path, fake):
         items = []

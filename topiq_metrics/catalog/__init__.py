@@ -7,6 +7,7 @@ are in `CARDS`; `all_cards` has those of other distributions, too.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from topiq_metrics.catalog.builtin import CARDS, DEFAULT_FR, DEFAULT_NR
@@ -60,8 +61,14 @@ def all_cards() -> dict[str, ModelCard]:
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    known = sorted(names)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    """Say which of ``names`` are near ``name``, whatever its case and its dashes; or all of them if none is."""
+    known = {_folded(each): each for each in sorted(names)}
+    wanted = _folded(name)
+    near = [wanted] if wanted in known else difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
     if near:
-        return f"Did you mean {' or '.join(repr(n) for n in near)}?"
-    return f"Known are: {', '.join(known)}."
+        return f"Did you mean {' or '.join(repr(known[each]) for each in near)}?"
+    return f"Known are: {', '.join(known.values())}."
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\W_]+(?=\w)", "-", name.casefold())

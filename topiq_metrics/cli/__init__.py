@@ -9,4 +9,5 @@ def main() -> None:
     """Run the command line."""
     from topiq_metrics.cli.app import app
 
-    app()
+    # However it was started: completion is installed under this name.
+    app(prog_name="topiq")

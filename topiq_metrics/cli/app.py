@@ -6,14 +6,9 @@ import typer
 
 import topiq_metrics
 from topiq_metrics.cli import catalog, compare, datasets, explain, export, leaderboard, score, train, weights
+from topiq_metrics.cli.commands import Commands
 
-app = typer.Typer(
-    name="topiq",
-    help="Image quality assessment with the TOPIQ family.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = Commands(name="topiq", help="Image quality assessment with the TOPIQ family.")
 app.command("score")(score.score)
 app.command("explain")(explain.explain)
 app.command("compare")(compare.compare)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR
+from topiq_metrics.cli.commands import REFERENCE_OPTIONS, ForceOption
 from topiq_metrics.cli.console import fail, printable
 
 if TYPE_CHECKING:
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def compare(
-    images: Annotated[list[Path], typer.Argument(help="Two pictures or more.")],
+    images: Annotated[list[Path], typer.Argument(help="Two pictures or more, or a folder that holds them.")],
     reference: Annotated[
-        Path | None, typer.Option("-r", "--ref", "--reference", help="The picture that all are versions of.")
+        Path | None, typer.Option(*REFERENCE_OPTIONS, help="The picture that all are versions of.")
     ] = None,
     metric: Annotated[
         str | None,
@@ -33,14 +34,14 @@ def compare(
         typer.Option(help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="Default: a GPU if there is one.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier comparison in the folder.")] = False,
+    force: ForceOption = False,
 ) -> None:
     """Rank pictures, best first, and say which of them the metric does not tell apart.
 
     The noise is how far a score moves when the picture is mirrored or loses a row and a column: of pictures that
     differ by no more than the greater noise of both, none is called better.
     """
-    from topiq_metrics.comparing import check_comparison_folder, rank_images, save_comparison
+    from topiq_metrics.comparing import check_comparison_folder, find_pictures, rank_images, save_comparison
     from topiq_metrics.errors import WeightsError
 
     if output is None and force:
@@ -49,7 +50,7 @@ def compare(
     try:
         if output is not None:
             check_comparison_folder(output, overwrite=force)
-        ranked = rank_images(images, reference, metric, chosen, size=size, device=device)
+        ranked = rank_images(find_pictures(images, reference), reference, metric, chosen, size=size, device=device)
         _show(ranked)
         if output is not None:
             paths = save_comparison(
@@ -57,7 +58,7 @@ def compare(
             )
             typer.echo(printable(f"{len(paths)} files -> {output}"), err=True)
     except (ValueError, OSError, WeightsError, ImportError) as error:
-        fail(error)
+        fail(error, output=output)
     except (RuntimeError, MemoryError) as error:
         # Memory does not suffice, on whatever device.
         fail(str(error).strip().partition("\n")[0] or type(error).__name__, code=1)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from topiq_metrics.cli.commands import Commands
 from topiq_metrics.cli.console import fail, printable
 
-app = typer.Typer(help="List the datasets that are read, and check copies of them.", no_args_is_help=True)
+app = Commands(help="List the datasets that are read, and check copies of them.")
 
 
 @app.command("list")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR
+from topiq_metrics.cli.commands import REFERENCE_OPTIONS, ForceOption
 from topiq_metrics.cli.console import fail, printable
 
 if TYPE_CHECKING:
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 def explain(
     image: Annotated[Path, typer.Argument(help="The picture.")],
-    reference: Annotated[Path | None, typer.Argument(help="Its reference, for a full-reference metric.")] = None,
+    original: Annotated[
+        Path | None, typer.Argument(metavar="[REFERENCE]", help="Its reference: the same as -r.", show_default=False)
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(*REFERENCE_OPTIONS, help="Its reference, for a full-reference metric.")
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -44,7 +50,7 @@ def explain(
         ),
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier explanation in the folder.")] = False,
+    force: ForceOption = False,
 ) -> None:
     """Tell why a picture has its score: gates and attention of each level, or distances and what weighs them.
 
@@ -57,6 +63,9 @@ def explain(
 
     if output is None and force:
         fail("--force goes with -o.")
+    if original is not None and reference is not None:
+        fail(f"The reference is named twice: {original} and {reference}.")
+    reference = reference or original
     place = None if point is None else _parse(point)
     try:
         if output is not None:
@@ -65,7 +74,7 @@ def explain(
         _show(found)
         paths = [] if output is None else found.save(output, overwrite=force)
     except (ValueError, OSError, WeightsError, ImportError) as error:
-        fail(error)
+        fail(error, output=output)
     except (RuntimeError, MemoryError) as error:
         # Memory does not suffice, on whatever device.
         fail(str(error).strip().partition("\n")[0] or type(error).__name__, code=1)

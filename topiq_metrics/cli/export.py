@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
+from topiq_metrics.cli.commands import ForceOption, Precision
 from topiq_metrics.cli.console import fail
 
 
 def export(
     name: Annotated[str, typer.Argument(help="A metric.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="The file: .onnx, .pt2 or .xml (OpenVINO IR).")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[OUT]", help="The file: the same as -o.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file: .onnx, .pt2 or .xml (OpenVINO IR).")
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", help="A weights file instead of the published one.")
     ] = None,
@@ -22,19 +28,24 @@ def export(
             "--size", help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."
         ),
     ] = None,
-    precision: Annotated[str, typer.Option("--precision", help="float32 or float16.")] = "float32",
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="Of the file's weights: float32 or float16.")
+    ] = "float32",
+    force: ForceOption = False,
 ) -> None:
     """Write a metric, its size rule included, to a file that runs without this package."""
     from topiq_metrics.errors import WeightsError
     from topiq_metrics.inference.export import export_metric
 
+    path = output or file
+    if path is None:
+        fail("Name the file with -o, such as -o model.onnx.")
+    if file is not None and output is not None:
+        fail(f"The file is named twice: {file} and {output}.")
     try:
-        done = export_metric(
-            name, output, weights=weights or "default", size=size, precision=precision, overwrite=force
-        )
+        done = export_metric(name, path, weights=weights or "default", size=size, precision=precision, overwrite=force)
     except (ValueError, OSError, WeightsError, ImportError) as error:
-        fail(error)
+        fail(error, output=path)
     except RuntimeError as error:
         # The scores deviate, or a converter has failed.
         fail(error, code=1)

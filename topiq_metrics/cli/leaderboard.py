@@ -9,6 +9,7 @@ import typer
 
 from topiq_metrics._tables import TABLE_SUFFIXES
 from topiq_metrics.catalog import DEFAULT_NR
+from topiq_metrics.cli.commands import Commands, ForceOption
 from topiq_metrics.cli.console import fail, printable
 from topiq_metrics.cli.names import ImageColumn, ReferenceColumn, ScoreColumn, split_names
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from topiq_metrics.evaluation.leaderboard import AnyDataset
     from topiq_metrics.evaluation.page.page import Thumbnails
 
-app = typer.Typer(no_args_is_help=True)
+app = Commands()
 
 
 MedianOption = Annotated[
@@ -56,6 +57,7 @@ def leaderboard(
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
     ] = None,
+    force: ForceOption = False,
     split: Annotated[str | None, typer.Option("--split", help="Of every dataset, such as test. Default: all.")] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of the random split of sets that have no official one.")
@@ -74,13 +76,16 @@ def leaderboard(
         bool, typer.Option("--no-thumbnails", help="No pictures in the HTML page: for boards that are published.")
     ] = False,
     median_of: MedianOption = "scene",
+    download: Annotated[
+        bool, typer.Option("--download", help="Download weights that metrics lack, under their own licences.")
+    ] = False,
     device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that decode.")] = 0,
 ) -> None:
     """Compare metrics with human scores, side by side: on a dataset, score by score.
 
-    A metric that cannot be had, or that fails, is on the board with its reason. Exit code 0: every metric has scored
-    every image; 1: some have not; 2: the command could not start.
+    A metric that cannot be had, or that fails, is on the board with its reason. Nothing is downloaded without
+    --download. Exit code 0: every metric has scored every image; 1: some have not; 2: the command could not start.
     """
     from topiq_metrics.datasets import DatasetError
     from topiq_metrics.weights.places import cache_dir
@@ -90,8 +95,10 @@ def leaderboard(
     if not data:
         fail("Name a dataset's folder with --data.")
     outputs = output or []
+    if force and not outputs:
+        fail("--force goes with -o.")
     protocol = _protocol(median_of)
-    _check_outputs(outputs)
+    _check_outputs(outputs, overwrite=force)
     try:
         from topiq_metrics.evaluation.contenders import find_contenders
         from topiq_metrics.evaluation.leaderboard import run_leaderboard
@@ -117,6 +124,7 @@ def leaderboard(
             store=scores or cache_dir() / "leaderboard",
             device=device,
             workers=workers,
+            download=download,
             notice=lambda text: typer.echo(printable(text), err=True),
         )
     except (DatasetError, ValueError, ModuleNotFoundError, OSError) as error:
@@ -134,14 +142,17 @@ def merge(
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
     ] = None,
+    force: ForceOption = False,
     median_of: MedianOption = "scene",
 ) -> None:
     """Make one board of several: of a metric on the same images, the one with more scores, then the later, counts."""
     from topiq_metrics.evaluation.board import load_board, merge_boards
 
     outputs = output or []
+    if force and not outputs:
+        fail("--force goes with -o.")
     protocol = _protocol(median_of)
-    _check_outputs(outputs)
+    _check_outputs(outputs, overwrite=force)
     try:
         board = merge_boards([load_board(path) for path in boards])
     except (ValueError, OSError) as error:
@@ -170,7 +181,7 @@ def _protocol(median_of: str) -> Protocol:
     return Protocol(median_of=choices[median_of])
 
 
-def _check_outputs(outputs: list[Path]) -> None:
+def _check_outputs(outputs: list[Path], *, overwrite: bool) -> None:
     """Find out what would fail at the end before anything is scored."""
     from topiq_metrics.evaluation.arrays import load_scipy
 
@@ -182,7 +193,7 @@ def _check_outputs(outputs: list[Path]) -> None:
 
     try:
         for path in outputs:
-            check_output(path)
+            check_output(path, overwrite=overwrite)
     except (ValueError, OSError) as error:
         fail(error)
 

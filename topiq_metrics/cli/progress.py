@@ -1,4 +1,4 @@
-"""How far a job is, on stderr: a bar for people, JSON lines for programs, nothing for a plain pipe."""
+"""How far a job is, on stderr: a bar on a terminal, JSON lines for programs, else a line now and then."""
 
 from __future__ import annotations
 
@@ -16,21 +16,18 @@ if TYPE_CHECKING:
     from topiq_metrics.scoring.job import ScoreJob
 
 _LOG_SECONDS = 5.0
+_LINE_SECONDS = 30.0
 
 
 @contextlib.contextmanager
 def shown_progress(job: ScoreJob, *, log_json: bool) -> Iterator[None]:
     """Show the progress of ``job`` while the context lasts."""
-    show = _log if log_json else _bar if sys.stderr is not None and sys.stderr.isatty() else None
-    if show is None:
+    if sys.stderr is None:
         yield
         return
-    total: list[int | None] = [None]
+    show = _log if log_json else _bar if sys.stderr.isatty() else _lines
     ended = threading.Event()
-    # A folder of millions takes a while to count.
-    counting = threading.Thread(target=lambda: total.__setitem__(0, _count(job)), daemon=True)
-    counting.start()
-    shower = threading.Thread(target=show, args=(job, lambda: total[0], ended), daemon=True)
+    shower = threading.Thread(target=show, args=(job, ended), daemon=True)
     shower.start()
     try:
         yield
@@ -45,18 +42,36 @@ def log_event(event: str, **fields: object) -> None:
     sys.stderr.flush()
 
 
-def _count(job: ScoreJob) -> int | None:
-    with contextlib.suppress(Exception):  # the job itself tells what is wrong with its source
-        return job.count()
-    return None
+def _counted(job: ScoreJob) -> Callable[[], int | None]:
+    """Begin to count the images, which takes a while in a folder of millions; gives their number once it is there."""
+    total: list[int | None] = [None]
+
+    def count() -> None:
+        with contextlib.suppress(Exception):  # the job itself tells what is wrong with its source
+            total[0] = job.count()
+
+    threading.Thread(target=count, daemon=True).start()
+    return lambda: total[0]
 
 
-def _log(job: ScoreJob, total: Callable[[], int | None], ended: threading.Event) -> None:
+def _lines(job: ScoreJob, ended: threading.Event) -> None:
+    total = None
+    while not ended.wait(_LINE_SECONDS):
+        # Most jobs have ended before.
+        total = total or _counted(job)
+        known = total()
+        images = f"{job.progress.images} images" if known is None else f"{job.progress.images} of {known} images"
+        sys.stderr.write(f"{images} · {_figures(job, known)}\n")
+        sys.stderr.flush()
+
+
+def _log(job: ScoreJob, ended: threading.Event) -> None:
+    total = _counted(job)
     while not ended.wait(_LOG_SECONDS):
         log_event("progress", **job.progress.as_dict(total()))
 
 
-def _bar(job: ScoreJob, total: Callable[[], int | None], ended: threading.Event) -> None:
+def _bar(job: ScoreJob, ended: threading.Event) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
     from rich.text import Text
@@ -65,6 +80,7 @@ def _bar(job: ScoreJob, total: Callable[[], int | None], ended: threading.Event)
         def render(self, task: Task) -> Text:  # noqa: ARG002
             return Text(_figures(job, total()))
 
+    total = _counted(job)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), Figures())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric, get_card
-from topiq_metrics.cli.console import fail
+from topiq_metrics.cli.commands import REFERENCE_OPTIONS, ForceOption, Precision
+from topiq_metrics.cli.console import FULL_DISK, fail, is_full_disk
 from topiq_metrics.cli.memory import limit_memory
 from topiq_metrics.cli.names import split_names
 from topiq_metrics.cli.progress import log_event, shown_progress
@@ -45,13 +46,14 @@ def score(
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option("-r", "--reference", help="Folder (or one file) of reference images, for full-reference metrics."),
+        typer.Option(*REFERENCE_OPTIONS, help="Folder (or one file) of reference images, for full-reference metrics."),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Write rows to this .csv or .jsonl file, or .parquet folder."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the job of this output has stopped.")] = False,
+    force: ForceOption = False,
     html: Annotated[Path | None, typer.Option(help="Write a page to look at, .html.")] = None,
     size: Annotated[
         str | None,
@@ -97,7 +99,7 @@ def score(
         ),
     ] = "torch",
     precision: Annotated[
-        str,
+        Precision,
         typer.Option(
             help="float32 is exact; bfloat16 and float16 are faster where there is hardware.", rich_help_panel=_RUN
         ),
@@ -127,7 +129,8 @@ def score(
 ) -> None:
     """Score images: one row per image, with a status and the reason where one cannot be scored.
 
-    Exit code 0: every image has every score. 1: some do not. 2: the command cannot start.
+    Exit code 0: every image has every score. 1: some do not. 2: the command cannot start. 3: the output cannot be
+    written, as on a full disk: --resume goes on.
     """
     default = default_metric(with_reference=bool(reference or reference_column))
     names = list(dict.fromkeys(split_names(metric or [default])))
@@ -142,6 +145,8 @@ def score(
         fail("--weights goes with one metric.")
     if resume and output is None:
         fail("--resume goes with -o: the output of the job to go on with.")
+    if force and output is None and html is None:
+        fail("--force goes with -o or --html.")
     from topiq_metrics.errors import WeightsError
     from topiq_metrics.scoring.engine import DECODE_SECONDS
     from topiq_metrics.scoring.job import RayOptions, ScoreJob
@@ -168,6 +173,7 @@ def score(
             shard=part,
             output=output,
             resume=resume,
+            overwrite=force,
             report=html,
             ray=RayOptions(ray_address, ray_actors) if runner == "ray" else None,
         )
@@ -240,7 +246,7 @@ def _limit_memory(runner: str) -> None:
 
 def _run(job: ScoreJob, output: Path | None, *, log_json: bool) -> None:
     from topiq_metrics.errors import WeightsError
-    from topiq_metrics.scoring.sinks import OutputError
+    from topiq_metrics.scoring.sinks import OutputError, OutputWriteError
     from topiq_metrics.scoring.sources import SourceError
 
     try:
@@ -250,14 +256,23 @@ def _run(job: ScoreJob, output: Path | None, *, log_json: bool) -> None:
             for row in job.rows():
                 write(row)
     except BrokenPipeError:
-        # The reader of our output has gone; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone.
+        _discard_stdout()
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         _stopped(job, "Interrupted", "", 130)
     except OutputError as error:
         fail(error)
+    except OutputWriteError as error:
+        _unwritten(job, error)
     except (OSError, SourceError, WeightsError, ImportError, RuntimeError, ValueError) as error:
+        if output is None and is_full_disk(error):
+            _discard_stdout()
+            fail(
+                f"The disk is full: the standard output cannot be written after {job.progress.images} images. Make "
+                "room, and name an output with -o, with which --resume goes on.",
+                code=FULL_DISK,
+            )
         if not job.progress.images:
             fail(error)
         _stopped(job, "The job ended", f": {error}", 1)
@@ -266,6 +281,20 @@ def _run(job: ScoreJob, output: Path | None, *, log_json: bool) -> None:
 
 def _drop(row: ScoreRow) -> None:
     """The row is in the output."""
+
+
+def _discard_stdout() -> None:
+    """Let Python not complain once more at exit that it cannot write what is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unwritten(job: ScoreJob, error: OSError) -> NoReturn:
+    images = job.progress.images
+    if not images and not is_full_disk(error):
+        fail(error)
+    full = "The disk is full: " if is_full_disk(error) else ""
+    kept = f" The rows of {images} images are kept." if images else ""
+    fail(f"{full}{error.filename} {error.strerror}.{kept} Make room, and go on with --resume.", code=FULL_DISK)
 
 
 def _stopped(job: ScoreJob, what: str, why: str, code: int) -> NoReturn:

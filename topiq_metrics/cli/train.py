@@ -8,8 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from topiq_metrics._tables import TABLE_SUFFIXES
+from topiq_metrics.cli.commands import PRECISIONS
 from topiq_metrics.cli.console import fail
 from topiq_metrics.cli.names import ImageColumn, ReferenceColumn, ScoreColumn
+
+# In the order of `PRECISIONS`.
+_LIGHTNING_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 def train(
@@ -45,7 +49,11 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as optimizer.lr=1e-4; may be repeated."),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed: short for --set optimizer.precision=….")
+        str | None,
+        typer.Option(
+            metavar="|".join(PRECISIONS),
+            help="Of the arithmetic: bfloat16 and float16 mean mixed precision. Default: the recipe's.",
+        ),
     ] = None,
     teachers: Annotated[
         list[str] | None,
@@ -73,7 +81,7 @@ def train(
     ]
     changes += settings or ()
     if precision is not None:
-        changes.append(f"optimizer.precision={precision}")
+        changes.append(f"optimizer.precision={_lightning_precision(precision)}")
     if lower_is_better:
         changes.append("data.lower_is_better=true")
     try:
@@ -95,10 +103,18 @@ def train(
     try:
         path = run(loaded, data, folder, devices=devices)
     except (RecipeError, DatasetError, WeightsError, ModuleNotFoundError, OSError) as error:
-        fail(error)
+        fail(error, output=folder)
     except ImageError as error:
         # A worker process adds its traceback above.
         fail(str(error).strip().splitlines()[-1])
     except KeyboardInterrupt:
         fail(f"Interrupted. The same command goes on after the last whole epoch in {folder}.", code=130)
     typer.echo(f"{path}\n{path.parent / 'report.md'}")
+
+
+def _lightning_precision(precision: str) -> str:
+    """What recipes, and Lightning, call it; their own names are taken, too."""
+    names: dict[str, str] = dict(zip(PRECISIONS, _LIGHTNING_PRECISIONS, strict=True))
+    if precision not in {*names, *names.values()}:
+        fail(f"Option --precision must be one of {', '.join(names)}, but got {precision!r}.")
+    return names.get(precision, precision)

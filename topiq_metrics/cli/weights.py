@@ -8,9 +8,10 @@ import typer
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.cli.catalog import known_cards
+from topiq_metrics.cli.commands import Commands
 from topiq_metrics.cli.console import fail
 
-app = typer.Typer(help="List, fetch, verify and locate weights files.", no_args_is_help=True)
+app = Commands(help="List, fetch, verify and locate weights files.")
 
 _Names = Annotated[list[str] | None, typer.Argument(help="Metrics; all that are on this machine if left out.")]
 

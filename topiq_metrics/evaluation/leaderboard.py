@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
 import importlib.metadata
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 
 import topiq_metrics
+from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import IQADataset, PairDataset, PairRecord, Record
-from topiq_metrics.errors import ImageError
+from topiq_metrics.errors import ImageError, WeightsError
 from topiq_metrics.evaluation.board import Board, Cost, Entry, Subject
 from topiq_metrics.evaluation.contenders import Contender, ContenderUnavailableError
 from topiq_metrics.evaluation.cost import measure_cost
@@ -27,6 +29,8 @@ from topiq_metrics.evaluation.scores import ScoreStore, image_keys
 from topiq_metrics.images import load_image
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.items import Item
+from topiq_metrics.weights import find_file
+from topiq_metrics.weights.fetch import fetch_file
 
 if TYPE_CHECKING:
     from topiq_metrics.inference import Predictor
@@ -45,6 +49,7 @@ def run_leaderboard(
     device: str | None = None,
     workers: int | None = 0,
     weights: str | Path = "default",
+    download: bool = False,
     notice: Notice = lambda text: None,  # noqa: ARG005
 ) -> Board:
     """Score every dataset with every contender.
@@ -59,6 +64,7 @@ def run_leaderboard(
         device: where metrics run; a GPU if there is one.
         workers: processes that decode; see `topiq_metrics.score_images`.
         weights: of the contenders of our catalogue: ``"default"``, or a file if there is one such contender.
+        download: fetch weights that are not on this machine; otherwise nothing is downloaded.
         notice: is told what goes on, a line at a time.
 
     Raises:
@@ -74,7 +80,7 @@ def run_leaderboard(
     data = list(zip(map(_Images.of, datasets), subjects, strict=True))
     entries: list[Entry] = []
     for contender in contenders:
-        entries += _entries(contender, data, ScoreStore(store), device, workers, weights, notice)
+        entries += _entries(contender, data, ScoreStore(store), device, workers, weights, download, notice)
     return Board(subjects, entries)
 
 
@@ -148,14 +154,19 @@ def _entries(
     device: str | None,
     workers: int | None,
     weights: str | Path,
+    download: bool,
     notice: Notice,
 ) -> Iterator[Entry]:
     try:
         given = weights if contender.is_ours else "default"
-        predictor = contender.open(device or ("cuda" if torch.cuda.is_available() else "cpu"), given)
+        if download and contender.is_ours and given == "default":
+            _fetch(contender.name, notice)
+        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # Contenders of others need not know how to.
+        predictor = contender.open(place, given, **({"download": True} if download else {}))
     except (ContenderUnavailableError, ModuleNotFoundError) as error:
         reason = error.reason if isinstance(error, ContenderUnavailableError) else str(error)
-        notice(f"{contender.name}: unavailable: {reason}")
+        notice(f"{contender.name}: unavailable: {reason}{_remedy(contender, error, download=download)}")
         for _, subject in data:
             yield _entry(contender, subject, "unavailable", reason)
         return
@@ -186,6 +197,23 @@ def _entries(
             ),
             provenance=provenance,
         )
+
+
+def _fetch(name: str, notice: Notice) -> None:
+    """Download what a metric of ours lacks, after saying under which licence."""
+    # What goes wrong is told when the metric is built.
+    with contextlib.suppress(WeightsError):
+        for file in get_card(name).files:
+            if file.published and find_file(file) is None:
+                fetch_file(file, name, notify=notice)
+
+
+def _remedy(contender: Contender, error: Exception, *, download: bool) -> str:
+    """What to type, where a download would do. It is not for the board, which others read."""
+    if download or not (isinstance(error, ContenderUnavailableError) and error.is_download):
+        return ""
+    own = f", or `topiq weights fetch {contender.name}`" if contender.is_ours else ""
+    return f". To download: add --download{own}."
 
 
 def _scores(

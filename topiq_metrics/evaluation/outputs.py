@@ -14,12 +14,12 @@ from topiq_metrics.evaluation.tables import as_csv, as_markdown
 SUFFIXES = (".json", ".csv", ".md", ".html")
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, *, overwrite: bool = True) -> None:
     """Raise what would otherwise be raised when all is scored.
 
     Raises:
         ValueError: the path has none of `SUFFIXES`.
-        OSError: there is no folder to write to, or the path is one.
+        OSError: there is no folder to write to, or the path is one; or without ``overwrite``, that of a file.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"An output must end in one of {SUFFIXES}, but got {path.name!r}.")
@@ -27,6 +27,8 @@ def check_output(path: Path) -> None:
         raise FileNotFoundError(f"There is no folder {path.parent}: make it first.")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} is there already: name another file, or overwrite it (--force).")
 
 
 def write_outputs(

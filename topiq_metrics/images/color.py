@@ -88,8 +88,8 @@ def _deep_grey(image: Image.Image, name: str) -> Pixels:
         return Pixels(1 - values if zero_is_white(image) else values, None)
     if image.mode == "I" and not 0 <= values.min() <= values.max() <= 65535:
         raise ImageError(
-            f"{name}: 32-bit pixels must be in 0...65535, but these are from {values.min()} to {values.max()}; "
-            "scale them to [0, 1] and pass the array."
+            f"{name}: 32-bit pixels must be in 0...65535, but these are from {values.min()} to {values.max()}",
+            "; scale them to [0, 1] and pass the array.",
         )
     scale = _full_scale(image)
     if zero_is_white(image):

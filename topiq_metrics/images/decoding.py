@@ -87,8 +87,8 @@ def open_image(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
     if kind is None:
         _refuse_known(header, name)
         raise NotAnImageError(
-            f"{name}: not an image in a format that is read here ({', '.join(FORMATS)}). "
-            "Whatever else Pillow can open may be passed as a PIL image."
+            f"{name}: not an image in a format that is read here ({', '.join(FORMATS)}).",
+            " Whatever else Pillow can open may be passed as a PIL image.",
         )
     stream.seek(0)
     if kind == "HEIF":
@@ -164,8 +164,8 @@ def check_pixels(name: str, width: int, height: int, max_pixels: int | None) -> 
     """Refuse an image of more than ``max_pixels`` pixels with an ImageTooLargeError."""
     if max_pixels is not None and width * height > max_pixels:
         raise ImageTooLargeError(
-            f"{name}: {width} x {height} pixels are more than the limit of {max_pixels}; "
-            "raise `max_pixels` if the file can be trusted."
+            f"{name}: {width} x {height} pixels are more than the limit of {max_pixels}",
+            "; raise `max_pixels` if the file can be trusted.",
         )
 
 
@@ -183,8 +183,8 @@ def image_errors(name: str, stream: IO[bytes] | None = None) -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(
-            f"{name}: beyond the limit that Pillow itself sets for this format; raise PIL.Image.MAX_IMAGE_PIXELS if "
-            f"the file can be trusted ({error})"
+            f"{name}: beyond the limit that Pillow itself sets for this format",
+            f"; raise PIL.Image.MAX_IMAGE_PIXELS if the file can be trusted ({error})",
         ) from error
     except MemoryError as error:
         raise ImageMemoryError(f"{name}: there is not enough memory to decode it.") from error

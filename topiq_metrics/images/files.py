@@ -41,7 +41,8 @@ def decode_path(path: str | os.PathLike[str], max_pixels: int | None, admit: Adm
             raise ImageError(f"{name}: is a directory, not a file.") from error
         if isinstance(error, PermissionError):
             raise ImageError(f"{name}: there is no permission to read the file.") from error
-        raise ImageError(f"{name!r}: cannot be opened ({error})") from error
+        cause = getattr(error, "strerror", None) or error
+        raise ImageError(f"{name!r}: cannot be opened ({cause})") from error
 
 
 def decode_stream(stream: IO[bytes], name: str, max_pixels: int | None, admit: Admit | None = None) -> Pixels:

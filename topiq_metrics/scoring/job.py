@@ -29,6 +29,7 @@ from topiq_metrics.scoring.sinks import (
     Sink,
     check_output,
     describe_metrics,
+    named_output,
     open_sink,
 )
 from topiq_metrics.scoring.sources import open_source
@@ -94,6 +95,7 @@ class ScoreJob:
         shard: str | Shard = "0/1",
         output: PathLike | None = None,
         resume: bool = False,
+        overwrite: bool = False,
         report: PathLike | None = None,
         ray: RayOptions | None = None,
     ) -> None:
@@ -111,14 +113,19 @@ class ScoreJob:
         self.progress = Progress()
         self.place: Any = None
         self._shard = Shard.parse(shard)
-        self._output, self._resume, self._ray = output, resume, ray
+        if resume and overwrite:
+            raise ValueError("A job goes on with an output (--resume), or overwrites it (--force): not both.")
+        self._output, self._resume, self._overwrite, self._ray = output, resume, overwrite, ray
         if report is not None:
             from topiq_metrics.scoring.report import check_report
 
             check_report(report)
         if output is not None:
-            check_output(output, resume=resume, shard=str(self._shard))
+            check_output(output, resume=resume, shard=str(self._shard), overwrite=overwrite)
             _check_not_read(output, [source, references])
+        if not (resume or overwrite):
+            _check_not_there(output, "go on with it (--resume), ")
+            _check_not_there(report)
         self._source = open_source(
             source,
             references=references,
@@ -165,7 +172,7 @@ class ScoreJob:
         """Score what has no row yet; the rows are in the output when they are yielded.
 
         Raises:
-            OSError: if the output cannot be written.
+            OutputWriteError: if the output cannot be written; what it holds so far can be gone on with.
         """
         self.progress.started = time.perf_counter()
         done: set[bytes] = set()
@@ -178,7 +185,8 @@ class ScoreJob:
             self.progress.earlier = self.progress.images
             for row in self._scored(Selection(self._shard, done), images):
                 if sink:
-                    _write(sink, row)
+                    with named_output(sink.place):
+                        sink.write(row)
                 record = row.as_dict()
                 self.progress.count(record, self.metrics)
                 self._add_to_report(record, images.pop(row.path, None))
@@ -187,16 +195,22 @@ class ScoreJob:
             self.progress.left_out += self._source.left_out
         if self._report is not None:
             report, path = self._report
-            report.write(path, started=dt.datetime.fromisoformat(self.provenance.created), finished=_now())
+            with named_output(path):
+                report.write(path, started=dt.datetime.fromisoformat(self.provenance.created), finished=_now())
 
     @contextlib.contextmanager
     def _sink(self) -> Iterator[Sink | None]:
         if self._output is None:
             yield None
             return
-        with open_sink(self._output, self.provenance, resume=self._resume) as sink:
+        with contextlib.ExitStack() as opened:
+            with named_output(self._output):
+                sink = open_sink(self._output, self.provenance, resume=self._resume, overwrite=self._overwrite)
+                opened.enter_context(sink)
             self.place = sink.place
             yield sink
+            with named_output(self.place):
+                opened.close()
 
     def _scored(self, selection: Selection, images: dict[str, Encoded | ImageObject]) -> Iterator[ScoreRow]:
         if self._ray is not None:
@@ -261,6 +275,7 @@ def score_images(
     shard: str | Shard = "0/1",
     output: PathLike | None = None,
     resume: bool = False,
+    overwrite: bool = False,
 ) -> Iterator[ScoreRow]:
     """Score many images: yields one row for each, in the order of the source.
 
@@ -297,6 +312,7 @@ def score_images(
         output: a ``.csv`` or ``.jsonl`` file, or a ``.parquet`` folder, that gets the rows as well, before they are
             yielded.
         resume: go on with an output that a job has begun: only images without a row are scored.
+        overwrite: replace an output that is there: a file when the new one is whole, rows of a folder at once.
 
     Raises:
         ValueError: if an argument is wrong, or the output cannot take these rows.
@@ -330,6 +346,7 @@ def score_images(
         shard=shard,
         output=output,
         resume=resume,
+        overwrite=overwrite,
     )
     return job.rows()
 
@@ -341,6 +358,12 @@ def _check_not_read(output: PathLike, sources: Sequence[Any]) -> None:
         for one in several:
             if isinstance(one, (str, os.PathLike)) and os.path.realpath(one) == os.path.realpath(output):
                 raise OutputError(f"The output {output} is one of the sources. Name another one.")
+
+
+def _check_not_there(path: PathLike | None, instead: str = "") -> None:
+    """Raise OutputError if a file would be replaced; a folder of rows is looked into elsewhere."""
+    if path is not None and os.path.isfile(path):  # noqa: PTH113 - it may be no name of a file
+        raise OutputError(f"{os.fspath(path)} is there already: {instead}name another one, or overwrite it (--force).")
 
 
 def _open_predictors(
@@ -370,13 +393,6 @@ def _weights_hashes(describe: Callable[[], Sequence[MetricProvenance]]) -> dict[
     """SHA-256 of the weights files as this machine has them."""
     files = [file for metric in describe() for file in (metric.weights, *metric.further) if file is not None]
     return {file.name: file.sha256 for file in files}
-
-
-def _write(sink: Sink, row: ScoreRow) -> None:
-    try:
-        sink.write(row)
-    except OSError as error:
-        raise OSError(error.errno, f"rows cannot be written ({error.strerror})", str(sink.place)) from error
 
 
 def _now() -> dt.datetime:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Pair: TypeAlias = "tuple[Tensor, Tensor | None]"
 
 _OBJECTS = threading.Lock()
+_LITERAL = r"(?:-?[\dx]+(?:\.\d+)?|'[^']*'|\"[^\"]*\"|None|\(\))"
+# As Python writes tuples: a name and a port, a shape.
+_TUPLE = re.compile(rf"\(({_LITERAL}(?:, {_LITERAL})+,?|{_LITERAL},)\)")
 _LOST_DEVICE = re.compile(r"(CUDA|HIP) error|device-side assert|device lost", re.IGNORECASE)
 _NO_MEMORY = re.compile(
     r"out of memory|(can't|cannot|could not|failed to|unable to|not enough)[\w ]{0,20}(allocate|memory)", re.IGNORECASE
@@ -90,7 +93,7 @@ def prepare(item: Item, needs: Sequence[Need], decoder: Decoder, admit: Admit) -
     try:
         _load(prepared, needs, decoder, admit)
     except ImageError as error:
-        problem, memory = explain(error), isinstance(error, ImageMemoryError)
+        problem, memory = explain(error, item.name), isinstance(error, ImageMemoryError)
     except (RuntimeError, MemoryError) as error:
         if not is_memory_error(error):
             raise
@@ -106,7 +109,7 @@ def prepare(item: Item, needs: Sequence[Need], decoder: Decoder, admit: Admit) -
 def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Admit) -> None:
     if prepared.item.problem:
         for need in needs:
-            prepared.fail(need.metric, prepared.item.problem)
+            prepared.fail(need.metric, in_plain_words(prepared.item.problem, prepared.item.name))
         return
     name = prepared.item.name
     image = _pixels(prepared.item.encoded, name, decoder, admit)
@@ -153,7 +156,7 @@ def _load_reference(item: Item, image: Tensor, decoder: Decoder) -> tuple[Tensor
     except ImageMemoryError:
         raise
     except ImageError as error:
-        return None, f"reference-{explain(error)}"
+        return None, f"reference-{explain(error, name)}"
     if reference.shape != image.shape:
         return None, _mismatch(width, height, name, reference.shape[-1], reference.shape[-2])
     return reference, ""
@@ -204,11 +207,35 @@ def most_pixels(needs: Sequence[Need], width: int, height: int, *, paired: bool)
     return max(width * height, sum(h * w for h, w in sizes if h * w <= MAX_PIXELS)) * (2 if paired else 1)
 
 
-def explain(error: BaseException) -> str:
-    """An error in one line, beginning with a word to sort by."""
+def explain(error: BaseException, name: str = "") -> str:
+    """An error in one line for a row, beginning with a word to sort by.
+
+    Args:
+        error: what was raised.
+        name: of the image that it tells of, which is said once at most.
+    """
     if isinstance(error, ImageError):
-        return f"{error.reason}: {error}"
+        return in_plain_words(f"{error.reason}: {error.problem}", name)
     # Torch adds advice, and sometimes a C++ stack, below the first line.
     text = str(error).strip().partition("\n")[0]
     word = ImageMemoryError.reason if is_memory_error(error) else "network-failed"
-    return f"{word}: {type(error).__name__}: {text}" if text else f"{word}: {type(error).__name__}"
+    return in_plain_words(f"{word}: {type(error).__name__}: {text}" if text else f"{word}: {type(error).__name__}")
+
+
+def in_plain_words(text: str, name: str = "") -> str:
+    """A reason as people write it: without tuples and numbers of errors, and with ``name`` once at most."""
+    if name:
+        # Other libraries append it to their messages, such as `: 'a.png'` and `, url='http://…'`.
+        first, found, rest = text.partition(name)
+        text = first + found + re.sub(rf"""(?:, url=|:? ?)(['"]){re.escape(name)}\1""", "", rest)
+    text = re.sub(r"\[Errno -?\d+\] ", "", text)
+    while (plain := _TUPLE.sub(_without_parentheses, text)) != text:
+        text = plain
+    return text
+
+
+def _without_parentheses(match: re.Match[str]) -> str:
+    values = [value.strip(" '\"") for value in match[1].split(",") if value.strip()]
+    if all(value.isdigit() for value in values):
+        return "x".join(values)
+    return ":".join(values) if len(values) == 2 and values[1].isdigit() else ", ".join(values)

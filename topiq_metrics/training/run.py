@@ -153,7 +153,7 @@ def _trainer(recipe: Recipe, folder: Path, devices: int, accelerator: str, *, pr
     # Lightning would quietly take another precision.
     if settings.precision == "16-mixed" and trainer.strategy.root_device.type == "cpu":
         raise RecipeError(
-            "This machine cannot train in the precision '16-mixed', which needs a GPU: take 'bf16-mixed'."
+            "This machine cannot train in float16 ('16-mixed'), which needs a GPU: take bfloat16 ('bf16-mixed')."
         )
     return trainer
 

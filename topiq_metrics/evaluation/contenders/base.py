@@ -33,11 +33,17 @@ Score = Callable[[Tensor, "Tensor | None"], Any]
 
 
 class ContenderUnavailableError(RuntimeError):
-    """A metric that cannot be scored here; ``reason`` says why, without the metric's name."""
+    """A metric that cannot be scored here.
 
-    def __init__(self, name: str, reason: str) -> None:
+    Attributes:
+        reason: why, without the metric's name.
+        is_download: whether a download would mend it.
+    """
+
+    def __init__(self, name: str, reason: str, *, is_download: bool = False) -> None:
         super().__init__(f"{name}: {reason}")
         self.reason = reason
+        self.is_download = is_download
 
 
 @dataclass(frozen=True)
@@ -79,11 +85,18 @@ class Contender:
         """The metric's name in its toolbox."""
         return self.name.partition(":")[2] or self.name
 
-    def open(self, device: str | torch.device = "cpu", weights: str | os.PathLike[str] | None = "default") -> Predictor:
-        """Build the metric from what is on this machine; nothing is downloaded.
+    def open(
+        self,
+        device: str | torch.device = "cpu",
+        weights: str | os.PathLike[str] | None = "default",
+        *,
+        download: bool = False,
+    ) -> Predictor:
+        """Build the metric from what is on this machine.
 
         Args:
             device: where to run.
+            download: let it fetch what is not on this machine; otherwise nothing is downloaded.
             weights: for a metric of our catalogue, as `topiq_metrics.inference.open_predictor` takes them. Those of
                 other toolboxes find their own.
 
@@ -104,10 +117,10 @@ class Contender:
         chosen = choose_device(device)
         try:
             # Networks draw weights before they load theirs: the caller's random numbers stay as they are.
-            with no_downloads(), _quiet(), float32_by_default(), torch.random.fork_rng(devices=[]):
+            with _downloads(allowed=download), _quiet(), float32_by_default(), torch.random.fork_rng(devices=[]):
                 predictor: Predictor = module.open_contender(self, chosen, weights)
         except DownloadRefusedError as error:
-            raise ContenderUnavailableError(self.name, str(error)) from error
+            raise ContenderUnavailableError(self.name, str(error), is_download=True) from error
         except ContenderUnavailableError:
             raise
         except ModuleNotFoundError as error:
@@ -115,7 +128,12 @@ class Contender:
             raise ContenderUnavailableError(self.name, reason) from error
         except Exception as error:
             # Code of another distribution, which may raise anything.
-            raise ContenderUnavailableError(self.name, wanted_download(error) or _first_line(error)) from error
+            wanted = wanted_download(error)
+            raise ContenderUnavailableError(
+                self.name, wanted or _first_line(error), is_download=bool(wanted)
+            ) from error
+        if isinstance(predictor, ToolboxPredictor):
+            predictor.may_download = download
         return predictor
 
     def check(self, device: str | torch.device = "cpu") -> str:
@@ -142,9 +160,13 @@ class ToolboxPredictor:
         score: what scores an image.
         device: where to run.
         network: the metric's network, for those who count parameters.
+
+    Attributes:
+        may_download: whether the metric may fetch what it finds missing when it scores.
     """
 
     max_batch = 1
+    may_download = False
 
     def __init__(
         self, contender: Contender, score: Score, device: torch.device, network: nn.Module | None = None
@@ -183,7 +205,7 @@ class ToolboxPredictor:
     def _one(self, image: Tensor, reference: Tensor | None) -> float:
         # Copies: other metrics score the same tensors, and a toolbox may write into them.
         given = [None if x is None else x[None].to(self.device, copy=True) for x in (image, reference)]
-        with no_downloads(), warnings.catch_warnings(), float32_by_default(), torch.no_grad():
+        with _downloads(allowed=self.may_download), warnings.catch_warnings(), float32_by_default(), torch.no_grad():
             warnings.simplefilter("ignore")
             try:
                 value = torch.as_tensor(self._score(given[0], given[1]))  # type: ignore[arg-type]
@@ -210,6 +232,10 @@ def contender(toolbox: str, metric: str, mode: Mode, higher_is_better: bool, **f
     """A contender of a toolbox whose name is that of its distribution."""
     version = importlib.metadata.version(toolbox)
     return Contender(f"{toolbox}:{metric}", toolbox, mode, higher_is_better, toolbox, version, **facts)
+
+
+def _downloads(*, allowed: bool) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if allowed else no_downloads()
 
 
 @contextlib.contextmanager

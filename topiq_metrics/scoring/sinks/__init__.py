@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Protocol
 
 from topiq_metrics.scoring.rows import Record, ScoreRow
-from topiq_metrics.scoring.sinks.errors import OutputError
+from topiq_metrics.scoring.sinks.errors import OutputError, OutputWriteError, named_output
 from topiq_metrics.scoring.sinks.formats import FORMATS, CSVWriter, JSONLinesWriter
 from topiq_metrics.scoring.sinks.parquet import ParquetSink, check_folder
 from topiq_metrics.scoring.sinks.provenance import FileProvenance, MetricProvenance, Provenance, describe_metrics
@@ -21,12 +21,14 @@ __all__ = [
     "JSONLinesWriter",
     "MetricProvenance",
     "OutputError",
+    "OutputWriteError",
     "ParquetSink",
     "Provenance",
     "Sink",
     "TextSink",
     "check_output",
     "describe_metrics",
+    "named_output",
     "open_sink",
 ]
 
@@ -57,18 +59,21 @@ class Sink(Protocol):
     ) -> None: ...
 
 
-def check_output(path: str | os.PathLike[str], *, resume: bool = False, shard: str = "0/1") -> Path:
+def check_output(
+    path: str | os.PathLike[str], *, resume: bool = False, shard: str = "0/1", overwrite: bool = False
+) -> Path:
     """``path``, if `open_sink` can be expected to write it; nothing is changed.
 
     Args:
         path: the output.
         resume: whether rows that are there are gone on with.
         shard: ``"i/n"``.
+        overwrite: whether rows that are there may be dropped.
 
     Raises:
         OutputError: another suffix than ``.csv``, ``.jsonl`` or ``.parquet``, a folder that does not exist, a folder
-            where a file is to be or the reverse, another job at work, rows of another shard, or rows of a stopped job
-            without ``resume``.
+            where a file is to be or the reverse, another job at work, or, without ``resume`` and ``overwrite``, rows of
+            another shard or of a stopped job.
         ModuleNotFoundError: if pyarrow is needed and not installed.
     """
     path = Path(path)
@@ -78,13 +83,15 @@ def check_output(path: str | os.PathLike[str], *, resume: bool = False, shard: s
     if not path.parent.is_dir():
         raise OutputError(f"There is no folder {path.parent} for the output {path.name}.")
     if suffix == _PARQUET:
-        check_folder(path, resume, shard)
+        check_folder(path, resume or overwrite, shard)
     else:
-        check_file(path, resume, shard)
+        check_file(path, resume or overwrite, shard)
     return path
 
 
-def open_sink(path: str | os.PathLike[str], provenance: Provenance, *, resume: bool = False) -> Sink:
+def open_sink(
+    path: str | os.PathLike[str], provenance: Provenance, *, resume: bool = False, overwrite: bool = False
+) -> Sink:
     """Open an output for rows: a ``.csv`` or ``.jsonl`` file, or a ``.parquet`` folder.
 
     A file appears when it is whole, and replaces an earlier one then. A folder is filled part by part, by all shards of
@@ -94,11 +101,13 @@ def open_sink(path: str | os.PathLike[str], provenance: Provenance, *, resume: b
         path: the output.
         provenance: what the rows are the result of.
         resume: go on with the rows of a job that was stopped, or has ended; begin where there are none.
+        overwrite: drop the rows of a stopped job, and in a folder those of an ended one, of the same shard.
 
     Raises:
         OutputError: as `check_output`, and if the rows that are there are of another provenance or damaged.
         ModuleNotFoundError: if pyarrow is needed and not installed.
         OSError: if it cannot be written.
     """
-    path = check_output(path, resume=resume, shard=provenance.shard)
-    return (ParquetSink if path.suffix.lower() == _PARQUET else TextSink)(path, provenance, resume=resume)
+    path = check_output(path, resume=resume, shard=provenance.shard, overwrite=overwrite)
+    kind = ParquetSink if path.suffix.lower() == _PARQUET else TextSink
+    return kind(path, provenance, resume=resume, overwrite=overwrite)

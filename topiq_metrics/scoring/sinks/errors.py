@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 
 class OutputError(ValueError):
     """Rows cannot go where they should; the message says what to do."""
+
+
+class OutputWriteError(OSError):
+    """The system does not write an output that was begun, as on a full disk; ``filename`` is what it does not write."""
+
+
+@contextlib.contextmanager
+def named_output(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let errors of the system say that they are of the output ``path``, unless they name a file.
+
+    Raises:
+        OutputWriteError: instead of any other OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        file = error.filename if error.filename is not None else os.fspath(path)
+        raise OutputWriteError(error.errno, f"cannot be written ({error.strerror or error})", file) from error

@@ -37,7 +37,7 @@ _GROUP_ROWS = 10_000
 _PART = re.compile(r"part-([0-9]+-of-[0-9]+)-([0-9]{6,})\.parquet")
 
 
-def check_folder(path: Path, resume: bool, shard: str) -> None:
+def check_folder(path: Path, may_have_rows: bool, shard: str) -> None:
     """Raise an error if a `ParquetSink` cannot be expected to write ``path``.
 
     Raises:
@@ -52,7 +52,7 @@ def check_folder(path: Path, resume: bool, shard: str) -> None:
         if not entry.name.startswith(("_", ".")) and not _PART.fullmatch(entry.name):
             raise OutputError(f"The folder {path} has {entry.name} in it, which is none of its rows. Name another one.")
     check_unlocked(files.lock, files.output)
-    if not resume:
+    if not may_have_rows:
         files.refuse_rows()
 
 
@@ -63,7 +63,7 @@ class ParquetSink:
         place: the folder.
     """
 
-    def __init__(self, path: Path, provenance: Provenance, *, resume: bool = False) -> None:
+    def __init__(self, path: Path, provenance: Provenance, *, resume: bool = False, overwrite: bool = False) -> None:
         self.place = path
         self._provenance = provenance
         self._files = _ShardFiles(path, provenance.shard)
@@ -72,6 +72,8 @@ class ParquetSink:
         self._schema = _schema(provenance.names)
         self._lock = OutputLock(self._files.lock, self._files.output)
         try:
+            if overwrite:
+                self._files.remove_rows()
             self._open(resume)
         except BaseException:
             self._lock.release()
@@ -229,8 +231,12 @@ class _ShardFiles:
         if self.has_rows():
             raise OutputError(
                 f"There are rows of {self.output}: a job has ended or was stopped. Go on with it by --resume "
-                "(resume=True); or remove the folder, or name another one."
+                "(resume=True); or remove the folder, name another one, or overwrite them (--force)."
             )
+
+    def remove_rows(self) -> None:
+        for path in (*self.parts(), self.journal, self.provenance):
+            path.unlink(missing_ok=True)
 
 
 def _schema(metrics: Iterable[str]) -> Any:

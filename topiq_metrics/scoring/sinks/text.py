@@ -27,12 +27,12 @@ from topiq_metrics.scoring.sinks.provenance import Provenance
 from topiq_metrics.scoring.sinks.rowlog import RowLog
 
 
-def check_file(path: Path, resume: bool, shard: str) -> None:
+def check_file(path: Path, may_have_rows: bool, shard: str) -> None:
     """Raise OutputError if a `TextSink` cannot be expected to write ``path``."""
     if path.is_dir():
         raise OutputError(f"The output {path} is a folder.")
     check_unlocked(_lock_file(path), str(path))
-    if not resume:
+    if not may_have_rows:
         _refuse_leftover(path)
         _refuse_other_shard(path, shard)
 
@@ -44,7 +44,7 @@ class TextSink:
         place: the file that rows go to meanwhile.
     """
 
-    def __init__(self, path: Path, provenance: Provenance, *, resume: bool = False) -> None:
+    def __init__(self, path: Path, provenance: Provenance, *, resume: bool = False, overwrite: bool = False) -> None:
         self.path = path
         self.place = _part(path)
         self._provenance = provenance
@@ -52,6 +52,11 @@ class TextSink:
         self._finished = False
         self._lock = OutputLock(_lock_file(path), str(path))
         try:
+            if overwrite:
+                # In this order: rows are never beside the provenance of others.
+                self._finish_last()
+                _beside(self.place).unlink(missing_ok=True)
+                self.place.unlink(missing_ok=True)
             self._log = self._open(resume)
         except BaseException:
             self._lock.release()
@@ -177,7 +182,7 @@ def _refuse_leftover(path: Path) -> None:
     if _has_rows(path):
         raise OutputError(
             f"{_part(path)} is there: a job was stopped before its end. Go on with it by --resume (resume=True); or "
-            "move it away, or name another output."
+            "move it away, name another output, or overwrite it (--force)."
         )
 
 

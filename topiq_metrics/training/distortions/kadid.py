@@ -176,16 +176,16 @@ def _multiplicative_noise(image: Tensor, variance: float, generator: torch.Gener
 
 def _brighten(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """A parabola that lifts the middle, two thirds of it in RGB and a third in the lightness of CIELAB."""
-    lab = rgb2lab(as_pixels(image))
-    lab[..., 0] = 100 * _bent(lab[..., 0] / 100, strength).clip(0, 1)
-    return (2 * _bent(image, strength).clamp(0, 1) + from_lab(lab).clamp(0, 1)) / 3
+    lab = as_image(rgb2lab(as_pixels(image)))
+    lab[0] = 100 * _bent(lab[0] / 100, strength).clamp(0, 1)
+    return (2 * _bent(image, strength).clamp(0, 1) + from_lab(as_pixels(lab)).clamp(0, 1)) / 3
 
 
 def _darken(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     return _bent(image, -strength)
 
 
-def _bent(values: Any, strength: float) -> Any:
+def _bent(values: Tensor, strength: float) -> Tensor:
     """The parabola through (0, 0), (1, 1) and (1/2, (1 + strength) / 2)."""
     return values * (1 + 2 * strength - 2 * strength * values)
 

@@ -121,7 +121,7 @@ def test_a_table_of_another_system(arguments, labels, tmp_path, topiq):
     assert re.search(r"1 of 6 images have no score; the first: pictures/5.png: missing: ", result.stdout)
     result = topiq(*command, "--partial")
     assert result.exit_code == 0, result.output
-    assert f"{table}: 1 left out, since they are not there; the first is on line 7: pictures\\\\5.png" in result.stderr
+    assert f"{table}: 1 left out, since they are not there; the first is on line 7: pictures\\5.png" in result.stderr
     assert "topiq_nr-lite: 5 of 5 images of table" in result.stderr
     result = topiq(*command, "--score-column", "nope")
     assert (result.exit_code, "has no column 'nope'; its columns are nr, photo, quality" in result.stderr) == (2, True)

@@ -18,7 +18,9 @@ from topiq_metrics.errors import ImageError, ImageTooSmallError
 from topiq_metrics.explaining import explain
 from topiq_metrics.explaining.explanation import check_folder
 from topiq_metrics.explaining.overlays import draw_comparison
-from topiq_metrics.images import MIN_SIDE, SizePolicy, load_image
+from topiq_metrics.images import MIN_SIDE, SizePolicy
+from topiq_metrics.images.loader import load_with_origin
+from topiq_metrics.images.profiles import note_on_colors
 from topiq_metrics.inference.predictor import NetworkPredictor
 from topiq_metrics.weights import load_network
 
@@ -39,6 +41,8 @@ class RankedImage:
         place: 1 plus the number of pictures that are better by more than the greater noise of both. One that is noisy
             may have the place of better ones.
         ties: the paths of those that are neither better nor worse by more than that.
+        note: what there is to know of the score, such as that the reference has another colour profile; or an empty
+            string.
     """
 
     path: str
@@ -46,6 +50,7 @@ class RankedImage:
     noise: float
     place: int
     ties: tuple[str, ...]
+    note: str = ""
 
 
 def rank_images(
@@ -55,6 +60,7 @@ def rank_images(
     weights: PathLike = "default",
     *,
     size: str | SizePolicy | None = None,
+    profiles: str = "apply",
     device: str | None = None,
 ) -> list[RankedImage]:
     """Rank pictures by a metric, best first, and say which of them it does not tell apart.
@@ -65,6 +71,8 @@ def rank_images(
         metric: a metric of the catalogue; by default the bundled one, with a reference or without.
         weights: ``"default"``, or a file.
         size: a size policy instead of the metric's own.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as if they
+            were sRGB, of pictures and reference alike.
         device: where to run; a GPU if there is one.
 
     Raises:
@@ -98,10 +106,10 @@ def rank_images(
             else f"{name!r} scores an image by itself: leave out the reference."
         )
     predictor = NetworkPredictor(name, weights, size=size, device=device)
-    original = None if reference is None else load_image(reference)
-    scores, noises = [], []
+    original, origin = (None, None) if reference is None else load_with_origin(reference, profiles=profiles)
+    scores, noises, notes = [], [], []
     for path in paths:
-        picture = load_image(path)
+        picture, own_origin = load_with_origin(path, profiles=profiles)
         if too_small := predictor.size.too_small(*picture.shape[-2:]):
             raise ImageTooSmallError(f"{path} is too small: {too_small}.")
         if original is not None and picture.shape != original.shape:
@@ -112,9 +120,10 @@ def rank_images(
         score, *others = (_score(predictor, view) for view in _views(picture, original))
         if not math.isfinite(score):
             raise ImageError(f"{path} has no score: the network gives {score}.")
+        notes.append(note_on_colors(own_origin, origin))
         scores.append(score)
         noises.append(max(abs(other - score) for other in others))
-    return _ranked(paths, scores, noises, sign=1 if card.higher_is_better else -1)
+    return _ranked(paths, scores, noises, notes, sign=1 if card.higher_is_better else -1)
 
 
 def save_comparison(
@@ -125,6 +134,7 @@ def save_comparison(
     weights: PathLike = "default",
     *,
     size: str | SizePolicy | None = None,
+    profiles: str = "apply",
     device: str | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
@@ -139,6 +149,7 @@ def save_comparison(
         metric: see there.
         weights: see there.
         size: see there.
+        profiles: see there.
         device: see there.
         overwrite: replace the files of an earlier comparison.
 
@@ -157,7 +168,7 @@ def save_comparison(
         for each in folders:
             check_folder(each, overwrite=overwrite)
     net = load_network(_metric(metric, reference), weights, device=device)
-    found = [explain(image.path, reference, net=net, size=size) for image in ranked]
+    found = [explain(image.path, reference, net=net, size=size, profiles=profiles) for image in ranked]
     for image, explanation in zip(ranked, found, strict=True):
         if not math.isclose(explanation.score, image.score, rel_tol=1e-3, abs_tol=1e-3):
             raise ValueError(
@@ -219,14 +230,16 @@ def _score(predictor: NetworkPredictor, pair: list[Tensor]) -> float:
     return predictor(*(predictor.size.apply(x[None]) for x in pair)).item()
 
 
-def _ranked(paths: Sequence[str], scores: Sequence[float], noises: Sequence[float], *, sign: int) -> list[RankedImage]:
+def _ranked(
+    paths: Sequence[str], scores: Sequence[float], noises: Sequence[float], notes: Sequence[str], *, sign: int
+) -> list[RankedImage]:
     ranked = []
     for i in sorted(range(len(paths)), key=lambda i: (-sign * scores[i], paths[i])):
         leads = {j: sign * (scores[j] - scores[i]) for j in range(len(paths)) if j != i}
         told = {j for j, lead in leads.items() if abs(lead) > max(noises[i], noises[j])}
         place = 1 + sum(leads[j] > 0 for j in told)
         ties = tuple(paths[j] for j in leads if j not in told)
-        ranked.append(RankedImage(paths[i], scores[i], noises[i], place, ties))
+        ranked.append(RankedImage(paths[i], scores[i], noises[i], place, ties, notes[i]))
     return ranked
 
 

@@ -26,9 +26,7 @@ ImageSource: TypeAlias = (
 """What `load_image` takes."""
 
 
-def load_image(
-    source: ImageSource, *, max_pixels: int | None = MAX_PIXELS, profiles: Profiles = "apply"
-) -> Tensor:
+def load_image(source: ImageSource, *, max_pixels: int | None = MAX_PIXELS, profiles: Profiles = "apply") -> Tensor:
     """Decode one image to RGB.
 
     A file is what its first bytes say, whatever its name: AVIF, BMP, GIF, HEIF (with the extra ``heic``), JPEG,

@@ -82,8 +82,8 @@ def note_on_colors(image: Origin, reference: Origin | None = None) -> str:
     ]
     if reference is not None and not image.is_like(reference):
         notes.append(
-            f"profiles-differ: the image has {_called(image)}, its reference {_called(reference)}; each was converted "
-            "to sRGB"
+            f"profiles-differ: the image has {_called(image)}, its reference {_called(reference)}, and each was "
+            "converted to sRGB by its own"
         )
     return "; ".join(notes)
 
@@ -184,7 +184,7 @@ def _space_of_profile(profile: bytes) -> Space:
         name = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.profile_description or ""
     except (OSError, ValueError, TypeError):
         name = ""
-    name = " ".join(name.replace("\0", " ").split())[:100] or "unnamed"
+    name = " ".join(name.replace("\0", " ").replace(";", ",").split())[:100] or "unnamed"
     code_points = _code_points_in(profile)
     named = _HDR_NAME.search(name.replace("_", " "))
     if code_points is not None:

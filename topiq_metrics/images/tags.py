@@ -169,9 +169,7 @@ def _of_tracks(stream: IO[bytes], file: _Span) -> list[Tags]:
     for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
         spans = [inner for span in spans for inner in _named(stream, span, kind)]
     entries = [entry for start, end in spans for entry in _boxes(stream, (start + 8, end))]
-    colors = [
-        box for _, start, end in entries for box in _named(stream, (start + _VISUAL_SAMPLE_ENTRY, end), b"colr")
-    ]
+    colors = [box for _, start, end in entries for box in _named(stream, (start + _VISUAL_SAMPLE_ENTRY, end), b"colr")]
     return [tag for color in colors for tag in _of_colr(stream, color)]
 
 

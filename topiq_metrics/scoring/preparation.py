@@ -14,6 +14,7 @@ from topiq_metrics.errors import ImageError, ImageMemoryError, ImageTooLargeErro
 from topiq_metrics.images import MAX_PIXELS, SizePolicy
 from topiq_metrics.images.arrays import pixels_to_rgb
 from topiq_metrics.images.files import Admit
+from topiq_metrics.images.profiles import Origin, Profiles, note_on_colors
 from topiq_metrics.scoring.decoding import Decoder
 from topiq_metrics.scoring.items import Encoded, Item
 
@@ -51,6 +52,7 @@ class Prepared:
         sizes: by metric, the size policy under which it is scored.
         scores: by metric.
         errors: by metric, the reason why there is no score.
+        note: what there is to know of the scores.
         without_memory: metrics for which memory did not suffice.
         held: pixels that count against the budget.
     """
@@ -62,6 +64,7 @@ class Prepared:
     sizes: dict[str, SizePolicy] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    note: str = ""
     without_memory: set[str] = field(default_factory=set)
     held: int = 0
 
@@ -77,15 +80,18 @@ class Prepared:
             self.without_memory.add(metric)
 
 
-def prepare(item: Item, needs: Sequence[Need], decoder: Decoder, admit: Admit) -> Prepared:
+def prepare(
+    item: Item, needs: Sequence[Need], decoder: Decoder, admit: Admit, profiles: Profiles = "apply"
+) -> Prepared:
     """Decode an item and bring it to the sizes that are needed.
 
     Args:
         admit: is told the width and height of the image, as stored, before its pixels are decoded.
+        profiles: whether colours are converted to sRGB, or read as if they were.
     """
     prepared = Prepared(item, sizes={need.metric: need.size for need in needs})
     try:
-        _load(prepared, needs, decoder, admit)
+        _load(prepared, needs, decoder, admit, profiles)
     except ImageError as error:
         problem, memory = explain(error), isinstance(error, ImageMemoryError)
     except (RuntimeError, MemoryError) as error:
@@ -100,17 +106,20 @@ def prepare(item: Item, needs: Sequence[Need], decoder: Decoder, admit: Admit) -
     return prepared
 
 
-def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Admit) -> None:
+def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Admit, profiles: Profiles) -> None:
     if prepared.item.problem:
         for need in needs:
             prepared.fail(need.metric, prepared.item.problem)
         return
     name = prepared.item.name
-    image = pixels_to_rgb(decoder.decode(prepared.item.encoded, name, MAX_PIXELS, admit), name)
+    pixels = decoder.decode(prepared.item.encoded, name, MAX_PIXELS, admit, profiles)
+    image = pixels_to_rgb(pixels, name)
+    prepared.note = note_on_colors(pixels.origin)
     prepared.height, prepared.width = image.shape[-2:]
     reference, problem = None, ""
     if any(need.mode == "FR" for need in needs):
-        reference, problem = _load_reference(prepared.item, image, decoder)
+        reference, origin, problem = _load_reference(prepared.item, image, decoder, profiles)
+        prepared.note = note_on_colors(pixels.origin, origin)
     resized: dict[SizePolicy, Pair] = {}
     for need in needs:
         unfit = (problem if need.mode == "FR" else "") or _unfit(need.size, prepared.height, prepared.width)
@@ -123,9 +132,11 @@ def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Ad
         prepared.inputs[need.metric] = pair if need.mode == "FR" else (pair[0], None)
 
 
-def _load_reference(item: Item, image: Tensor, decoder: Decoder) -> tuple[Tensor | None, str]:
+def _load_reference(
+    item: Item, image: Tensor, decoder: Decoder, profiles: Profiles
+) -> tuple[Tensor | None, Origin | None, str]:
     if item.reference is None:
-        return None, "no-reference: there is no reference of this name, or more than one"
+        return None, None, "no-reference: there is no reference of this name, or more than one"
     name = _reference_name(item.reference)
     height, width = image.shape[-2:]
 
@@ -135,16 +146,17 @@ def _load_reference(item: Item, image: Tensor, decoder: Decoder) -> tuple[Tensor
             raise _SizeMismatchError(_mismatch(width, height, name, *size))
 
     try:
-        reference = pixels_to_rgb(decoder.decode(item.reference, name, MAX_PIXELS, admit), name)
+        pixels = decoder.decode(item.reference, name, MAX_PIXELS, admit, profiles)
+        reference = pixels_to_rgb(pixels, name)
     except _SizeMismatchError as error:
-        return None, str(error)
+        return None, None, str(error)
     except ImageMemoryError:
         raise
     except ImageError as error:
-        return None, f"reference-{explain(error)}"
+        return None, None, f"reference-{explain(error)}"
     if reference.shape != image.shape:
-        return None, _mismatch(width, height, name, reference.shape[-1], reference.shape[-2])
-    return reference, ""
+        return None, None, _mismatch(width, height, name, reference.shape[-1], reference.shape[-2])
+    return reference, pixels.origin, ""
 
 
 class _SizeMismatchError(ImageError):

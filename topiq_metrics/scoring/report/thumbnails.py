@@ -11,6 +11,7 @@ from PIL import Image
 
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images import SizePolicy, load_image
+from topiq_metrics.images.profiles import Profiles
 from topiq_metrics.scoring.items import Encoded
 
 THUMBNAIL_SIDE = 160
@@ -25,8 +26,9 @@ _QUALITY = 82
 class Picture:
     """An image that may be shown later."""
 
-    def __init__(self, image: Encoded) -> None:
+    def __init__(self, image: Encoded, profiles: Profiles = "apply") -> None:
         self._image = image
+        self._profiles = profiles
 
     def keep(self) -> None:
         """Called for an image that is held for long: of bytes that are many, the thumbnail stays alone."""
@@ -41,7 +43,7 @@ class Picture:
         if not isinstance(self._image, bytes) and not _is_file(self._image):
             return None
         try:
-            pixels = load_image(self._image, max_pixels=_MAX_PIXELS)
+            pixels = load_image(self._image, max_pixels=_MAX_PIXELS, profiles=self._profiles)
         except ImageError:
             return None
         small = SizePolicy("max_side", THUMBNAIL_SIDE).apply(pixels)

@@ -7,9 +7,9 @@ degrees; a full-reference metric compares with the photograph as it is.
 
     python benchmarks/long_pictures.py [--metric topiq_nr-lite] [--ratios 6 12 24] [--least 32 128] [--json FILE]
 
-For each rule it prints the mean absolute difference from the right score and Spearman's correlation with it. ``least=L``
-shrinks until the longer side is 512, but the shorter one to no less than L; ``crops`` is the mean over windows along
-the longer side, 512 px wide, each at the scale of the photograph.
+For each rule it prints the mean absolute difference from the right score and Spearman's correlation with it.
+``least=L`` shrinks until the longer side is 512, but the shorter one to no less than L; ``crops`` is the mean over
+windows along the longer side, 512 px wide, each at the scale of the photograph.
 """
 
 from __future__ import annotations

@@ -89,8 +89,9 @@ def make_space(name: str, chromaticities: Chromaticities, curve: Curve, where: s
 
 def describe_curve(curve: Curve, chromaticities: Chromaticities) -> str:
     """A name for a space that has none."""
-    primaries = "sRGB primaries" if chromaticities == SRGB_CHROMATICITIES else "primaries of its own"
-    return f"{primaries}, {_in_words(curve)}"
+    known = ((name, points) for name, points in (*_PRIMARIES.values(), ("Adobe RGB", ADOBE_RGB_CHROMATICITIES)))
+    name = next((name for name, points in known if np.allclose(points, chromaticities, atol=2e-3)), "its own")
+    return f"{name} primaries, {_in_words(curve)}"
 
 
 def to_light(levels: npt.NDArray[Any], curve: Curve) -> npt.NDArray[Any]:

@@ -53,7 +53,7 @@ def read_tags(stream: IO[bytes]) -> Tags | None:
             if head == _JP2:
                 return _of_jpeg_2000(stream, (0, end))
             if head[4:8] == b"ftyp":
-                return _of_heif(stream, (0, end))
+                return _of_heif(stream, (0, end), is_sequence=head[8:12] == b"avis")
         finally:
             stream.seek(place)
     except (OSError, ValueError, struct.error, IndexError, AttributeError):
@@ -97,9 +97,10 @@ def _of_jpeg_2000(stream: IO[bytes], file: _Span) -> Tags | None:
     return found
 
 
-def _of_heif(stream: IO[bytes], file: _Span) -> Tags | None:
-    found = [tag for meta in _named(stream, file, b"meta") for tag in _of_first_item(stream, (meta[0] + 4, meta[1]))]
-    return _best(found) or _best(_of_tracks(stream, file))
+def _of_heif(stream: IO[bytes], file: _Span, *, is_sequence: bool) -> Tags | None:
+    items = [tag for meta in _named(stream, file, b"meta") for tag in _of_first_item(stream, (meta[0] + 4, meta[1]))]
+    tracks = _of_tracks(stream, file)
+    return _best(tracks) or _best(items) if is_sequence else _best(items) or _best(tracks)
 
 
 def _best(found: list[Tags]) -> Tags | None:
@@ -164,7 +165,7 @@ def _tiles(table: bytes, item: int) -> list[int]:
 
 
 def _of_tracks(stream: IO[bytes], file: _Span) -> list[Tags]:
-    """The colours of a sequence without an item."""
+    """The colours of a sequence."""
     spans = [file]
     for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
         spans = [inner for span in spans for inner in _named(stream, span, kind)]

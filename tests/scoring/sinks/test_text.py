@@ -15,7 +15,7 @@ import pytest
 from topiq_metrics.scoring.sinks import CSVWriter, JSONLinesWriter, OutputError, Provenance, check_output, open_sink
 
 NAMES = ("topiq_nr-lite", "topiq_fr")
-HEADER = b"path,topiq_nr-lite,topiq_fr,width,height,size,status,error\n"
+HEADER = b"path,topiq_nr-lite,topiq_fr,width,height,size,status,error,note\n"
 RECORD = {
     "path": "a.png",
     "topiq_nr-lite": 0.123457,
@@ -303,7 +303,7 @@ def test_damage_is_told_with_its_line(suffix, damage, line, tmp_path, provenance
         assert part.read_bytes() == damaged
 
 
-@pytest.mark.parametrize("header", [b"path,other\n", b"path,topiq_fr,topiq_nr-lite,width,height,size,status,error\n"])
+@pytest.mark.parametrize("header", [b"path,other\n", b"path,topiq_fr,topiq_nr-lite,width,height,size,status,error,note\n"])
 def test_other_columns(header, tmp_path, provenance, make_row):
     output = tmp_path / "out.csv"
     part = stop(output, provenance, [make_row()])

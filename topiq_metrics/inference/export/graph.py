@@ -187,8 +187,9 @@ def output_size(size: SizePolicy, height: int, width: int) -> tuple[int, int]:
     long, short = (height + width + difference) // 2, (height + width - difference) // 2
     if size.kind == "short_side":
         return side * height // short, side * width // short
-    target = (long + side - _distance(long, side)) // 2
-    return _at_least_one(target * height // long), _at_least_one(target * width // long)
+    least = _lesser(short, side // 2)
+    target = _lesser(long, _greater(side, least * long // short))
+    return _greater(target * height // long, least), _greater(target * width // long, least)
 
 
 def _distance(a: int, b: int) -> int:
@@ -198,8 +199,12 @@ def _distance(a: int, b: int) -> int:
     return abs(a - b)
 
 
-def _at_least_one(side: int) -> int:
-    return (side + 1 + _distance(side, 1)) // 2
+def _lesser(a: int, b: int) -> int:
+    return (a + b - _distance(a, b)) // 2
+
+
+def _greater(a: int, b: int) -> int:
+    return (a + b + _distance(a, b)) // 2
 
 
 def _interpolate(image: Tensor, height: int, width: int) -> Tensor:

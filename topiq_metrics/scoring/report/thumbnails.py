@@ -49,7 +49,10 @@ class Picture:
         small = SizePolicy("max_side", THUMBNAIL_SIDE).apply(pixels)
         values = small.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
         stream = io.BytesIO()
-        Image.fromarray(values).save(stream, "JPEG", quality=_QUALITY)
+        thumbnail = Image.fromarray(values)
+        # The policy leaves long, thin pictures longer.
+        thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        thumbnail.save(stream, "JPEG", quality=_QUALITY)
         return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 

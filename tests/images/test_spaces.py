@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 from topiq_metrics.errors import HDRImageError, ImageError
 from topiq_metrics.images import load_image
 from topiq_metrics.images.loader import load_with_origin
+from topiq_metrics.images.tags import read_tags
 
 SRGB = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
 DISPLAY_P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
@@ -134,9 +135,8 @@ class TestCodePoints:
         (count,) = struct.unpack(">I", boxed[at + 8 : at + 12])
         assert count == 1
         other = boxed[: at + 12] + struct.pack(">H", 99) + boxed[at + 14 :]
-        assert load_with_origin(with_nclx(boxed, 12, 13))[1].grid
-        with contextlib.suppress(ImageError):
-            assert not load_with_origin(with_nclx(other, 12, 13))[1].grid
+        assert read_tags(io.BytesIO(boxed)).code_points == (1, 13)
+        assert read_tags(io.BytesIO(other)) is None
 
     def test_a_profile_is_preferred(self, picture, encode, matrix_profile, converted):
         profile = matrix_profile(ADOBE_RGB, 2.19921875)
@@ -308,6 +308,17 @@ class TestHDR:
         else:
             assert load_with_origin(data)[1].grid
 
+    @pytest.mark.parametrize(
+        ("name", "hdr"), [("ITUR_2100_PQ_FULL", "PQ"), ("Rec. ITU-R BT.2100 HLG", "HLG"), ("Wide Gamut PQR", "")]
+    )
+    def test_the_name_of_a_profile(self, name, hdr, picture, encode, matrix_profile):
+        data = encode(picture, "PNG", icc_profile=matrix_profile(BT2020, 2.2, name))
+        if hdr:
+            with pytest.raises(HDRImageError, match=rf"is HDR: {name} \(ICC, {hdr}\)"):
+                load_image(data)
+        else:
+            assert load_with_origin(data)[1].name == name
+
     def test_its_reason(self):
         assert HDRImageError.reason == "hdr"
         assert issubclass(HDRImageError, ImageError)
@@ -334,7 +345,7 @@ class TestOrigin:
     def test_alike_by_what_colours_become(self, noise, png, encode, matrix_profile):
         by_profile = load_with_origin(encode(noise, "PNG", icc_profile=matrix_profile(DISPLAY_P3, "srgb")))[1]
         by_points = load_with_origin(png(noise, cICP=cicp(12, 13)))[1]
-        adobe = load_with_origin(encode(noise, "PNG", icc_profile=matrix_profile(ADOBE_RGB, 2.2)))[1]
+        adobe = load_with_origin(encode(noise, "PNG", icc_profile=matrix_profile(ADOBE_RGB, 2.2, "Adobe; RGB\n")))[1]
         srgb = load_with_origin(encode(noise, "PNG", icc_profile=matrix_profile(SRGB, "srgb")))[1]
         nothing = load_with_origin(noise)[1]
         assert by_profile.is_like(by_points)
@@ -342,4 +353,5 @@ class TestOrigin:
         assert not adobe.is_like(by_points)
         assert not adobe.is_like(nothing)
         assert not nothing.is_like(adobe)
+        assert adobe.name == "Adobe, RGB"
         assert pickle.loads(pickle.dumps(adobe)).is_like(adobe)

@@ -402,9 +402,9 @@ class TestReferences:
 
     def test_a_side_may_be_too_short_for_one_policy_only(self, tmp_path, fake):
         item = grey(tmp_path / "a.png", 51, 200, 40)
-        (row,) = score_items([item], [fake(size="native"), fake("topiq_nr", "max_side=100")])
+        (row,) = score_items([item], [fake(size="native"), fake("topiq_nr", "max_side=40")])
         assert row.status == "partial"
-        assert row.error.startswith("topiq_nr: too-small: the network needs 32 px a side, but 200x40 is 100x20")
+        assert row.error.startswith("topiq_nr: too-small: the network needs 32 px a side, but 200x40 is 100x20 under")
 
 
 class TestNetworkFailures:

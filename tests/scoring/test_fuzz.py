@@ -16,7 +16,17 @@ from topiq_metrics.scoring import Item, score_items
 from topiq_metrics.scoring.rows import reason
 
 FILES = 2000
-REASONS = {"truncated", "not-an-image", "too-large", "too-small", "unreadable", "crashed", "timeout", "out-of-memory"}
+REASONS = {
+    "truncated",
+    "not-an-image",
+    "too-large",
+    "too-small",
+    "unreadable",
+    "hdr",
+    "crashed",
+    "timeout",
+    "out-of-memory",
+}
 
 
 def _originals(save_picture, folder: Path) -> list[bytes]:

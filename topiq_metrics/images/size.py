@@ -24,8 +24,8 @@ class SizePolicy:
 
     - ``native``: as it is.
     - ``max_side=N``: if the longer side is above N it becomes N, and the shorter one ``int(N * short / long)``. Of
-      pictures longer than 2:1, the shorter side becomes N / 2 instead, so that what they show is not shrunk further than
-      in a picture of 2:1. Never enlarges.
+      pictures longer than 2:1, the shorter side becomes N / 2 instead: what they show is not shrunk further than in a
+      picture of 2:1. Never enlarges.
     - ``short_side=N``: the shorter side becomes N, the longer one ``int(N * long / short)``. Shrinks and enlarges.
     - ``square=N``: N x N, whatever the aspect ratio.
 

@@ -460,7 +460,7 @@ class TestMemory:
     def most_in_flight(self, predictor, monkeypatch, rows: int, side: int = 40) -> int:
         lock, loaded, most = threading.Lock(), 0, 0
 
-        def decode(encoded, name, max_pixels, admit):
+        def decode(encoded, name, max_pixels, admit, profiles):
             nonlocal loaded, most
             admit(side, side)
             with lock:

@@ -193,7 +193,7 @@ def output_size(size: SizePolicy, height: int, width: int) -> tuple[int, int]:
 
 
 def _distance(a: int, b: int) -> int:
-    if isinstance(cast(object, a), torch.SymInt):
+    if any(isinstance(cast(object, side), torch.SymInt) for side in (a, b)):
         # A program's file has no `abs` of sizes.
         return cast(int, torch.sym_max(a, b) - torch.sym_min(a, b))
     return abs(a - b)

@@ -20,8 +20,9 @@ from topiq_metrics.errors import ImageError, ImageTooSmallError
 from topiq_metrics.explaining import explain
 from topiq_metrics.explaining.explanation import check_folder
 from topiq_metrics.explaining.overlays import draw_comparison
-from topiq_metrics.images import MIN_SIDE, SizePolicy, load_image
-from topiq_metrics.images.loader import ImageSource
+from topiq_metrics.images import MIN_SIDE, SizePolicy
+from topiq_metrics.images.loader import ImageSource, load_with_origin
+from topiq_metrics.images.profiles import Origin, note_on_colors
 from topiq_metrics.inference.predictor import NetworkPredictor
 from topiq_metrics.scoring.sources.files import is_folder, is_image, is_pattern, matches, walk
 from topiq_metrics.weights import load_network
@@ -44,6 +45,8 @@ class RankedImage:
             may have the place of better ones.
         ties: the paths of those that are neither better nor worse by more than that.
         source: the picture as it was given.
+        note: what there is to know of the score, such as that the reference has another colour profile; or an empty
+            string.
     """
 
     path: str
@@ -52,6 +55,7 @@ class RankedImage:
     place: int
     ties: tuple[str, ...]
     source: ImageSource = field(repr=False, compare=False)
+    note: str = ""
 
 
 def rank_images(
@@ -61,6 +65,7 @@ def rank_images(
     weights: PathLike = "default",
     *,
     size: str | SizePolicy | None = None,
+    profiles: str = "apply",
     device: str | None = None,
 ) -> list[RankedImage]:
     """Rank pictures by a metric, best first, and say which of them it does not tell apart.
@@ -72,6 +77,8 @@ def rank_images(
         metric: a metric of the catalogue; by default the bundled one, with a reference or without.
         weights: ``"default"``, or a file.
         size: a size policy instead of the metric's own.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as if they
+            were sRGB, of pictures and reference alike.
         device: where to run; a GPU if there is one.
 
     Raises:
@@ -104,10 +111,10 @@ def rank_images(
             else f"{name!r} scores an image by itself: leave out the reference."
         )
     predictor = NetworkPredictor(name, weights, size=size, device=device)
-    original = None if reference is None else _load(reference, "reference")
-    scores, noises = [], []
+    original, origin = (None, None) if reference is None else _load(reference, "reference", profiles)
+    scores, noises, notes = [], [], []
     for path, source in zip(paths, sources, strict=True):
-        picture = _load(source, path)
+        picture, own_origin = _load(source, path, profiles)
         if too_small := predictor.size.too_small(*picture.shape[-2:]):
             raise ImageTooSmallError(f"{path} is too small: {too_small}.")
         if original is not None and picture.shape != original.shape:
@@ -118,9 +125,10 @@ def rank_images(
         score, *others = (_score(predictor, view) for view in _views(picture, original))
         if not math.isfinite(score):
             raise ImageError(f"{path} has no score: the network gives {score}.")
+        notes.append(note_on_colors(own_origin, origin))
         scores.append(score)
         noises.append(max(abs(other - score) for other in others))
-    return _ranked(paths, sources, scores, noises, sign=1 if card.higher_is_better else -1)
+    return _ranked(paths, sources, scores, noises, notes, sign=1 if card.higher_is_better else -1)
 
 
 def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) -> list[str]:
@@ -157,6 +165,7 @@ def save_comparison(
     weights: PathLike = "default",
     *,
     size: str | SizePolicy | None = None,
+    profiles: str = "apply",
     device: str | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
@@ -171,6 +180,7 @@ def save_comparison(
         metric: see there.
         weights: see there.
         size: see there.
+        profiles: see there.
         device: see there.
         overwrite: replace the files of an earlier comparison.
 
@@ -189,7 +199,7 @@ def save_comparison(
         for each in folders:
             check_folder(each, overwrite=overwrite)
     net = load_network(_metric(metric, reference), weights, device=device)
-    found = [explain(image.source, reference, net=net, size=size) for image in ranked]
+    found = [explain(image.source, reference, net=net, size=size, profiles=profiles) for image in ranked]
     for image, explanation in zip(ranked, found, strict=True):
         if not math.isclose(explanation.score, image.score, rel_tol=1e-3, abs_tol=1e-3):
             raise ValueError(
@@ -239,10 +249,11 @@ def _name(source: object, otherwise: str) -> str:
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else otherwise
 
 
-def _load(source: ImageSource, name: str) -> Tensor:
-    """`load_image` whose errors name what has no name by itself."""
+def _load(source: ImageSource, name: str, profiles: str) -> tuple[Tensor, Origin]:
+    """`load_with_origin` whose errors name what has no name by itself."""
     try:
-        return load_image(source).detach()
+        picture, origin = load_with_origin(source, profiles=profiles)
+        return picture.detach(), origin
     except ImageError as error:
         if isinstance(source, (str, os.PathLike)):
             raise
@@ -290,6 +301,7 @@ def _ranked(
     sources: Sequence[ImageSource],
     scores: Sequence[float],
     noises: Sequence[float],
+    notes: Sequence[str],
     *,
     sign: int,
 ) -> list[RankedImage]:
@@ -299,7 +311,7 @@ def _ranked(
         told = {j for j, lead in leads.items() if abs(lead) > max(noises[i], noises[j])}
         place = 1 + sum(leads[j] > 0 for j in told)
         ties = tuple(paths[j] for j in leads if j not in told)
-        ranked.append(RankedImage(paths[i], scores[i], noises[i], place, ties, sources[i]))
+        ranked.append(RankedImage(paths[i], scores[i], noises[i], place, ties, sources[i], notes[i]))
     return ranked
 
 

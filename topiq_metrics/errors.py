@@ -70,6 +70,12 @@ class ImageTooSmallError(ImageError):
     reason = "too-small"
 
 
+class HDRImageError(ImageError):
+    """High dynamic range (PQ or HLG), which no metric here scores."""
+
+    reason = "hdr"
+
+
 class NoFaceError(ImageError):
     """A face is to be scored, and none was found."""
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from topiq_metrics.cli.console import printable
 
-HEADER = ["path", "topiq_nr-lite", "width", "height", "size", "status", "error"]
+HEADER = ["path", "topiq_nr-lite", "width", "height", "size", "status", "error", "note"]
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

@@ -156,14 +156,16 @@ def primaries_to_xyz():
 
 @pytest.fixture
 def matrix_profile(primaries_to_xyz):
-    """Makes an RGB profile from primaries and a curve: a gamma, or ``"srgb"``."""
+    """Makes an RGB profile from primaries and a curve, a gamma or ``"srgb"``, and with a name."""
 
-    def make(primaries, curve):
+    def make(primaries, curve, name=""):
         white = np.array([D65[0] / D65[1], 1, (1 - D65[0] - D65[1]) / D65[1]])
         cones = BRADFORD @ white, BRADFORD @ D50
         adapt = np.linalg.inv(BRADFORD) @ np.diag(cones[1] / cones[0]) @ BRADFORD
         columns = (adapt @ primaries_to_xyz(primaries)).T
         tags = {name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)}
+        if name:
+            tags[b"desc"] = struct.pack(">4s4xI", b"desc", len(name) + 1) + name.encode() + bytes(79)
         return _profile(b"mntr", b"RGB ", b"XYZ ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(curve)))
 
     return make

@@ -1,6 +1,7 @@
 """Size policies, against torchvision."""
 
 import dataclasses
+import itertools
 import pickle
 
 import pytest
@@ -19,6 +20,9 @@ def by_torchvision(images, policy):
         return reference.resize(images, [policy.side], antialias=True)
     if policy.kind == "square":
         return reference.resize(images, [policy.side, policy.side], antialias=True)
+    height, width = images.shape[-2:]
+    if max(height, width) > 2 * min(height, width):
+        return reference.resize(images, list(policy.output_size(height, width)), antialias=True)
     return reference.resize(images, None, max_size=policy.side, antialias=True)
 
 
@@ -43,7 +47,7 @@ def test_output_sizes_equal_torchvision(side):
     for height in range(33, 3000, 211):
         for width in range(35, 3000, 173):
             image = torch.empty(3, height, width, device="meta")
-            shrinks = max(height, width) > side and side * min(height, width) >= max(height, width)
+            shrinks = max(height, width) > side and 2 * min(height, width) >= max(height, width)
             for policy in (short, shortest, square, longest) if shrinks else (short, shortest, square):
                 expected = by_torchvision(image, policy).shape[-2:]
                 assert policy.output_size(height, width) == tuple(expected)
@@ -57,7 +61,13 @@ def test_output_sizes_equal_torchvision(side):
         ("max_side=512", (4000, 3000), (512, 384)),
         ("max_side=512", (512, 100), (512, 100)),
         ("max_side=512", (20, 30), (20, 30)),
-        ("max_side=32", (5, 9999), (1, 32)),
+        ("max_side=32", (5, 9999), (5, 9999)),
+        ("max_side=512", (1000, 2000), (256, 512)),
+        ("max_side=512", (1000, 2001), (256, 512)),
+        ("max_side=512", (2340, 1080), (554, 256)),
+        ("max_side=512", (1000, 20000), (256, 5120)),
+        ("max_side=512", (200, 20000), (200, 20000)),
+        ("max_side=511", (30000, 700), (10928, 255)),
         ("max_side=100", (199, 100), (100, 50)),
         ("max_short_side=384", (3000, 4000), (384, 512)),
         ("max_short_side=384", (4000, 3000), (512, 384)),
@@ -71,6 +81,17 @@ def test_output_sizes_equal_torchvision(side):
 )
 def test_output_size(spec, size, expected):
     assert SizePolicy.parse(spec).output_size(*size) == expected
+
+
+def test_longer_pictures_are_never_smaller():
+    policy = SizePolicy.parse("max_side=512")
+    sizes = [policy.output_size(600, width) for width in range(600, 30000, 7)]
+    assert all(first[1] <= second[1] for first, second in itertools.pairwise(sizes))
+    assert {height for height, width in sizes if width > 512} == {256}
+    assert not policy.too_small(600, 30000)
+    assert policy.too_small(20, 512) == (
+        "the network needs 32 px a side, but 512x20 is 512x20 under the size policy max_side=512"
+    )
 
 
 @pytest.mark.parametrize("spec", ["native", "max_side=56", "short_side=40"])

@@ -453,9 +453,9 @@ class TestReferences:
 
     def test_a_side_may_be_too_short_for_one_policy_only(self, tmp_path, fake):
         item = grey(tmp_path / "a.png", 51, 200, 40)
-        (row,) = score_items([item], [fake(size="native"), fake("topiq_nr", "max_side=100")])
+        (row,) = score_items([item], [fake(size="native"), fake("topiq_nr", "max_side=40")])
         assert row.status == "partial"
-        assert row.error.startswith("topiq_nr: too-small: the network needs 32 px a side, but 200x40 is 100x20")
+        assert row.error.startswith("topiq_nr: too-small: the network needs 32 px a side, but 200x40 is 100x20 under")
 
 
 class TestNetworkFailures:
@@ -511,7 +511,7 @@ class TestMemory:
     def most_in_flight(self, predictor, monkeypatch, rows: int, side: int = 40) -> int:
         lock, loaded, most = threading.Lock(), 0, 0
 
-        def decode(encoded, name, max_pixels, admit):
+        def decode(encoded, name, max_pixels, admit, profiles):
             nonlocal loaded, most
             admit(side, side)
             with lock:

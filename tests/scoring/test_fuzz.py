@@ -17,7 +17,7 @@ from topiq_metrics.scoring.rows import reason
 
 FILES = 2000
 REASONS = {
-    *("truncated", "not-an-image", "unsupported", "camera-raw", "too-large", "too-small", "unreadable"),
+    *("truncated", "not-an-image", "unsupported", "camera-raw", "too-large", "too-small", "unreadable", "hdr"),
     *("crashed", "timeout", "out-of-memory"),
 }
 

@@ -33,6 +33,10 @@ def compare(
         str | None,
         typer.Option(help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."),
     ] = None,
+    profiles: Annotated[
+        str,
+        typer.Option("--profiles", metavar="apply|ignore", help="Convert colours to sRGB, or take all values for it."),
+    ] = "apply",
     device: Annotated[str | None, typer.Option(help="Default: a GPU if there is one.")] = None,
     force: ForceOption = False,
 ) -> None:
@@ -50,11 +54,21 @@ def compare(
     try:
         if output is not None:
             check_comparison_folder(output, overwrite=force)
-        ranked = rank_images(find_pictures(images, reference), reference, metric, chosen, size=size, device=device)
+        ranked = rank_images(
+            find_pictures(images, reference), reference, metric, chosen, size=size, profiles=profiles, device=device
+        )
         _show(ranked)
         if output is not None:
             paths = save_comparison(
-                ranked, output, reference, metric, chosen, size=size, device=device, overwrite=force
+                ranked,
+                output,
+                reference,
+                metric,
+                chosen,
+                size=size,
+                profiles=profiles,
+                device=device,
+                overwrite=force,
             )
             typer.echo(printable(f"{len(paths)} files -> {output}"), err=True)
     except (ValueError, OSError, WeightsError, ImportError) as error:
@@ -84,3 +98,6 @@ def _show(ranked: list[RankedImage]) -> None:
     best = ranked[0]
     first = ", ".join([best.path, *best.ties])
     typer.echo(printable(f"Not told apart as the best: {first}." if best.ties else f"The best: {first}."))
+    for note in dict.fromkeys(image.note for image in ranked if image.note):
+        names = ", ".join(image.path for image in ranked if image.note == note)
+        typer.echo(printable(f"Note on {names}: {note}."))

@@ -49,6 +49,10 @@ def explain(
             "--size", help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."
         ),
     ] = None,
+    profiles: Annotated[
+        str,
+        typer.Option("--profiles", metavar="apply|ignore", help="Convert colours to sRGB, or take all values for it."),
+    ] = "apply",
     device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
     force: ForceOption = False,
 ) -> None:
@@ -70,7 +74,9 @@ def explain(
     try:
         if output is not None:
             check_folder(output, overwrite=force)
-        found = explain_image(image, reference, metric, weights or "default", size=size, point=place, device=device)
+        found = explain_image(
+            image, reference, metric, weights or "default", size=size, point=place, profiles=profiles, device=device
+        )
         _show(found)
         paths = [] if output is None else found.save(output, overwrite=force)
     except (ValueError, OSError, WeightsError, ImportError) as error:
@@ -110,6 +116,8 @@ def _show(found: Explanation) -> None:
     console = Console()
     Console(width=None if console.is_terminal else 160).print(table)
     typer.echo(_most(found))
+    if found.note:
+        typer.echo(printable(f"Note: {found.note}."))
 
 
 def _most(found: Explanation) -> str:

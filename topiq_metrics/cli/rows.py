@@ -59,11 +59,15 @@ def _print_table(rows: Sequence[ScoreRow], metrics: Sequence[str]) -> None:
     for name in metrics:
         table.add_column(name, justify="right")
     table.add_column("pixels", justify="right")
-    if any(row.status != "ok" for row in rows):
+    failed = any(row.status != "ok" for row in rows)
+    if failed:
         table.add_column("status")
+    if any(row.note for row in rows):
+        table.add_column("note", overflow="fold")
     for row in rows:
         scores = ["" if (s := row.scores[name]) is None else f"{s:.4f}" for name in metrics]
         pixels = f"{row.width}x{row.height}" if row.width else ""
-        state = [] if row.status == "ok" else [Text(printable(f"{row.status}: {row.error}"))]
+        state = [Text("" if row.status == "ok" else printable(f"{row.status}: {row.error}"))] if failed else []
+        state += [Text(printable(row.note))] if row.note else []
         table.add_row(Text(printable(row.path)), *scores, pixels, *state)
     Console().print(table)

@@ -12,7 +12,7 @@ import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric, get_card
 from topiq_metrics.cli.commands import REFERENCE_OPTIONS, ForceOption, Precision
-from topiq_metrics.cli.console import FULL_DISK, fail, is_full_disk
+from topiq_metrics.cli.console import FULL_DISK, fail, is_full_disk, printable
 from topiq_metrics.cli.memory import limit_memory
 from topiq_metrics.cli.names import split_names
 from topiq_metrics.cli.progress import log_event, shown_progress
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from topiq_metrics.scoring.job import ScoreJob
     from topiq_metrics.scoring.selection import Shard
 
+_ADVICE = {"profiles-differ": " (a program that drops profiles does that; --profiles ignore reads both alike)"}
 _SOURCES, _RUN, _CLUSTER = "Sources", "Running", "More than one machine"
 
 
@@ -65,6 +66,10 @@ def score(
     fallback_size: Annotated[
         str | None, typer.Option(help="Size rule for an image for which memory does not suffice.")
     ] = None,
+    profiles: Annotated[
+        str,
+        typer.Option("--profiles", metavar="apply|ignore", help="Convert colours to sRGB, or take all values for it."),
+    ] = "apply",
     weights: Annotated[
         Path | None, typer.Option(help="A weights file for the metric, instead of the catalogue's.")
     ] = None,
@@ -170,6 +175,7 @@ def score(
             **({} if max_memory is None else {"max_memory": max_memory}),
             workers=_local_workers() if workers is None else workers,
             timeout=timeout or DECODE_SECONDS,
+            profiles=profiles,
             shard=part,
             output=output,
             resume=resume,
@@ -318,6 +324,10 @@ def _summarize(job: ScoreJob, output: Path | None, *, log_json: bool) -> None:
         left_out = f", {progress.left_out.total()} left out of shards ({suffixes})" if suffixes else ""
         typer.echo(
             f"{progress.images} images{earlier}: {progress.statuses['ok']} ok, {errors}{left_out}{place}", err=True
+        )
+    for word, count in () if log_json else progress.notes.most_common():
+        typer.echo(
+            printable(f"Note on {count} of them: {progress.first_notes[word]}{_ADVICE.get(word, '')}."), err=True
         )
     if progress.failed:
         raise typer.Exit(1)

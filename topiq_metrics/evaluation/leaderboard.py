@@ -176,9 +176,12 @@ def _entries(
         if contender.mode == "FR" and not any(record.reference for record in images.records):
             yield _entry(contender, subject, "unfit", f"{subject.name} has no references")
             continue
-        scores, problems, added = _scores(contender, predictor, images, store, identity, workers)
+        notes: list[str] = []
+        scores, problems, added = _scores(contender, predictor, images, store, identity, workers, notes)
         number = sum(score is not None for score in scores)
         notice(f"{contender.name}: {number} of {len(scores)} images of {subject.name}")
+        if notes:
+            notice(f"{contender.name}: {len(notes)} images of {subject.name} with a note; the first: {notes[0]}")
         now = _provenance(predictor)
         where = store.provenance(contender.name, identity, subject.key, now, has_scored=added)
         provenance = {**identity, **where}
@@ -223,8 +226,12 @@ def _scores(
     store: ScoreStore,
     identity: dict[str, Any],
     workers: int | None,
+    notes: list[str],
 ) -> tuple[list[float | None], list[str], bool]:
-    """The score of each image, or None; the reasons of those; and whether some were not known before."""
+    """The score of each image, or None; the reasons of those; and whether some were not known before.
+
+    What rows have to say of their scores goes into ``notes``.
+    """
     keys, records = images.keys, images.records
     known = store.read(contender.name, identity)
     missing = [index for index, key in enumerate(keys) if key not in known]
@@ -237,6 +244,8 @@ def _scores(
                 score = row.scores[predictor.card.name]
                 if score is None:
                     problems.append(_problem(records[index], row.error))
+                if row.note:
+                    notes.append(row.note)
                 yield keys[index], math.nan if score is None else score
 
     if missing:

@@ -32,6 +32,8 @@ class Explanation:
         image: the picture, upright, ``(H, W, 3)``, uint8.
         reference: likewise, or None.
         point: the place that was asked about, x and y in pixels of the picture, or None.
+        note: what there is to know of the score, such as that the reference has another colour profile; or an empty
+            string.
     """
 
     metric: str
@@ -41,6 +43,7 @@ class Explanation:
     image: NDArray[np.uint8] = field(repr=False)
     reference: NDArray[np.uint8] | None = field(default=None, repr=False)
     point: tuple[float, float] | None = None
+    note: str = ""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The values of every map by its name, float32 ``(h, w)``, and the ``score``."""

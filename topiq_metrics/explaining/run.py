@@ -18,8 +18,9 @@ from topiq_metrics.explaining.maps import KINDS, LevelMap
 from topiq_metrics.explaining.ms_ssim import explain_ms_ssim
 from topiq_metrics.explaining.passes import Findings, explain_cfanet, explain_lpips
 from topiq_metrics.faces import FACE_SIDE
-from topiq_metrics.images import SizePolicy, load_image
-from topiq_metrics.images.loader import ImageSource
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.images.loader import ImageSource, load_with_origin
+from topiq_metrics.images.profiles import Origin, note_on_colors
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
@@ -40,6 +41,7 @@ def explain(
     net: QualityNetwork | None = None,
     size: str | SizePolicy | None = None,
     point: tuple[float, float] | None = None,
+    profiles: str = "apply",
     device: str | torch.device | None = None,
 ) -> Explanation:
     """Tell why an image has its score: what the metric sees of it at each level.
@@ -66,6 +68,8 @@ def explain(
             per pixel that is scored.
         point: x and y in pixels of the image, from its upper left corner: adds, for each cross-scale block, what this
             place of the deepest grid attends to. Only for TOPIQ metrics.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as if they
+            were sRGB, of both images alike.
         device: where to run; by default that of ``net``, else a GPU if there is one.
 
     Returns:
@@ -93,9 +97,12 @@ def explain(
     card = None if name == MS_SSIM else _card(name)
     mode = "FR" if card is None else card.mode if net is None else net.config.mode
     _check_arguments(name, mode, net, weights, reference, point)
-    pictures = [
-        _load(source, what) for source, what in ((image, "image"), (reference, "reference")) if source is not None
+    loaded = [
+        _load(source, what, profiles)
+        for source, what in ((image, "image"), (reference, "reference"))
+        if source is not None
     ]
+    pictures = [picture for picture, _ in loaded]
     place = None if point is None else _share(point, pictures[0])
     policy = SizePolicy.parse(size or ("native" if card is None else card.size))
     _check_pictures(name, card, pictures, policy)
@@ -120,6 +127,7 @@ def explain(
         image=first,
         reference=others[0] if others else None,
         point=point,
+        note=note_on_colors(*(origin for _, origin in loaded)),
     )
 
 
@@ -179,12 +187,13 @@ def _check_network(net: QualityNetwork) -> None:
         raise ValueError("Argument `net` is folded for inference: take one from `topiq_metrics.weights.load_network`.")
 
 
-def _load(source: ImageSource, what: str) -> Tensor:
+def _load(source: ImageSource, what: str, profiles: str) -> tuple[Tensor, Origin]:
     if isinstance(source, Tensor) and source.ndim == 4:
         if len(source) != 1:
             raise ValueError(f"Argument `{what}` must be one image, but got shape {tuple(source.shape)}.")
         source = source[0]
-    return load_image(source).detach()
+    picture, origin = load_with_origin(source, profiles=profiles)
+    return picture.detach(), origin
 
 
 def _share(point: tuple[float, float], picture: Tensor) -> tuple[float, float]:

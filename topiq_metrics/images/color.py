@@ -1,17 +1,17 @@
-"""A Pillow image of any mode to sRGB or grey values: sixteen bits, palettes, ICC profiles, alpha and orientation."""
+"""A Pillow image of any mode to sRGB or grey values: sixteen bits, palettes, colour spaces, alpha and orientation."""
 
 from __future__ import annotations
 
-import functools
-import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image
 
-from topiq_metrics.errors import ImageError
+from topiq_metrics.errors import HDRImageError, ImageError
+from topiq_metrics.images.profiles import Origin, Profiles, deep_to_srgb, find_space, to_srgb
+from topiq_metrics.images.spaces import Space
 from topiq_metrics.images.tiff import zero_is_white
 
 _TURNS = {
@@ -23,7 +23,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}
 _BITS_PER_SAMPLE = 258
 
 
@@ -36,33 +35,50 @@ class Pixels:
         full_scale: the value that stands for 1; None for floats.
         alpha: opacity ``(H, W)``, 255 being opaque; None where all is.
         transparent: where a colour key makes it transparent, ``(H, W)``; None where there is none.
+        origin: what the colours were in the file.
     """
 
     values: npt.NDArray[Any]
     full_scale: int | None
     alpha: npt.NDArray[np.uint8] | None = None
     transparent: npt.NDArray[np.bool_] | None = None
+    origin: Origin = field(default_factory=Origin)
 
 
-def pillow_to_pixels(image: Image.Image, name: str) -> Pixels:
+def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply") -> Pixels:
     """Decode a Pillow image.
 
     Args:
         image: of any mode; its current frame is taken.
         name: what to call the image in errors.
+        profiles: whether colours are converted to sRGB, or read as if they were.
 
     Raises:
+        HDRImageError: if it is HDR, unless ``profiles`` are ignored.
         ImageError: if the values have no known scale.
     """
+    # Before the pixels are loaded, after which Pillow has closed the file.
+    space = find_space(image)
+    if profiles == "apply":
+        if space is not None and space.hdr:
+            raise HDRImageError(
+                f"{name}: is HDR: {space.name}. Scores are for SDR: tone-map it first, or have its values read as if "
+                "they were sRGB (profiles='ignore', --profiles ignore)."
+            )
+        return _decode(image, name, space)
+    origin = Origin(hdr="" if space is None or not space.hdr else space.name)
+    return replace(_decode(image, name, None), origin=origin)
+
+
+def _decode(image: Image.Image, name: str, space: Space | None) -> Pixels:
     image.load()
     turn = _TURNS.get(_orientation(image))
     if turn is not None:
         image = image.transpose(turn)
     if image.mode.startswith("I") or image.mode == "F":
-        return _deep_grey(image, name)
+        return _deep_grey(image, name, space)
     alpha = None
     grey = image.mode in ("1", "L", "LA", "La")
-    profile = image.info.get("icc_profile")
     if image.has_transparency_data:
         image = _with_alpha(image)
         alpha = np.array(image.getchannel("A"))
@@ -71,7 +87,8 @@ def pillow_to_pixels(image: Image.Image, name: str) -> Pixels:
         image = image.convert("L")
     elif image.mode != "CMYK":
         image = image.convert("RGB")
-    return Pixels(np.array(_to_srgb(image, profile)), 255, alpha)
+    image, origin = to_srgb(image, space)
+    return Pixels(np.array(image), 255, alpha, origin=origin)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -82,7 +99,7 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _deep_grey(image: Image.Image, name: str) -> Pixels:
+def _deep_grey(image: Image.Image, name: str, space: Space | None) -> Pixels:
     values = np.array(image)
     if image.mode == "F":
         return Pixels(1 - values if zero_is_white(image) else values, None)
@@ -95,7 +112,10 @@ def _deep_grey(image: Image.Image, name: str) -> Pixels:
     if zero_is_white(image):
         values = scale - values
     key = image.info.get("transparency")
-    return Pixels(values, scale, transparent=values == key if isinstance(key, int) else None)
+    transparent = values == key if isinstance(key, int) else None
+    converted, origin = deep_to_srgb(values, scale, space)
+    is_float = converted.dtype == np.float32
+    return Pixels(converted, None if is_float else scale, transparent=transparent, origin=origin)
 
 
 def _full_scale(image: Image.Image) -> int:
@@ -112,35 +132,3 @@ def _with_alpha(image: Image.Image) -> Image.Image:
         image = image.copy()
         image.info["transparency"] = tuple(value >> 8 for value in key)
     return image.convert("RGBA")
-
-
-def _to_srgb(image: Image.Image, profile: Any) -> Image.Image:
-    transform = _srgb_transform(profile, image.mode) if isinstance(profile, bytes) else None
-    if transform is not None:
-        return transform.apply(image)
-    return image.convert("RGB") if image.mode == "CMYK" else image
-
-
-@functools.lru_cache(maxsize=16)
-def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Build the way from ``profile`` to sRGB; None where pixels are to be left as they are."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space != _PROFILE_SPACES[mode]:
-            return None
-        target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-        transform = ImageCms.ImageCmsTransform(source, target, mode, "RGB")
-    except (OSError, ValueError, TypeError):
-        return None
-    return None if mode != "CMYK" and _changes_nothing(transform, mode) else transform
-
-
-def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Tell whether no colour of a grid moves by more than one level: then the profile is sRGB under another name."""
-    if mode == "L":
-        probe = np.arange(256, dtype=np.uint8)[None]
-    else:
-        levels = np.arange(0, 256, 17, dtype=np.uint8)
-        probe = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
-    moved = np.array(transform.apply(Image.fromarray(probe))).astype(int)
-    return bool(np.abs(moved - (probe[..., None] if mode == "L" else probe).astype(int)).max() <= 1)

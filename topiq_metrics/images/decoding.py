@@ -21,6 +21,7 @@ from topiq_metrics.errors import (
 )
 from topiq_metrics.images.jpeg import open_jpeg
 from topiq_metrics.images.png import open_png
+from topiq_metrics.images.tags import read_tags
 from topiq_metrics.images.tiff import open_tiff
 from topiq_metrics.images.unread import is_raw, other_format, unread_kind
 
@@ -154,9 +155,16 @@ def _open_heif(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
     check_pixels(name, width, height, max_pixels)
     # Not heif.to_pillow(): libheif has turned the pixels already, and what EXIF says of that is to be ignored.
     image = Image.frombytes(heif.mode, heif.size, heif.data, "raw", heif.mode, heif.stride)
-    profile: Any = heif.info.get("icc_profile")
+    # It tells of one of the two only.
+    tags = read_tags(stream)
+    profile: Any = heif.info.get("icc_profile") or (tags.profile if tags is not None else None)
     if profile:
         image.info["icc_profile"] = profile
+    nclx: Any = heif.info.get("nclx_profile")
+    if tags is not None and tags.code_points is not None:
+        nclx = dict(zip(("color_primaries", "transfer_characteristics"), tags.code_points, strict=True))
+    if nclx:
+        image.info["nclx_profile"] = nclx
     return image
 
 

@@ -12,6 +12,7 @@ from typing import IO, TypeAlias
 from topiq_metrics.errors import ImageError, ImageNotFoundError
 from topiq_metrics.images.color import Pixels, pillow_to_pixels
 from topiq_metrics.images.decoding import image_errors, open_image
+from topiq_metrics.images.profiles import Profiles
 from topiq_metrics.images.quiet import quiet_pillow
 from topiq_metrics.images.strict import strict_pillow
 
@@ -22,14 +23,16 @@ Admit: TypeAlias = Callable[[int, int], None]
 """Is told width and height, as stored, before pixels are decoded; may wait, or raise an ImageError to prevent it."""
 
 
-def decode_path(path: str | os.PathLike[str], max_pixels: int | None, admit: Admit | None = None) -> Pixels:
+def decode_path(
+    path: str | os.PathLike[str], max_pixels: int | None, admit: Admit | None = None, profiles: Profiles = "apply"
+) -> Pixels:
     """Decode the file at ``path``; raises as `topiq_metrics.load_image` does."""
     name = os.fspath(path)
     try:
         if _may_block(name):
             raise ImageError(f"{name}: is no regular file.")
         with Path(path).open("rb") as stream:
-            return decode_stream(stream, name, max_pixels, admit)
+            return decode_stream(stream, name, max_pixels, admit, profiles)
     except ImageError:
         raise
     except (OSError, ValueError) as error:
@@ -45,7 +48,9 @@ def decode_path(path: str | os.PathLike[str], max_pixels: int | None, admit: Adm
         raise ImageError(f"{name!r}: cannot be opened ({cause})") from error
 
 
-def decode_stream(stream: IO[bytes], name: str, max_pixels: int | None, admit: Admit | None = None) -> Pixels:
+def decode_stream(
+    stream: IO[bytes], name: str, max_pixels: int | None, admit: Admit | None = None, profiles: Profiles = "apply"
+) -> Pixels:
     """Decode a seekable stream, called ``name`` in errors; raises as `topiq_metrics.load_image` does."""
     with quiet_pillow(), strict_pillow():
         with image_errors(name, stream):
@@ -53,7 +58,7 @@ def decode_stream(stream: IO[bytes], name: str, max_pixels: int | None, admit: A
         if admit is not None:
             admit(*image.size)
         with image_errors(name, stream):
-            return pillow_to_pixels(image, name)
+            return pillow_to_pixels(image, name, profiles)
 
 
 def _not_for_urls(name: str) -> str:

@@ -48,12 +48,12 @@ def open_png(stream: IO[bytes]) -> Image.Image:
 
 
 class _Chunks:
-    """A PNG without the chunks that are not needed; positions are those in the file."""
+    """A PNG without the chunks that are not needed; positions are those in the file, ``source``."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.profile: bytes | None = None
         self.texts: dict[Any, Any] = {}
-        self._stream = stream
+        self.source = stream
         self._size = stream.seek(0, io.SEEK_END)
         self._color = b""
         self._kind = b""
@@ -62,17 +62,17 @@ class _Chunks:
         stream.seek(0)
 
     def tell(self) -> int:
-        return self._stream.tell()
+        return self.source.tell()
 
     def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place in the current chunk: Pillow goes nowhere else."""
-        return self._stream.seek(position, whence)
+        return self.source.seek(position, whence)
 
     def read(self, size: int = -1) -> bytes:
-        if self._stream.tell() == self._end:
+        if self.source.tell() == self._end:
             self._pass_over()
-        start = self._stream.tell()
-        data = self._stream.read(size)
+        start = self.source.tell()
+        data = self.source.read(size)
         if self._kind == b"IDAT":
             self._check(start, data)
         return data
@@ -89,8 +89,8 @@ class _Chunks:
         """Go to the next chunk that is needed."""
         needed = False
         while not needed:
-            self._start, self._kind = self._stream.tell(), b""
-            header = self._stream.read(8)
+            self._start, self._kind = self.source.tell(), b""
+            header = self.source.read(8)
             if not header[4:].isalpha() or len(header) < 8:
                 break
             length, self._kind = _HEADER.unpack(header)
@@ -100,12 +100,12 @@ class _Chunks:
                 raise OSError(f"{self._kind.decode()} goes on beyond the end of the file")
             needed = self._is_needed(length)
             if not needed:
-                self._stream.seek(self._end)
-        self._stream.seek(self._start)
+                self.source.seek(self._end)
+        self.source.seek(self._start)
 
     def _is_needed(self, length: int) -> bool:
         if self._kind == b"IHDR":
-            self._color = self._stream.read(10)[9:]
+            self._color = self.source.read(10)[9:]
         if not self._kind[0] & _ANCILLARY:
             return True
         if self._kind in _TEXTS:
@@ -121,9 +121,9 @@ class _Chunks:
         return content is not None
 
     def _note_text(self, length: int) -> None:
-        keyword = self._stream.read(min(length, 32)).partition(b"\0")[0]
+        keyword = self.source.read(min(length, 32)).partition(b"\0")[0]
         if keyword in _ORIENTATION_TEXTS and length <= _MOST_TEXT:
-            self._stream.seek(self._start + 8)
+            self.source.seek(self._start + 8)
             content = self._content(length)
             text = None if content is None else _text(self._kind, content)
             if text is not None:
@@ -131,8 +131,8 @@ class _Chunks:
 
     def _content(self, length: int) -> bytes | None:
         """The content of the current chunk; None if it has another checksum."""
-        content = self._stream.read(length)
-        return content if self._stream.read(4) == zlib.crc32(self._kind + content).to_bytes(4, "big") else None
+        content = self.source.read(length)
+        return content if self.source.read(4) == zlib.crc32(self._kind + content).to_bytes(4, "big") else None
 
 
 def _profile(content: bytes) -> bytes | None:

@@ -23,8 +23,9 @@ class SizePolicy:
     """A rule that gives every image the size at which it is scored.
 
     - ``native``: as it is.
-    - ``max_side=N``: if the longer side is above N it becomes N, and the shorter one ``int(N * short / long)``, at
-      least 1. Never enlarges.
+    - ``max_side=N``: if the longer side is above N it becomes N, and the shorter one ``int(N * short / long)``. Of
+      pictures longer than 2:1, the shorter side becomes N / 2 instead: what they show is not shrunk further than in a
+      picture of 2:1. Never enlarges.
     - ``max_short_side=N``: if the shorter side is above N it becomes N, and the longer one ``int(N * long / short)``.
       Never enlarges.
     - ``short_side=N``: the shorter side becomes N, the longer one ``int(N * long / short)``. Shrinks and enlarges.
@@ -82,7 +83,7 @@ class SizePolicy:
         if self.kind == "square":
             return side, side
         if self.kind == "max_side":
-            short, long = max(1, int(side * short / long)), side
+            short, long = _fit_long(short, long, side)
         else:
             short, long = side, int(side * long / short)
         return (long, short) if height > width else (short, long)
@@ -120,6 +121,13 @@ class SizePolicy:
         batch = images.reshape(math.prod(images.shape[:-3]), *images.shape[-3:])
         resized = F.interpolate(batch, size=size, mode="bilinear", align_corners=False, antialias=True)
         return resized.reshape(*images.shape[:-2], *size)
+
+
+def _fit_long(short: int, long: int, side: int) -> tuple[int, int]:
+    least = min(short, side // 2)
+    if least * long > side * short:
+        return least, int(least * long / short)
+    return int(side * short / long), side
 
 
 def _parse(size: object) -> SizePolicy:

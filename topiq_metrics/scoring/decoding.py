@@ -16,6 +16,7 @@ from typing import IO, Any, Protocol, cast
 from topiq_metrics.errors import ImageError, ImageMemoryError
 from topiq_metrics.images.color import Pixels
 from topiq_metrics.images.files import Admit, decode_path, decode_stream
+from topiq_metrics.images.profiles import Profiles
 from topiq_metrics.scoring.items import Encoded
 
 NO_MEMORY = 77
@@ -37,25 +38,29 @@ class DecoderTimeoutError(ImageError):
     reason = "timeout"
 
 
-def decode_encoded(encoded: Encoded, name: str, max_pixels: int | None, admit: Admit) -> Pixels:
+def decode_encoded(
+    encoded: Encoded, name: str, max_pixels: int | None, admit: Admit, profiles: Profiles = "apply"
+) -> Pixels:
     """Decode a file, a URL or bytes, called ``name`` in errors; raises as `topiq_metrics.load_image` does.
 
     Args:
         admit: is told width and height, as stored, before pixels are decoded; may wait, or raise an ImageError.
     """
     if isinstance(encoded, bytes):
-        return decode_stream(io.BytesIO(encoded), name, max_pixels, admit)
+        return decode_stream(io.BytesIO(encoded), name, max_pixels, admit, profiles)
     if "://" in os.fspath(encoded):
         from topiq_metrics.scoring.sources.remote import read_url
 
-        return decode_stream(io.BytesIO(read_url(os.fspath(encoded))), name, max_pixels, admit)
-    return decode_path(encoded, max_pixels, admit)
+        return decode_stream(io.BytesIO(read_url(os.fspath(encoded))), name, max_pixels, admit, profiles)
+    return decode_path(encoded, max_pixels, admit, profiles)
 
 
 class Decoder(Protocol):
     """Decodes one image at a time, for one thread; raises as `decode_encoded` does."""
 
-    def decode(self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit) -> Pixels: ...
+    def decode(
+        self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit, profiles: Profiles = "apply"
+    ) -> Pixels: ...
 
     def abort(self) -> None:
         """End a decoding that another thread waits for."""
@@ -67,8 +72,10 @@ class Decoder(Protocol):
 class LocalDecoder:
     """Decodes in this process."""
 
-    def decode(self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit) -> Pixels:
-        return decode_encoded(encoded, name, max_pixels, admit)
+    def decode(
+        self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit, profiles: Profiles = "apply"
+    ) -> Pixels:
+        return decode_encoded(encoded, name, max_pixels, admit, profiles)
 
     def abort(self) -> None:
         pass
@@ -128,7 +135,9 @@ class ProcessDecoder:
         self._aborted = False
         self._lock = threading.Lock()
 
-    def decode(self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit) -> Pixels:
+    def decode(
+        self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit, profiles: Profiles = "apply"
+    ) -> Pixels:
         """Decode, as `decode_encoded` does.
 
         Raises:
@@ -138,7 +147,7 @@ class ProcessDecoder:
         """
         child = self._living() or self._start()
         try:
-            answer = self._asked(child, (encoded, name, max_pixels), admit)
+            answer = self._asked(child, (encoded, name, max_pixels, profiles), admit)
         except _LOST:
             raise self._obituary(child, name) from None
         except BaseException:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.images.profiles import parse_profiles
 from topiq_metrics.scoring.budget import PixelBudget
 from topiq_metrics.scoring.decoding import Decoder, LocalDecoder, ProcessDecoder
 from topiq_metrics.scoring.items import Item
@@ -62,10 +63,11 @@ class Engine:
             None takes one for each processor, at most 8.
         fallback: size policy under which an image is scored for which memory does not suffice; None makes it an error.
         timeout: seconds for a decoding process to fetch an image, and again to decode it.
+        profiles: ``"apply"`` converts colours to sRGB, ``"ignore"`` reads values as if they were; as `load_image`.
         progress: is kept up to date.
 
     Raises:
-        ValueError: no predictor, two of one metric, or a number of workers below 0.
+        ValueError: no predictor, two of one metric, a number of workers below 0, or other ``profiles``.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Engine:
         workers: int | None = 0,
         fallback: str | SizePolicy | None = None,
         timeout: float = DECODE_SECONDS,
+        profiles: str = "apply",
         progress: Progress | None = None,
     ) -> None:
         names = [predictor.card.name for predictor in predictors]
@@ -88,6 +91,7 @@ class Engine:
         self._fallback = None if fallback is None else SizePolicy.parse(fallback)
         self._processes = usable_processors() if workers is None else workers
         self._timeout = timeout
+        self._profiles = parse_profiles(profiles)
         self._decoders: list[Decoder] = []
         self._local = threading.local()
         self._threads = DaemonThreads(self._processes or _THREADS)
@@ -193,7 +197,7 @@ class Engine:
             self._budget.enter(number, entered)
 
         try:
-            image = prepare(item, self._needs, self._own_decoder(), admit)
+            image = prepare(item, self._needs, self._own_decoder(), admit, self._profiles)
         except BaseException as error:
             if self._failure is None:
                 self._failure = error
@@ -270,7 +274,7 @@ class Engine:
             ]
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            again = prepare(image.item, needs, self._own_decoder(), lambda *_: None)
+            again = prepare(image.item, needs, self._own_decoder(), lambda *_: None, self._profiles)
             for metric in list(again.inputs):
                 self._score([again], metric, spare_memory=True)
             for need in needs:
@@ -279,6 +283,7 @@ class Engine:
                     image.without_memory.remove(need.metric)
                     image.scores[need.metric] = again.scores[need.metric]
                     image.sizes[need.metric] = need.size
+            image.note = image.note or again.note
             image.width, image.height = image.width or again.width, image.height or again.height
             if not image.without_memory:
                 return
@@ -294,7 +299,9 @@ class Engine:
         else:
             error = "; ".join(f"{name}: {image.errors[name]}" for name in names if name in image.errors)
         scores = {name: image.scores.get(name) for name in names}
-        return ScoreRow(image.item.name, scores, image.width, image.height, _size(image.sizes), status, error)
+        # Without a score there is nothing to know of it.
+        note = image.note if image.scores else ""
+        return ScoreRow(image.item.name, scores, image.width, image.height, _size(image.sizes), status, error, note)
 
 
 def score_items(
@@ -304,12 +311,13 @@ def score_items(
     workers: int | None = 0,
     fallback: str | SizePolicy | None = None,
     timeout: float = DECODE_SECONDS,
+    profiles: str = "apply",
 ) -> Iterator[ScoreRow]:
     """Score each item with each predictor; yields one row per item, in order.
 
     Arguments and errors are those of `Engine`, which serves one call after the other.
     """
-    engine = Engine(predictors, workers=workers, fallback=fallback, timeout=timeout)
+    engine = Engine(predictors, workers=workers, fallback=fallback, timeout=timeout, profiles=profiles)
 
     def rows() -> Iterator[ScoreRow]:
         with engine:

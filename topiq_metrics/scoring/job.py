@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from topiq_metrics.catalog import default_metric, get_card
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.images.profiles import parse_profiles
 from topiq_metrics.inference.backends import Backend, choose_backend
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
@@ -92,6 +93,7 @@ class ScoreJob:
         max_memory: str | int | None = DEFAULT_MAX_MEMORY,
         workers: int | None = None,
         timeout: float = DECODE_SECONDS,
+        profiles: str = "apply",
         shard: str | Shard = "0/1",
         output: PathLike | None = None,
         resume: bool = False,
@@ -141,7 +143,10 @@ class ScoreJob:
         if ray is not None and workers is None:
             # Each actor decodes beside its network.
             workers = 1
-        self._open_engine = functools.partial(_open_engine, workers=workers, fallback=fallback, timeout=timeout)
+        profiles = parse_profiles(profiles)
+        self._open_engine = functools.partial(
+            _open_engine, workers=workers, fallback=fallback, timeout=timeout, profiles=profiles
+        )
         self._describe = functools.partial(describe_metrics, self.metrics, weights=weights, size=size)
         # What is wrong with weights is to be known before the output is touched; nothing may be left to do, though.
         self._predictors = None if resume or ray is not None else self._open_predictors()
@@ -153,6 +158,7 @@ class ScoreJob:
             device=device,
             backend=runs_on.name,
             precision=precision,
+            profiles=profiles,
         )
         if output is not None:
             _ = self.provenance
@@ -246,7 +252,8 @@ class ScoreJob:
     def _new_report(self) -> Report:
         from topiq_metrics.scoring.report import Report
 
-        return Report(self.metrics, asdict(replace(self.provenance, complete=True)))
+        provenance = replace(self.provenance, complete=True)
+        return Report(self.metrics, asdict(provenance), profiles=provenance.profiles)
 
     def _add_to_report(self, record: Record, image: Encoded | ImageObject | None) -> None:
         if self._report is not None:
@@ -272,6 +279,7 @@ def score_images(
     max_memory: str | int | None = DEFAULT_MAX_MEMORY,
     workers: int | None = None,
     timeout: float = DECODE_SECONDS,
+    profiles: str = "apply",
     shard: str | Shard = "0/1",
     output: PathLike | None = None,
     resume: bool = False,
@@ -308,6 +316,8 @@ def score_images(
         workers: processes that decode; 0 decodes in threads of this process, which a hostile file can crash or hang;
             None takes one for each processor, at most 8.
         timeout: seconds for fetching an image, and again for decoding it.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as if they
+            were sRGB, of images and references alike.
         shard: ``"i/n"``, the part of the source to score.
         output: a ``.csv`` or ``.jsonl`` file, or a ``.parquet`` folder, that gets the rows as well, before they are
             yielded.
@@ -343,6 +353,7 @@ def score_images(
         max_memory=max_memory,
         workers=workers,
         timeout=timeout,
+        profiles=profiles,
         shard=shard,
         output=output,
         resume=resume,
@@ -384,9 +395,12 @@ def _open_engine(
     workers: int | None,
     fallback: SizePolicy | None,
     timeout: float,
+    profiles: str,
     progress: Progress | None = None,
 ) -> Engine:
-    return Engine(open_predictors(), workers=workers, fallback=fallback, timeout=timeout, progress=progress)
+    return Engine(
+        open_predictors(), workers=workers, fallback=fallback, timeout=timeout, profiles=profiles, progress=progress
+    )
 
 
 def _weights_hashes(describe: Callable[[], Sequence[MetricProvenance]]) -> dict[str, str]:

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from topiq_metrics.errors import ImageError, ImageMemoryError, ImageTooLargeError, ImageTooSmallError
-from topiq_metrics.images import MAX_PIXELS, SizePolicy, load_image
+from topiq_metrics.images import MAX_PIXELS, SizePolicy
 from topiq_metrics.images.arrays import pixels_to_rgb
 from topiq_metrics.images.files import Admit
+from topiq_metrics.images.loader import load_with_origin
+from topiq_metrics.images.profiles import Origin, Profiles, note_on_colors
 from topiq_metrics.scoring.decoding import Decoder
 from topiq_metrics.scoring.items import Encoded, ImageObject, Item, is_image_object, size_of
 
@@ -57,6 +59,7 @@ class Prepared:
         sizes: by metric, the size policy under which it is scored.
         scores: by metric.
         errors: by metric, the reason why there is no score.
+        note: what there is to know of the scores.
         without_memory: metrics for which memory did not suffice.
         held: pixels that count against the budget.
     """
@@ -68,6 +71,7 @@ class Prepared:
     sizes: dict[str, SizePolicy] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    note: str = ""
     without_memory: set[str] = field(default_factory=set)
     held: int = 0
 
@@ -83,15 +87,18 @@ class Prepared:
             self.without_memory.add(metric)
 
 
-def prepare(item: Item, needs: Sequence[Need], decoder: Decoder, admit: Admit) -> Prepared:
+def prepare(
+    item: Item, needs: Sequence[Need], decoder: Decoder, admit: Admit, profiles: Profiles = "apply"
+) -> Prepared:
     """Decode an item and bring it to the sizes that are needed.
 
     Args:
         admit: is told the width and height of the image, as stored, before its pixels are decoded.
+        profiles: whether colours are converted to sRGB, or read as if they were.
     """
     prepared = Prepared(item, sizes={need.metric: need.size for need in needs})
     try:
-        _load(prepared, needs, decoder, admit)
+        _load(prepared, needs, decoder, admit, profiles)
     except ImageError as error:
         problem, memory = explain(error, item.name), isinstance(error, ImageMemoryError)
     except (RuntimeError, MemoryError) as error:
@@ -106,17 +113,19 @@ def prepare(item: Item, needs: Sequence[Need], decoder: Decoder, admit: Admit) -
     return prepared
 
 
-def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Admit) -> None:
+def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Admit, profiles: Profiles) -> None:
     if prepared.item.problem:
         for need in needs:
             prepared.fail(need.metric, in_plain_words(prepared.item.problem, prepared.item.name))
         return
     name = prepared.item.name
-    image = _pixels(prepared.item.encoded, name, decoder, admit)
+    image, origin = _pixels(prepared.item.encoded, name, decoder, admit, profiles)
+    prepared.note = note_on_colors(origin)
     prepared.height, prepared.width = image.shape[-2:]
     reference, problem = None, ""
     if any(need.mode == "FR" for need in needs):
-        reference, problem = _load_reference(prepared.item, image, decoder)
+        reference, others, problem = _load_reference(prepared.item, image, decoder, profiles)
+        prepared.note = note_on_colors(origin, others)
     resized: dict[SizePolicy, Pair] = {}
     for need in needs:
         unfit = (problem if need.mode == "FR" else "") or _unfit(need.size, prepared.height, prepared.width)
@@ -129,18 +138,24 @@ def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Ad
         prepared.inputs[need.metric] = pair if need.mode == "FR" else (pair[0], None)
 
 
-def _pixels(image: Encoded | ImageObject, name: str, decoder: Decoder, admit: Admit) -> Tensor:
+def _pixels(
+    image: Encoded | ImageObject, name: str, decoder: Decoder, admit: Admit, profiles: Profiles
+) -> tuple[Tensor, Origin]:
     if not is_image_object(image):
-        return pixels_to_rgb(decoder.decode(image, name, MAX_PIXELS, admit), name)
+        pixels = decoder.decode(image, name, MAX_PIXELS, admit, profiles)
+        return pixels_to_rgb(pixels, name), pixels.origin
     admit(*size_of(image))
     # One that several items share must not be read by two threads.
     with _OBJECTS:
-        return load_image(image).detach().cpu()
+        rgb, origin = load_with_origin(image, profiles=profiles)
+    return rgb.detach().cpu(), origin
 
 
-def _load_reference(item: Item, image: Tensor, decoder: Decoder) -> tuple[Tensor | None, str]:
+def _load_reference(
+    item: Item, image: Tensor, decoder: Decoder, profiles: Profiles
+) -> tuple[Tensor | None, Origin | None, str]:
     if item.reference is None:
-        return None, "no-reference: there is no reference of this name, or more than one"
+        return None, None, "no-reference: there is no reference of this name, or more than one"
     name = _reference_name(item.reference)
     height, width = image.shape[-2:]
 
@@ -150,16 +165,16 @@ def _load_reference(item: Item, image: Tensor, decoder: Decoder) -> tuple[Tensor
             raise _SizeMismatchError(_mismatch(width, height, name, *size))
 
     try:
-        reference = _pixels(item.reference, name, decoder, admit)
+        reference, origin = _pixels(item.reference, name, decoder, admit, profiles)
     except _SizeMismatchError as error:
-        return None, str(error)
+        return None, None, str(error)
     except ImageMemoryError:
         raise
     except ImageError as error:
-        return None, f"reference-{explain(error, name)}"
+        return None, None, f"reference-{explain(error, name)}"
     if reference.shape != image.shape:
-        return None, _mismatch(width, height, name, reference.shape[-1], reference.shape[-2])
-    return reference, ""
+        return None, None, _mismatch(width, height, name, reference.shape[-1], reference.shape[-2])
+    return reference, origin, ""
 
 
 class _SizeMismatchError(ImageError):

@@ -18,6 +18,8 @@ class Progress:
         statuses: rows by status, those of earlier runs included.
         reasons: rows that are not ``ok``, by the word that their reason begins with.
         left_out: images in the source that were not asked for, by suffix.
+        notes: rows with a note, likewise.
+        first_notes: of each of these words, the first note.
         earlier: rows that were there before.
         waiting: seconds in which the network had nothing decoded to score.
         network: seconds in which it scored.
@@ -27,6 +29,8 @@ class Progress:
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    first_notes: dict[str, str] = field(default_factory=dict)
     earlier: int = 0
     waiting: float = 0.0
     network: float = 0.0
@@ -59,6 +63,10 @@ class Progress:
         self.statuses[str(record["status"])] += 1
         if record["status"] != "ok":
             self.reasons[reason(str(record["error"]), metrics)] += 1
+        for note in filter(None, str(record.get("note") or "").split("; ")):
+            word = note.partition(": ")[0]
+            self.notes[word] += 1
+            self.first_notes.setdefault(word, note)
 
     def as_dict(self, total: int | None = None) -> dict[str, object]:
         """For a log: counts, images/s, the shares of time spent decoding only and in the network, seconds left."""
@@ -70,6 +78,7 @@ class Progress:
             **{status: self.statuses[status] for status in ("ok", "partial", "error")},
             "reasons": dict(self.reasons),
             "left_out": dict(self.left_out),
+            "notes": dict(self.notes),
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 3),
             "decode_share": round(self.waiting / max(self.seconds, 1e-9), 4),

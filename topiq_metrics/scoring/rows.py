@@ -26,6 +26,7 @@ class ScoreRow:
         size: the size policy under which it was scored; one for each metric where they differ.
         status: ``"ok"``, ``"partial"`` where only some metrics have a score, ``"error"`` where none has.
         error: the reason, or an empty string.
+        note: what there is to know of a row that has scores, beginning with a word to sort by; or an empty string.
     """
 
     path: str
@@ -35,6 +36,7 @@ class ScoreRow:
     size: str
     status: Status
     error: str
+    note: str = ""
 
     def as_dict(self) -> Record:
         """The row under the names of its columns, as outputs have it: scores are rounded to 6 decimals."""
@@ -47,11 +49,12 @@ class ScoreRow:
             "size": self.size,
             "status": self.status,
             "error": self.error,
+            "note": self.note,
         }
 
 
 def columns(metrics: Sequence[str]) -> tuple[str, ...]:
-    return ("path", *metrics, "width", "height", "size", "status", "error")
+    return ("path", *metrics, "width", "height", "size", "status", "error", "note")
 
 
 def reason(error: str, metrics: Sequence[str]) -> str:

@@ -32,13 +32,15 @@ def main() -> None:
     _send(answers, "ready")
     while True:
         try:
-            encoded, name, max_pixels = pickle.load(requests)  # noqa: S301 - the job's own words
+            encoded, name, max_pixels, profiles = pickle.load(requests)  # noqa: S301 - the job's own words
         except EOFError:
             return
         except MemoryError:
             os._exit(NO_MEMORY)
         try:
-            answer: Any = decode_encoded(encoded, name, max_pixels, lambda *size: _ask(requests, answers, size))
+            answer: Any = decode_encoded(
+                encoded, name, max_pixels, lambda *size: _ask(requests, answers, size), profiles
+            )
         except _DismissedError:
             continue
         except ImageError as error:

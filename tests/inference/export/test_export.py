@@ -133,7 +133,7 @@ def test_onnx_scores_any_batch_and_size(rule, tmp_path, open_file):
     assert done.bytes == done.path.stat().st_size < 25e6
     assert 0 < done.deviation < 1e-5
     net, policy = shared_network("topiq_nr-lite"), SizePolicy.parse(rule)
-    for shape in ((1, 63, 47), (2, 150, 90), (3, 90, 151), (1, 64, 64)):
+    for shape in ((1, 63, 47), (2, 150, 90), (3, 90, 151), (1, 64, 64), (1, 40, 300), (1, 500, 36)):
         images = pictures(*shape)
         with torch.inference_mode():
             expected = net(policy.apply(images))

@@ -68,7 +68,17 @@ def test_columns_and_types(output, provenance, make_row):
 
     fill(output, provenance, [make_row(width=None)])
     table = ds.dataset(output).to_table()
-    assert table.schema.names == ["path", "topiq_nr-lite", "topiq_fr", "width", "height", "size", "status", "error"]
+    assert table.schema.names == [
+        "path",
+        "topiq_nr-lite",
+        "topiq_fr",
+        "width",
+        "height",
+        "size",
+        "status",
+        "error",
+        "note",
+    ]
     kinds = [pa.string(), pa.float64(), pa.float64(), pa.int32(), pa.int32(), *[pa.string()] * 3]
     assert table.schema.types == kinds
     (row,) = table.to_pylist()

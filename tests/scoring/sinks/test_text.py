@@ -15,7 +15,7 @@ import pytest
 from topiq_metrics.scoring.sinks import CSVWriter, JSONLinesWriter, OutputError, Provenance, check_output, open_sink
 
 NAMES = ("topiq_nr-lite", "topiq_fr")
-HEADER = b"path,topiq_nr-lite,topiq_fr,width,height,size,status,error\n"
+HEADER = b"path,topiq_nr-lite,topiq_fr,width,height,size,status,error,note\n"
 RECORD = {
     "path": "a.png",
     "topiq_nr-lite": 0.123457,
@@ -25,6 +25,7 @@ RECORD = {
     "size": "native",
     "status": "partial",
     "error": "why",
+    "note": "",
 }
 ODD_PATHS = [
     "plain.png",
@@ -81,7 +82,7 @@ def resumed(output, provenance):
 
 def test_csv_has_one_column_for_each_metric(tmp_path, provenance, make_row):
     fill(tmp_path / "out.csv", provenance, [make_row()])
-    assert (tmp_path / "out.csv").read_bytes() == HEADER + b"a.png,0.123457,,640,480,native,partial,why\n"
+    assert (tmp_path / "out.csv").read_bytes() == HEADER + b"a.png,0.123457,,640,480,native,partial,why,\n"
 
 
 def test_json_lines_have_null_for_what_is_unknown(tmp_path, provenance, make_row):
@@ -126,7 +127,7 @@ def test_a_stream_gets_unix_lines(make_row):
     CSVWriter(stream, NAMES).write(make_row("a\r\nb"))
     header, *lines = stream.getvalue().splitlines(keepends=True)
     assert header.encode() == HEADER
-    assert lines == ['"a\r\n', 'b",0.123457,,640,480,native,partial,why\n']
+    assert lines == ['"a\r\n', 'b",0.123457,,640,480,native,partial,why,\n']
     stream = io.StringIO()
     JSONLinesWriter(stream, NAMES).write(make_row())
     assert json.loads(stream.getvalue()) == RECORD
@@ -321,7 +322,9 @@ def test_damage_is_told_with_its_line(suffix, damage, line, tmp_path, provenance
         assert part.read_bytes() == damaged
 
 
-@pytest.mark.parametrize("header", [b"path,other\n", b"path,topiq_fr,topiq_nr-lite,width,height,size,status,error\n"])
+@pytest.mark.parametrize(
+    "header", [b"path,other\n", b"path,topiq_fr,topiq_nr-lite,width,height,size,status,error,note\n"]
+)
 def test_other_columns(header, tmp_path, provenance, make_row):
     output = tmp_path / "out.csv"
     part = stop(output, provenance, [make_row()])

@@ -213,20 +213,29 @@ def output_size(size: SizePolicy, height: int, width: int) -> tuple[int, int]:
     if size.kind == "square":
         return size.side, size.side
     difference = _distance(height, width)
-    side = (height + width + (difference if size.kind == "max_side" else -difference)) // 2
-    target = size.side if size.kind == "short_side" else (side + size.side - _distance(side, size.side)) // 2
-    return _at_least_one(target * height // side), _at_least_one(target * width // side)
+    side = size.side
+    long, short = (height + width + difference) // 2, (height + width - difference) // 2
+    if size.kind != "max_side":
+        target = side if size.kind == "short_side" else _lesser(short, side)
+        return target * height // short, target * width // short
+    least = _lesser(short, side // 2)
+    target = _lesser(long, _greater(side, least * long // short))
+    return _greater(target * height // long, least), _greater(target * width // long, least)
 
 
 def _distance(a: int, b: int) -> int:
-    if isinstance(cast(object, a), torch.SymInt):
+    if any(isinstance(cast(object, side), torch.SymInt) for side in (a, b)):
         # A program's file has no `abs` of sizes.
         return cast(int, torch.sym_max(a, b) - torch.sym_min(a, b))
     return abs(a - b)
 
 
-def _at_least_one(side: int) -> int:
-    return (side + 1 + _distance(side, 1)) // 2
+def _lesser(a: int, b: int) -> int:
+    return (a + b - _distance(a, b)) // 2
+
+
+def _greater(a: int, b: int) -> int:
+    return (a + b + _distance(a, b)) // 2
 
 
 def _are_valid(images: tuple[Tensor, ...], size: SizePolicy) -> Tensor:

@@ -5,7 +5,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const METRICS = data.metrics;
 const FIRST_SCORE = 1;
-const [WIDTH, HEIGHT, SIZE, STATUS, ERROR] = [1, 2, 3, 4, 5].map((i) => METRICS.length + i);
+const [WIDTH, HEIGHT, SIZE, STATUS, ERROR, NOTE] = [1, 2, 3, 4, 5, 6].map((i) => METRICS.length + i);
 const PAGE_SIZES = [25, 50, 100, 250];
 const SVG = "http://www.w3.org/2000/svg";
 const SEARCH_DELAY = 120;
@@ -339,6 +339,13 @@ function tableColumns(rows) {
       cell: (row) => el("td", { class: "reason" }, row[ERROR]),
     });
   }
+  if (rows.some((row) => row[NOTE])) {
+    columns.push({
+      label: "note",
+      value: (row) => row[NOTE] || null,
+      cell: (row) => el("td", { class: "reason" }, row[NOTE]),
+    });
+  }
   return columns;
 }
 
@@ -423,7 +430,7 @@ class RowTable {
       el(
         "div",
         { class: "controls" },
-        el("label", { class: "grow" }, "Search path, status and error", this.search),
+        el("label", { class: "grow" }, "Search path, status, error and note", this.search),
         el("label", {}, "Status", this.filter),
         this.found,
       ),
@@ -470,7 +477,7 @@ class RowTable {
   }
 
   text(i) {
-    this.texts ??= this.rows.map((row) => [row[0], row[STATUS], row[ERROR]].join("\n").toLowerCase());
+    this.texts ??= this.rows.map((row) => [row[0], row[STATUS], row[ERROR], row[NOTE]].join("\n").toLowerCase());
     return this.texts[i];
   }
 

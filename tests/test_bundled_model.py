@@ -55,7 +55,7 @@ def test_card_says_where_it_comes_from(name: str) -> None:
     metadata = read_metadata(resolve(name, download=False))
     assert metadata["name"] == name
     assert "BIQ2021" in metadata["trained_on"]["dataset"] + metadata["trained_on"]["citation"]
-    assert ("no human opinion" in metadata["trained_on"]["citation"]) == (name == FR)
+    assert ("KADID-10k" in metadata["trained_on"]["citation"]) == (name == FR)
     assert "license" in metadata["trained_on"]
     assert metadata["license"].startswith("Apache-2.0")
     assert isinstance(metadata["recipe"]["seed"], int)
@@ -127,8 +127,8 @@ class TestFullReference:
     def test_a_shift_by_a_pixel_costs_less_than_the_mildest_blur(self, metric: Metric, crops: torch.Tensor) -> None:
         moved = metric(crops[:, :, 1:, 1:], crops[:, :, :-1, :-1])
         blurred = metric(torch.stack([distort(crop, "blur", 0.1, seed=0) for crop in crops]), crops)
-        # Of all but one of the twelve, which the model card names.
-        assert (moved > blurred).sum() >= len(crops) - 1, (moved, blurred)
+        # Of all but two of the twelve, which the model card names.
+        assert (moved > blurred).sum() >= len(crops) - 2, (moved, blurred)
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def test_scores_are_those_of_torch_and_wrong_images_have_none(run_web):
     right = [pictures(1, 641, 480), pictures(2, 63, 47), pictures(1, 32, 32)]
     spoiled = pictures(3, 70, 80)
     spoiled[1, 0, 0, 0], spoiled[2, 0, 0, 0] = 1.01, torch.nan
-    wrong = [255 * right[1], 2 * right[1] - 1, pictures(1, 16, 16), pictures(1, 64, 1500)]
+    wrong = [255 * right[1], 2 * right[1] - 1, pictures(1, 16, 16), pictures(1, 24, 600)]
     found = run_web(*right, spoiled, *wrong)
     net, policy = shared_network("topiq_nr-lite"), SizePolicy.parse(SIZE)
     for images, scores in zip(right, found, strict=False):

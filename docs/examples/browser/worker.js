@@ -89,10 +89,17 @@ function sizeUnder(rule, width, height) {
   const [kind, text] = rule.split("=");
   const side = Number(text);
   const [short, long] = [Math.min(width, height), Math.max(width, height)];
-  if (kind === "native" || (kind === "max_side" && long <= side)) return [width, height];
+  const bounded = { max_side: long, max_short_side: short }[kind];
+  if (kind === "native" || bounded <= side) return [width, height];
   if (kind === "square") return [side, side];
-  const [less, more] = kind === "max_side" ? [(side * short) / long, side] : [side, (side * long) / short];
-  return (width < height ? [less, more] : [more, less]).map(Math.floor);
+  let sides = [side, (side * long) / short];
+  if (kind === "max_side") {
+    // Pictures longer than 2:1 keep a shorter side of half.
+    const least = Math.min(short, Math.floor(side / 2));
+    sides = least * long > side * short ? [least, (least * long) / short] : [(side * short) / long, side];
+  }
+  const [less, more] = sides.map(Math.floor);
+  return width < height ? [less, more] : [more, less];
 }
 
 /** A size in words that stay on one line. */

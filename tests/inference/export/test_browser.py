@@ -172,8 +172,8 @@ def test_errors_say_what_is_wrong(open_page, model, pictures, save_picture, tmp_
     assert answer(page, tmp_path / "notes.txt") == "notes.txt: This browser cannot read it as an image."
     small = answer(page, save_picture(tmp_path / "small.png", 40, 31))
     assert small == "small.png: It is too small: 40\xa0×\xa031\xa0px. The model needs 32 px a side."
-    narrow = answer(page, save_picture(tmp_path / "narrow.png", 1000, 50))
-    assert "which the model scores at 512\xa0×\xa025\xa0px. The model needs 32 px a side." in narrow
+    narrow = answer(page, save_picture(tmp_path / "narrow.png", 1000, 31))
+    assert narrow == "narrow.png: It is too small: 1000\xa0×\xa031\xa0px. The model needs 32 px a side."
     Image.new("1", (10_000, 5001)).save(tmp_path / "large.png")
     assert "too large: 10000\xa0×\xa05001\xa0px, but at most 50 million pixels" in answer(page, tmp_path / "large.png")
     assert isinstance(answer(page, pictures[0]), float)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from topiq_metrics._arrival import when_imported
 from topiq_metrics._lazy import lazy_names
+from topiq_metrics._version import __version__
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import ModelCard, get_card
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     )
     from topiq_metrics.registry import create_metric, list_metrics
     from topiq_metrics.scoring import ScoreRow, score_images
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "Explanation",

@@ -6,6 +6,22 @@ import importlib
 from typing import Any
 
 
+def install_line(extra: str) -> str:
+    """The command that installs an extra, quoted for shells that expand brackets."""
+    return f"pip install 'topiq-metrics[{extra}]'"
+
+
+def missing(extra: str, for_what: str, package: str | None = None) -> ModuleNotFoundError:
+    """The error that an extra is not installed, with the command that installs it.
+
+    Args:
+        extra: of ours.
+        for_what: it is needed, a sentence without its end.
+        package: that was not found.
+    """
+    return ModuleNotFoundError(f"{for_what}: {install_line(extra)}", name=package)
+
+
 def import_extra(module: str, extra: str, purpose: str, what: str = "an extra") -> Any:
     """An optional module.
 
@@ -15,6 +31,4 @@ def import_extra(module: str, extra: str, purpose: str, what: str = "an extra") 
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{purpose} {what} (there is no {error.name}): pip install 'topiq-metrics[{extra}]'", name=error.name
-        ) from None
+        raise missing(extra, f"{purpose} {what} (there is no {error.name})", error.name) from None

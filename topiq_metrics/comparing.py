@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from topiq_metrics._files import write_whole
+from topiq_metrics._outputs import check_new
 from topiq_metrics.catalog import default_metric, get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.errors import ImageError, ImageTooSmallError
@@ -224,8 +225,8 @@ def check_comparison_folder(folder: PathLike, *, overwrite: bool) -> Path:
         OSError: if not.
     """
     path = check_folder(folder, overwrite=overwrite)
-    if (path / _COMPARISON).exists() and not overwrite:
-        raise FileExistsError(f"{path / _COMPARISON} is there already: name another folder, or overwrite it (--force).")
+    if not overwrite:
+        check_new(path / _COMPARISON, "name another folder")
     return path
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable
+
 
 class ImageError(ValueError):
     """An image source that cannot be scored; ``reason`` is a short, stable word for logs and summaries.
@@ -104,3 +108,23 @@ class WeightsUnsafeError(WeightsError):
 
 class WeightsMismatchError(WeightsError):
     """The file holds another architecture."""
+
+
+def one_line(error: BaseException, *, with_type: bool = True) -> str:
+    """The first line of what an error says, behind the name of its type; of one that says nothing, that name."""
+    text, name = str(error).strip().partition("\n")[0], type(error).__name__
+    return f"{name}: {text}" if text and with_type else text or name
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Say which of ``names`` are near ``name``, whatever its case and its dashes; or all of them if none is."""
+    known = {_folded(each): each for each in sorted(names)}
+    wanted = _folded(name)
+    near = [wanted] if wanted in known else difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
+    if near:
+        return f"Did you mean {' or '.join(repr(known[each]) for each in near)}?"
+    return f"Known are: {', '.join(known.values())}."
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\W_]+(?=\w)", "-", name.casefold())

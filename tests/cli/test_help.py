@@ -9,8 +9,9 @@ import sys
 import pytest
 
 import topiq_metrics
-from topiq_metrics.catalog import CARDS, suggest
+from topiq_metrics.catalog import CARDS
 from topiq_metrics.cli.train import _lightning_precision
+from topiq_metrics.errors import suggest
 
 COMMANDS = [
     [],

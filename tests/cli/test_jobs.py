@@ -28,7 +28,7 @@ def lines(path: Path) -> list[dict[str, str]]:
         (["--shard", "8/8"], "A shard is i/n with i from 0 to n - 1, but got 8/8."),
         (["--fallback-size", "tiny"], "Argument `size` must be 'native'"),
         (["--html", "report.txt"], "A report's file must end in .html, but got report.txt."),
-        (["--html", "nowhere/report.html"], "There is no folder nowhere for the report report.html."),
+        (["--html", "nowhere/report.html"], "There is no folder nowhere: make it first."),
         (
             ["--reference-column", "ref", "-m", "topiq_nr-lite"],
             "None of topiq_nr-lite uses a reference: leave out --reference-column",

@@ -118,8 +118,8 @@ class TestExitCodes:
             (["--max-memory", "2"], "Argument `max_memory` must be at least 50 MB, but got '2' bytes: 2GB?"),
             (["--weights", "nowhere.pth"], "The weights file nowhere.pth does not exist."),
             (["-o", "out.txt"], "An output must end in one of ('.csv', '.jsonl', '.parquet'), but got out.txt."),
-            (["-o", "nowhere/out.csv"], "There is no folder nowhere for the output out.csv."),
-            (["-o", "folder.csv"], "The output folder.csv is a folder."),
+            (["-o", "nowhere/out.csv"], "There is no folder nowhere: make it first."),
+            (["-o", "folder.csv"], "folder.csv is a folder: name a file."),
         ],
     )
     def test_2_if_the_command_cannot_start(self, arguments, message, topiq, folder, tmp_path, monkeypatch):

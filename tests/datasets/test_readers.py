@@ -1663,7 +1663,7 @@ def test_every_reader_is_tested():
 
 
 def test_unknown_dataset():
-    with pytest.raises(DatasetError, match="Unknown dataset 'KADID'; did you mean kadid-10k"):
+    with pytest.raises(DatasetError, match=r"Unknown dataset 'KADID'\. Did you mean 'kadid-10k'"):
         get_dataset("KADID")
 
 

@@ -84,7 +84,7 @@ def test_truncated_and_mutated(heic):
 
 def test_package_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(UnsupportedImageError, match=r"<64 bytes>: HEIF needs .*pip install topiq-metrics\[heic\]"):
+    with pytest.raises(UnsupportedImageError, match=r"<64 bytes>: HEIF needs .*pip install 'topiq-metrics\[heic\]'"):
         load_image(HEIC_HEADER)
 
 

@@ -6,13 +6,10 @@ are in `CARDS`; `all_cards` has those of other distributions, too.
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable
-
 from topiq_metrics.catalog.builtin import CARDS, DEFAULT_FR, DEFAULT_NR
 from topiq_metrics.catalog.cards import Mode, ModelCard, PublishedResult, WeightsFile
 from topiq_metrics.catalog.extensions import check_unclaimed, installed_card, installed_cards
+from topiq_metrics.errors import suggest
 
 __all__ = [
     "CARDS",
@@ -25,7 +22,6 @@ __all__ = [
     "all_cards",
     "default_metric",
     "get_card",
-    "suggest",
 ]
 
 
@@ -58,17 +54,3 @@ def all_cards() -> dict[str, ModelCard]:
     for name in CARDS:
         check_unclaimed(name)
     return {**CARDS, **installed_cards()}
-
-
-def suggest(name: str, names: Iterable[str]) -> str:
-    """Say which of ``names`` are near ``name``, whatever its case and its dashes; or all of them if none is."""
-    known = {_folded(each): each for each in sorted(names)}
-    wanted = _folded(name)
-    near = [wanted] if wanted in known else difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
-    if near:
-        return f"Did you mean {' or '.join(repr(known[each]) for each in near)}?"
-    return f"Known are: {', '.join(known.values())}."
-
-
-def _folded(name: str) -> str:
-    return re.sub(r"[\W_]+(?=\w)", "-", name.casefold())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-import topiq_metrics
+from topiq_metrics._version import __version__
 from topiq_metrics.cli import catalog, compare, datasets, explain, export, leaderboard, score, train, weights
 from topiq_metrics.cli.commands import Commands
 
@@ -22,7 +22,7 @@ app.add_typer(leaderboard.app, name="leaderboard")
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"topiq-metrics {topiq_metrics.__version__}")
+        typer.echo(f"topiq-metrics {__version__}")
         raise typer.Exit
 
 

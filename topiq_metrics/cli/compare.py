@@ -10,6 +10,7 @@ import typer
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR
 from topiq_metrics.cli.commands import REFERENCE_OPTIONS, ForceOption
 from topiq_metrics.cli.console import fail, printable
+from topiq_metrics.errors import one_line
 
 if TYPE_CHECKING:
     from topiq_metrics.comparing import RankedImage
@@ -75,7 +76,7 @@ def compare(
         fail(error, output=output)
     except (RuntimeError, MemoryError) as error:
         # Memory does not suffice, on whatever device.
-        fail(str(error).strip().partition("\n")[0] or type(error).__name__, code=1)
+        fail(one_line(error, with_type=False), code=1)
     except KeyboardInterrupt:
         fail("Interrupted.", code=130)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from topiq_metrics._extras import install_line
 from topiq_metrics._tables import TABLE_SUFFIXES
 from topiq_metrics.cli.commands import PRECISIONS
 from topiq_metrics.cli.console import fail
@@ -97,7 +98,7 @@ def train(
             folder = output or Path("runs") / Path(recipe).stem
         from topiq_metrics.training.run import train as run
     except ModuleNotFoundError as error:
-        fail(f"Training needs the extra (there is no {error.name}): pip install topiq-metrics[train]")
+        fail(f"Training needs the extra (there is no {error.name}): {install_line('train')}")
     except RecipeError as error:
         fail(error)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from topiq_metrics.datasets.agiqa3k import AGIQA3k
@@ -27,6 +26,7 @@ from topiq_metrics.datasets.spaq import SPAQ
 from topiq_metrics.datasets.splits import Split, SplitRule, random_split, random_splits, split_hash
 from topiq_metrics.datasets.tid import TID2008, TID2013
 from topiq_metrics.datasets.uhdiqa import UHDIQA
+from topiq_metrics.errors import suggest
 
 __all__ = [
     "AVA",
@@ -117,6 +117,5 @@ def get_dataset(name: str) -> type[DatasetReader[Any]]:
     readers = all_datasets()
     key = name.lower().replace(" ", "-")
     if key not in readers:
-        near = difflib.get_close_matches(key, readers, n=3) or list(readers)
-        raise DatasetError(f"Unknown dataset {name!r}; did you mean {', '.join(near)}?")
+        raise DatasetError(f"Unknown dataset {name!r}. {suggest(key, readers)}")
     return readers[key]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import functools
-import importlib.metadata
 import itertools
 import math
 import os
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
-import topiq_metrics
+from topiq_metrics._version import versions
 from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import IQADataset, PairDataset, PairRecord, Record
 from topiq_metrics.errors import ImageError, WeightsError
@@ -319,13 +318,10 @@ def _identity(contender: Contender, predictor: Predictor, weights: str | Path) -
 
 
 def _provenance(predictor: Predictor) -> dict[str, Any]:
-    versions = {"topiq-metrics": topiq_metrics.__version__, "torch": torch.__version__}
-    for name in ("torchvision", "pillow"):
-        versions[name] = importlib.metadata.version(name)
     return {
         "device": str(getattr(predictor, "device", "cpu")),
         "machine": f"{platform.machine()}, {platform.system()}, {torch.get_num_threads()} threads",
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": versions("torch", "torchvision", "pillow"),
         "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
     }

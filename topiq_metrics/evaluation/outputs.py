@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from topiq_metrics._files import write_whole
+from topiq_metrics._outputs import check_new, check_place_of_file, check_suffix
 from topiq_metrics.evaluation.board import Board, save_board
 from topiq_metrics.evaluation.judging import Protocol, Standing, as_records, judge
 from topiq_metrics.evaluation.page.page import TITLE, Thumbnails, leaderboard_page
@@ -21,14 +22,10 @@ def check_output(path: Path, *, overwrite: bool = True) -> None:
         ValueError: the path has none of `SUFFIXES`.
         OSError: there is no folder to write to, or the path is one; or without ``overwrite``, that of a file.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"An output must end in one of {SUFFIXES}, but got {path.name!r}.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent}: make it first.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name a file.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} is there already: name another file, or overwrite it (--force).")
+    check_suffix(path, SUFFIXES)
+    check_place_of_file(path)
+    if not overwrite:
+        check_new(path)
 
 
 def write_outputs(

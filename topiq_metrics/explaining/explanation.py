@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from topiq_metrics import _outputs
 from topiq_metrics._files import write_whole
 from topiq_metrics.explaining.maps import LevelMap
 
@@ -102,16 +103,11 @@ def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Path:
         OSError: if not.
     """
     path = Path(folder).expanduser()
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent}: make it first.")
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(f"{path} is a file: give a folder.")
-    if path.is_dir() and not overwrite:
-        earlier = next((found for name in (_MAPS, _SHEET, _OVERLAYS) for found in path.glob(name)), None)
-        if earlier is not None:
-            raise FileExistsError(f"{earlier} is there already: name another folder, or overwrite it (--force).")
-    if not os.access(path if path.is_dir() else path.parent, os.W_OK):
-        raise PermissionError(f"The folder {path} cannot be written to.")
+    _outputs.check_place_of_folder(path)
+    for pattern in () if overwrite else (_MAPS, _SHEET, _OVERLAYS):
+        for earlier in path.glob(pattern):
+            _outputs.check_new(earlier, "name another folder")
+    _outputs.check_writable(path if path.is_dir() else path.parent)
     return path
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from topiq_metrics._extras import missing
+
 FACE_SIDE = 512
 """Sides of an aligned face, in pixels."""
 
@@ -80,7 +82,4 @@ def load_facexlib() -> Any:
             warnings.simplefilter("ignore")
             return importlib.import_module("facexlib.utils.face_restoration_helper")
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"Faces in photographs need the extra (there is no {error.name}): pip install 'topiq-metrics[face]'",
-            name=error.name,
-        ) from error
+        raise missing("face", f"Faces in photographs need the extra (there is no {error.name})", error.name) from error

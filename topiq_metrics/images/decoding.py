@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from PIL import Image, features
 
+from topiq_metrics._extras import install_line
 from topiq_metrics.errors import (
     CameraRawError,
     ImageError,
@@ -149,7 +150,7 @@ def _open_heif(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
     try:
         import pillow_heif
     except ImportError as error:
-        raise UnsupportedImageError(f"{name}: HEIF needs an extra package: pip install topiq-metrics[heic]") from error
+        raise UnsupportedImageError(f"{name}: HEIF needs an extra package: {install_line('heic')}") from error
     heif = pillow_heif.open_heif(io.BytesIO(stream.read()))
     width, height = heif.size
     check_pixels(name, width, height, max_pixels)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TypeAlias
 
+from topiq_metrics._extras import install_line
 from topiq_metrics.errors import ImageError, ImageNotFoundError
 from topiq_metrics.images.color import Pixels, pillow_to_pixels
 from topiq_metrics.images.decoding import image_errors, open_image
@@ -66,7 +67,7 @@ def _not_for_urls(name: str) -> str:
         return f"{name[:30]}…: is a data URL: pass the bytes that it holds, decoded by `base64.b64decode`."
     return (
         f"{name}: is a URL, and only files are read here. URLs are read by `topiq score` and "
-        "`topiq_metrics.score_images`: pip install 'topiq-metrics[remote]'. Or pass the bytes of the file."
+        f"`topiq_metrics.score_images`: {install_line('remote')}. Or pass the bytes of the file."
     )
 
 

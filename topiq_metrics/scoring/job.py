@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from topiq_metrics._outputs import check_new
 from topiq_metrics.catalog import default_metric, get_card
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.profiles import parse_profiles
@@ -32,6 +33,7 @@ from topiq_metrics.scoring.sinks import (
     describe_metrics,
     named_output,
     open_sink,
+    output_errors,
 )
 from topiq_metrics.scoring.sources import open_source
 
@@ -126,8 +128,8 @@ class ScoreJob:
             check_output(output, resume=resume, shard=str(self._shard), overwrite=overwrite)
             _check_not_read(output, [source, references])
         if not (resume or overwrite):
-            _check_not_there(output, "go on with it (--resume), ")
-            _check_not_there(report)
+            _check_new(output, "go on with it (--resume), name another one")
+            _check_new(report, "name another one")
         self._source = open_source(
             source,
             references=references,
@@ -371,10 +373,11 @@ def _check_not_read(output: PathLike, sources: Sequence[Any]) -> None:
                 raise OutputError(f"The output {output} is one of the sources. Name another one.")
 
 
-def _check_not_there(path: PathLike | None, instead: str = "") -> None:
+def _check_new(path: PathLike | None, instead: str) -> None:
     """Raise OutputError if a file would be replaced; a folder of rows is looked into elsewhere."""
-    if path is not None and os.path.isfile(path):  # noqa: PTH113 - it may be no name of a file
-        raise OutputError(f"{os.fspath(path)} is there already: {instead}name another one, or overwrite it (--force).")
+    if path is not None and not os.path.isdir(path):  # noqa: PTH112 - it may be no name of a file
+        with output_errors():
+            check_new(path, instead)
 
 
 def _open_predictors(

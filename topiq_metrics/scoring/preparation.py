@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 from torch import Tensor
 
-from topiq_metrics.errors import ImageError, ImageMemoryError, ImageTooLargeError, ImageTooSmallError
+from topiq_metrics.errors import ImageError, ImageMemoryError, ImageTooLargeError, ImageTooSmallError, one_line
 from topiq_metrics.images import MAX_PIXELS, SizePolicy
 from topiq_metrics.images.arrays import pixels_to_rgb
 from topiq_metrics.images.files import Admit
@@ -232,9 +232,8 @@ def explain(error: BaseException, name: str = "") -> str:
     if isinstance(error, ImageError):
         return in_plain_words(f"{error.reason}: {error.problem}", name)
     # Torch adds advice, and sometimes a C++ stack, below the first line.
-    text = str(error).strip().partition("\n")[0]
     word = ImageMemoryError.reason if is_memory_error(error) else "network-failed"
-    return in_plain_words(f"{word}: {type(error).__name__}: {text}" if text else f"{word}: {type(error).__name__}")
+    return in_plain_words(f"{word}: {one_line(error)}")
 
 
 def in_plain_words(text: str, name: str = "") -> str:

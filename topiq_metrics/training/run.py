@@ -13,21 +13,19 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torchvision
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
-import topiq_metrics
 from topiq_metrics._files import write_whole
+from topiq_metrics._version import versions
 from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import split_hash
 from topiq_metrics.models.network import float32_by_default
@@ -279,7 +277,10 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
         "recipe": recipe.to_dict(),
         # JSON has no NaN, which is the correlation of a constant.
         "results": {key: value if math.isfinite(value) else None for key, value in results.items()},
-        "versions": versions(),
+        "versions": {
+            **versions("torch", "torchvision", "pytorch-lightning"),
+            "python": platform.python_version(),
+        },
     }
     if recipe.unlabelled.teachers:
         card |= _taught_by(recipe, data, str(card["license"]))
@@ -316,16 +317,6 @@ def _taught_by(recipe: Recipe, data: QualityData, license_: str) -> dict[str, An
         "license": "; ".join([license_, *(f"of a teacher: {term}" for term in terms)]),
         "taught_by": teachers,
         "unlabelled_images": len(data.unlabelled),
-    }
-
-
-def versions() -> dict[str, str]:
-    return {
-        "topiq-metrics": topiq_metrics.__version__,
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "pytorch-lightning": version("pytorch-lightning"),
-        "python": platform.python_version(),
     }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from topiq_metrics.catalog import CARDS, ModelCard, get_card, suggest
-from topiq_metrics.errors import WeightsError
+from topiq_metrics.catalog import CARDS, ModelCard, get_card
+from topiq_metrics.errors import WeightsError, suggest
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.folding import fold
 from topiq_metrics.models.network import QualityNetwork

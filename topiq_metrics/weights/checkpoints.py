@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -23,11 +21,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from topiq_metrics._files import whole_file
 from topiq_metrics.errors import (
     WeightsCorruptError,
     WeightsMismatchError,
     WeightsNotFoundError,
     WeightsUnsafeError,
+    one_line,
 )
 from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.weights.pickles import foreign_names
@@ -115,14 +115,8 @@ def save_network(
     tensors = {key: _cast(value.detach().cpu(), dtype).contiguous() for key, value in net.state_dict().items()}
     about = {**card, "format": FORMAT, "name": net.name, "config": asdict(net.config)}  # type: ignore[call-overload]
     metadata = {_METADATA_KEY: json.dumps(about, allow_nan=False, sort_keys=True)}
-    with tempfile.TemporaryDirectory(prefix=".save-", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        save_file(tensors, partial, metadata=metadata)
-        # safetensors lets nobody else read its files; others are as the user has asked the system.
-        usual = Path(folder) / "usual"
-        usual.touch()
-        shutil.copymode(usual, partial)
-        partial.replace(path)
+    with whole_file(path) as draft:
+        save_file(tensors, draft, metadata=metadata)
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -160,7 +154,7 @@ def _read_torch(path: Path) -> Any:
 
 
 def _corrupt(path: Path, error: Exception) -> WeightsCorruptError:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    reason = one_line(error, with_type=False)
     return WeightsCorruptError(
         f"{path} is truncated or not a checkpoint ({path.stat().st_size} bytes; {reason}). Get the file again."
     )

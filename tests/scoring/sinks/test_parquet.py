@@ -293,7 +293,7 @@ def test_a_folder_of_others(output, provenance):
         check_output(output)
     (output / "table.parquet").unlink()
     output.with_name("file.parquet").touch()
-    with pytest.raises(OutputError, match=r"is a file, and Parquet output is a folder"):
+    with pytest.raises(OutputError, match=r"is a file: give a folder"):
         check_output(output.with_name("file.parquet"))
 
 

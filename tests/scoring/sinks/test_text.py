@@ -394,13 +394,13 @@ def test_another_suffix_is_refused(name, tmp_path):
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    with pytest.raises(OutputError, match=r"There is no folder .*nowhere for the output out.csv"):
+    with pytest.raises(OutputError, match=r"There is no folder .*nowhere: make it first"):
         check_output(tmp_path / "nowhere" / "out.csv")
 
 
 def test_a_folder_is_refused(tmp_path):
     (tmp_path / "out.csv").mkdir()
-    with pytest.raises(OutputError, match=r"The output .*out.csv is a folder"):
+    with pytest.raises(OutputError, match=r"out.csv is a folder: name a file"):
         check_output(tmp_path / "out.csv")
 
 

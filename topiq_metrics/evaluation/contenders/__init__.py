@@ -11,7 +11,8 @@ import importlib
 from collections.abc import Sequence
 from types import ModuleType
 
-from topiq_metrics.catalog import Mode, suggest
+from topiq_metrics.catalog import Mode
+from topiq_metrics.errors import suggest
 from topiq_metrics.evaluation.contenders.base import Contender, ContenderUnavailableError, ToolboxPredictor
 
 __all__ = [

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from topiq_metrics._extras import missing
 from topiq_metrics.catalog import Mode, ModelCard
-from topiq_metrics.errors import ImageTooSmallError
+from topiq_metrics.errors import ImageTooSmallError, one_line
 from topiq_metrics.evaluation.contenders.offline import DownloadRefusedError, no_downloads, wanted_download
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.size import MIN_SIDE
@@ -129,9 +130,7 @@ class Contender:
         except Exception as error:
             # Code of another distribution, which may raise anything.
             wanted = wanted_download(error)
-            raise ContenderUnavailableError(
-                self.name, wanted or _first_line(error), is_download=bool(wanted)
-            ) from error
+            raise ContenderUnavailableError(self.name, wanted or one_line(error), is_download=bool(wanted)) from error
         if isinstance(predictor, ToolboxPredictor):
             predictor.may_download = download
         return predictor
@@ -215,7 +214,7 @@ class ToolboxPredictor:
             except DownloadRefusedError as error:
                 raise RuntimeError(str(error)) from error
             except Exception as error:
-                raise RuntimeError(_first_line(error)) from error
+                raise RuntimeError(one_line(error)) from error
 
 
 def require(package: str, extra: str) -> None:
@@ -225,7 +224,7 @@ def require(package: str, extra: str) -> None:
         ModuleNotFoundError: with what installs it.
     """
     if importlib.util.find_spec(package) is None:
-        raise ModuleNotFoundError(f"{package} is not installed: pip install 'topiq-metrics[{extra}]'", name=package)
+        raise missing(extra, f"{package} is not installed", package)
 
 
 def contender(toolbox: str, metric: str, mode: Mode, higher_is_better: bool, **facts: Any) -> Contender:
@@ -248,8 +247,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from topiq_metrics._version import __version__
 from topiq_metrics.catalog import all_cards
 from topiq_metrics.errors import WeightsNotFoundError
 from topiq_metrics.evaluation.contenders.base import Contender, ContenderUnavailableError
@@ -14,8 +15,6 @@ from topiq_metrics.inference import Predictor, open_predictor
 
 
 def contenders() -> list[Contender]:
-    from topiq_metrics import __version__
-
     return [
         Contender(
             name=card.name,

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-import topiq_metrics
+from topiq_metrics._version import __version__
 from topiq_metrics.evaluation.board import SCHEMA, VERSION, Board, Entry, Subject
 from topiq_metrics.evaluation.judging import MARKS, MODES, Judged, Standing, several_machines
 from topiq_metrics.evaluation.protocol import Figure
@@ -77,7 +77,7 @@ def leaderboard_page(
     judged = [(str(place), standing) for place, standing in enumerate(standings) if standing.judged]
     parts = {
         "title": html.escape(visible(title)),
-        "version": topiq_metrics.__version__,
+        "version": __version__,
         "span": f"{_count(len({entry.metric for entry in entries}), 'metric')} on {_count(len(names), 'dataset')}",
         "note": html.escape(_note(standings)),
         "datasets": _options(names.items()),

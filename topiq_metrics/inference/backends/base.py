@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from topiq_metrics._extras import missing
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork, float32_by_default, for_all_modes
 from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY, parse_memory
@@ -179,9 +180,7 @@ def choose_backend(
         )
     if name != "auto" and not _is_installed(name):
         kind = BACKENDS[name]
-        raise ModuleNotFoundError(
-            f"Backend {name!r} needs {kind.package}: pip install 'topiq-metrics[{kind.extra}]'", name=kind.package
-        )
+        raise missing(kind.extra, f"Backend {name!r} needs {kind.package}", kind.package)
     return Backend(name, precision, parse_memory(max_memory))
 
 

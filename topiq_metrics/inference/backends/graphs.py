@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,8 @@ import filelock
 import torch
 from torch import Tensor
 
-import topiq_metrics
+from topiq_metrics._files import whole_file
+from topiq_metrics._version import __version__
 from topiq_metrics.inference.backends.base import Run
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork, fingerprint
@@ -88,7 +88,7 @@ def run_within(net: QualityNetwork, run: Run, max_memory: int | None) -> Run:
 
 
 def _digest(net: QualityNetwork) -> str:
-    versions = f"{FORMAT} {topiq_metrics.__version__} {torch.__version__} {fingerprint(net)}"
+    versions = f"{FORMAT} {__version__} {torch.__version__} {fingerprint(net)}"
     return hashlib.sha256(versions.encode()).hexdigest()[:24]
 
 
@@ -103,12 +103,9 @@ def _read(path: Path) -> Graph | None:
 
 
 def _write(path: Path, graph: Graph) -> None:
-    with tempfile.TemporaryDirectory(prefix=".graph-", dir=path.parent, ignore_cleanup_errors=True) as folder:
-        partial = Path(folder) / path.name
-        with zipfile.ZipFile(partial, "w") as file:
-            for name, content in graph.items():
-                file.writestr(name, content)
-        partial.replace(path)
+    with whole_file(path) as draft, zipfile.ZipFile(draft, "w") as file:
+        for name, content in graph.items():
+            file.writestr(name, content)
 
 
 def _remove_oldest(folder: Path) -> None:

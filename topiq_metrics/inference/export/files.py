@@ -8,7 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import topiq_metrics
+from topiq_metrics._outputs import check_new, check_place_of_file, check_writable
+from topiq_metrics._version import __version__
 from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.images import MIN_SIDE, SizePolicy
@@ -121,15 +122,11 @@ def _checked(
     if suffix not in FORMATS:
         raise ValueError(f"Argument `path` must end in one of {tuple(FORMATS)}, but got {path.name!r}.")
     form = FORMATS[suffix]
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent}: make it first.")
     for target in (path, *(path.with_suffix(suffix) for suffix in form.also)):
-        if target.is_dir():
-            raise IsADirectoryError(f"{target} is a folder: give the path of a file.")
-        if target.exists() and not overwrite:
-            raise FileExistsError(f"{target} is there already: give another path, or overwrite it (--force).")
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"The folder {path.parent} cannot be written to.")
+        check_place_of_file(target)
+        if not overwrite:
+            check_new(target, "give another path")
+    check_writable(path.parent)
     form.require()
     return path, policy, form, card
 
@@ -162,7 +159,7 @@ def _metadata(card: ModelCard, file: Path, size: SizePolicy, precision: str, for
         else own.get("license") or "that of the weights, which are not the published ones",
         "paper": card.paper,
         "trained_on": card.trained_on if published else dataset,
-        "version": topiq_metrics.__version__,
+        "version": __version__,
     }
     return about if form.opset is None else {**about, "opset": str(form.opset)}
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from topiq_metrics._extras import missing
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.inference.backends.base import Run
 from topiq_metrics.inference.export.graph import NATIVE, OPSET, exported_program, onnx_model
@@ -52,9 +53,7 @@ class Format:
         """Raise ModuleNotFoundError if a package is not installed."""
         for package in self.packages:
             if importlib.util.find_spec(package) is None:
-                raise ModuleNotFoundError(
-                    f"Export to {self.suffix} needs {package}: pip install 'topiq-metrics[{self.extra}]'", name=package
-                )
+                raise missing(self.extra, f"Export to {self.suffix} needs {package}", package)
 
 
 def _write_onnx(net: QualityNetwork, size: SizePolicy, precision: str, about: Mapping[str, str], path: Path) -> None:

@@ -15,6 +15,7 @@ import threading
 import warnings
 from typing import Any
 
+from topiq_metrics._extras import missing
 from topiq_metrics.catalog import CARDS, ModelCard
 
 __all__ = ["SWITCH_VARIABLE", "add_names", "entry_point", "register"]
@@ -36,7 +37,7 @@ def register() -> None:
         RuntimeError: if it is older than 0.1.16.
     """
     if importlib.util.find_spec("pyiqa") is None:
-        raise ModuleNotFoundError("pyiqa is not installed: pip install 'topiq-metrics[pyiqa]'", name="pyiqa")
+        raise missing("pyiqa", "pyiqa is not installed", "pyiqa")
     import pyiqa
 
     version: str = pyiqa.__version__

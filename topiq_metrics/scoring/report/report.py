@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import topiq_metrics
+from topiq_metrics._files import write_whole
+from topiq_metrics._outputs import check_place_of_file, check_writable
+from topiq_metrics._version import __version__
 from topiq_metrics.catalog import ModelCard, get_card
 from topiq_metrics.images.profiles import parse_profiles
 from topiq_metrics.scoring.items import Encoded, ImageObject
@@ -45,12 +47,11 @@ def check_report(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"A report's file must end in .html, but got {path}.")
-    if not path.parent.is_dir():
-        raise ValueError(f"There is no folder {path.parent} for the report {path.name}.")
-    if path.is_dir():
-        raise ValueError(f"The report {path} is a folder.")
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"The folder {path.parent} of the report {path.name} may not be written.")
+    try:
+        check_place_of_file(path)
+        check_writable(path.parent)
+    except OSError as error:
+        raise ValueError(str(error)) from None
     return path
 
 
@@ -123,12 +124,7 @@ class Report:
         """
         path = check_report(path)
         page = render(self._title, self._data(_span(started, finished)))
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            part.write_text(page, encoding="utf-8", newline="\n")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, page.encode())
 
     @staticmethod
     def _cells(record: Record, path: str, scores: Sequence[float | None], status: str, *texts: str) -> Cells:
@@ -143,7 +139,7 @@ class Report:
         return {
             "title": visible(self._title),
             "span": span,
-            "version": topiq_metrics.__version__,
+            "version": __version__,
             "counts": {"total": self._statuses.total(), **{s: self._statuses[s] for s in ("ok", "partial", "error")}},
             "metrics": metrics,
             "thumbnails": thumbnails.uris,

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from topiq_metrics._outputs import check_place_of_file, check_place_of_folder, check_suffix
 from topiq_metrics.scoring.rows import Record, ScoreRow
-from topiq_metrics.scoring.sinks.errors import OutputError, OutputWriteError, named_output
+from topiq_metrics.scoring.sinks.errors import OutputError, OutputWriteError, named_output, output_errors
 from topiq_metrics.scoring.sinks.formats import FORMATS, CSVWriter, JSONLinesWriter
-from topiq_metrics.scoring.sinks.parquet import ParquetSink, check_folder
+from topiq_metrics.scoring.sinks.parquet import ParquetSink, check_parquet
 from topiq_metrics.scoring.sinks.provenance import FileProvenance, MetricProvenance, Provenance, describe_metrics
-from topiq_metrics.scoring.sinks.text import TextSink, check_file
+from topiq_metrics.scoring.sinks.text import TextSink, check_text
 
 __all__ = [
     "CSVWriter",
@@ -30,6 +31,7 @@ __all__ = [
     "describe_metrics",
     "named_output",
     "open_sink",
+    "output_errors",
 ]
 
 _PARQUET = ".parquet"
@@ -78,14 +80,14 @@ def check_output(
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in (*FORMATS, _PARQUET):
-        raise OutputError(f"An output must end in one of {(*FORMATS, _PARQUET)}, but got {path}.")
-    if not path.parent.is_dir():
-        raise OutputError(f"There is no folder {path.parent} for the output {path.name}.")
+    with output_errors():
+        check_suffix(path, (*FORMATS, _PARQUET))
+        check_place = check_place_of_folder if suffix == _PARQUET else check_place_of_file
+        check_place(path)
     if suffix == _PARQUET:
-        check_folder(path, resume or overwrite, shard)
+        check_parquet(path, resume or overwrite, shard)
     else:
-        check_file(path, resume or overwrite, shard)
+        check_text(path, resume or overwrite, shard)
     return path
 
 

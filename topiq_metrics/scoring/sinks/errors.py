@@ -16,6 +16,15 @@ class OutputWriteError(OSError):
 
 
 @contextlib.contextmanager
+def output_errors() -> Iterator[None]:
+    """Raise what `topiq_metrics._outputs` finds as OutputError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise OutputError(str(error)) from None
+
+
+@contextlib.contextmanager
 def named_output(path: str | os.PathLike[str]) -> Iterator[None]:
     """Let errors of the system say that they are of the output ``path``, unless they name a file.
 

@@ -15,7 +15,6 @@ its last part's rows in the journal, too: the next job removes that journal.
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -23,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from topiq_metrics._extras import missing
+from topiq_metrics._files import whole_file
 from topiq_metrics.scoring.items import as_unicode
 from topiq_metrics.scoring.rows import Record, ScoreRow, columns
 from topiq_metrics.scoring.sinks.errors import OutputError
@@ -37,17 +38,15 @@ _GROUP_ROWS = 10_000
 _PART = re.compile(r"part-([0-9]+-of-[0-9]+)-([0-9]{6,})\.parquet")
 
 
-def check_folder(path: Path, may_have_rows: bool, shard: str) -> None:
+def check_parquet(path: Path, may_have_rows: bool, shard: str) -> None:
     """Raise an error if a `ParquetSink` cannot be expected to write ``path``.
 
     Raises:
         ModuleNotFoundError: if pyarrow is not installed.
-        OutputError: if the folder has other things in it, rows of this shard, or is no folder.
+        OutputError: if the folder has other things in it, or rows of this shard.
     """
     _pyarrow()
     files = _ShardFiles(path, shard)
-    if path.exists() and not path.is_dir():
-        raise OutputError(f"The output {path} is a file, and Parquet output is a folder of files.")
     for entry in sorted(path.iterdir()) if path.exists() else ():
         if not entry.name.startswith(("_", ".")) and not _PART.fullmatch(entry.name):
             raise OutputError(f"The folder {path} has {entry.name} in it, which is none of its rows. Name another one.")
@@ -169,14 +168,9 @@ class ParquetSink:
         """Make a part of the journal's rows; also of none."""
         _, pq = _pyarrow()
         part = self._files.next_part()
-        temporary = part.with_name(f".{part.name}")
-        with temporary.open("wb") as stream:
-            with pq.ParquetWriter(stream, self._schema) as writer:
-                for table in self._tables():
-                    writer.write_table(table)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(part)
+        with whole_file(part) as draft, draft.open("wb") as stream, pq.ParquetWriter(stream, self._schema) as writer:
+            for table in self._tables():
+                writer.write_table(table)
         self._journal.clear()
 
     def _tables(self) -> Iterator[Any]:
@@ -252,7 +246,5 @@ def _pyarrow() -> tuple[Any, Any]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "pyarrow":
             raise
-        raise ModuleNotFoundError(
-            "Parquet needs pyarrow: pip install 'topiq-metrics[parquet]'", name="pyarrow"
-        ) from None
+        raise missing("parquet", "Parquet needs pyarrow", "pyarrow") from None
     return pa, pq

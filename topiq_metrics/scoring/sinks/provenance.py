@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import topiq_metrics
 from topiq_metrics._files import write_whole
+from topiq_metrics._version import versions
 from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.catalog.extensions import GROUP
@@ -267,13 +267,7 @@ def _versions(cards: Sequence[ModelCard], backend: str) -> dict[str, str]:
         names.append("torchmetrics")
     if any(FACE_DETECTOR in card.also_needs for card in cards):
         names += ["facexlib", "opencv-python"]
-    versions = {"topiq-metrics": topiq_metrics.__version__}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    return versions(*names)
 
 
 def _device(device: str | torch.device | None) -> str:

@@ -27,10 +27,8 @@ from topiq_metrics.scoring.sinks.provenance import Provenance
 from topiq_metrics.scoring.sinks.rowlog import RowLog
 
 
-def check_file(path: Path, may_have_rows: bool, shard: str) -> None:
+def check_text(path: Path, may_have_rows: bool, shard: str) -> None:
     """Raise OutputError if a `TextSink` cannot be expected to write ``path``."""
-    if path.is_dir():
-        raise OutputError(f"The output {path} is a folder.")
     check_unlocked(_lock_file(path), str(path))
     if not may_have_rows:
         _refuse_leftover(path)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from topiq_metrics._extras import import_extra
+from topiq_metrics._extras import import_extra, missing
 from topiq_metrics.errors import ImageError, ImageNotFoundError, ImageTooLargeError
 from topiq_metrics.scoring.sources.base import SourceError, in_a_line
 from topiq_metrics.scoring.sources.places import is_web, links
@@ -87,7 +87,7 @@ def _file_system(url: str) -> tuple[Any, str]:
     try:
         found: tuple[Any, str] = core.url_to_fs(url)
     except ImportError as error:
-        raise ModuleNotFoundError(f"{url}: {error}: pip install 'topiq-metrics[remote]'", name=error.name) from None
+        raise missing("remote", f"{url}: {error}", error.name) from None
     return found
 
 

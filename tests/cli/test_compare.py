@@ -50,6 +50,10 @@ WRONG = {
     "one": (["0.png"], "To compare takes two pictures or more, but got 1."),
     "missing": (["0.png", "missing.png"], "missing.png"),
     "twice": (["0.png", "0.png"], "0.png is named twice."),
+    "two metrics": (
+        ["0.png", "1.png", "-m", "topiq_nr", "-m", "topiq_nr-lite"],
+        "This command takes one metric, but got topiq_nr and topiq_nr-lite.",
+    ),
     "unknown metric": (["0.png", "1.png", "-m", "topiq"], "There is no metric named 'topiq'."),
     "no reference": (
         ["0.png", "1.png", "-m", "topiq_fr"],

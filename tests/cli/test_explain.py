@@ -51,6 +51,10 @@ WRONG = {
     "no such picture": (["missing.jpg"], "missing.jpg"),
     "no reference": (["photo.jpg", "-m", "topiq_fr"], "'topiq_fr' is a full-reference metric: give the reference"),
     "a reference": (["photo.jpg", "photo.jpg", "-m", "topiq_nr-lite"], "'topiq_nr-lite' scores an image by itself"),
+    "two metrics": (
+        ["photo.jpg", "-m", "topiq_nr", "-m", "topiq_nr-lite"],
+        "This command takes one metric, but got topiq_nr and topiq_nr-lite.",
+    ),
     "unknown metric": (["photo.jpg", "-m", "topiq"], "There is no metric named 'topiq'."),
     "no point": (["photo.jpg", "--point", "here"], "--point must be X,Y in pixels, such as 120,80, but got 'here'."),
     "half a point": (["photo.jpg", "--point", "3"], "--point must be X,Y in pixels, such as 120,80, but got '3'."),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from topiq_metrics.catalog import ModelCard, all_cards
-from topiq_metrics.cli.console import fail
+from topiq_metrics.cli.console import exit_on_error, print_table
 
 
 def list_models(
@@ -29,14 +28,10 @@ def list_models(
                 state = "bundled" if card.weights.bundled else "download" if card.weights.published else "train"
             scores = f"{low:g} to {high:g}, {better}"
             table.add_row(card.name, card.mode, scores, card.size, card.trained_on, license_, state)
-    console = Console()
-    # Wide enough for every column when there is no terminal to fit.
-    Console(width=None if console.is_terminal else 200).print(table)
+    print_table(table)
 
 
+@exit_on_error()
 def known_cards() -> dict[str, ModelCard]:
     """Every card by name, or the end of the command where distributions are at odds."""
-    try:
-        return all_cards()
-    except ValueError as error:
-        fail(error)
+    return all_cards()

@@ -1,19 +1,12 @@
-"""What all commands have in common: how they are declared, and the options that several of them take."""
+"""How all commands are declared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_args
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-
-Precision = Literal["float32", "bfloat16", "float16"]
-"""The values of ``--precision``, of every command that has it."""
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output that is there already.")]
-REFERENCE_OPTIONS = ("-r", "--ref", "--reference")
 
 
 class Commands(typer.Typer):

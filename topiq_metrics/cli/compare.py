@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR
-from topiq_metrics.cli.commands import REFERENCE_OPTIONS, ForceOption
-from topiq_metrics.cli.console import fail, printable
-from topiq_metrics.errors import one_line
+from topiq_metrics.cli.console import exit_on_error, fail, print_table, printable
+from topiq_metrics.cli.options import (
+    REFERENCE_NAMES,
+    DeviceOption,
+    ForceOption,
+    ProfilesOption,
+    SizeRule,
+    WeightsFile,
+    one_metric,
+)
 
 if TYPE_CHECKING:
     from topiq_metrics.comparing import RankedImage
@@ -19,26 +26,20 @@ if TYPE_CHECKING:
 def compare(
     images: Annotated[list[Path], typer.Argument(help="Two pictures or more, or a folder that holds them.")],
     reference: Annotated[
-        Path | None, typer.Option(*REFERENCE_OPTIONS, help="The picture that all are versions of.")
+        Path | None, typer.Option(*REFERENCE_NAMES, help="The picture that all are versions of.")
     ] = None,
     metric: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("-m", "--metric", help=f"A metric. Default: {DEFAULT_FR}; without a reference {DEFAULT_NR}."),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FOLDER", help="For a sheet of maps of each picture, and one of all."),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="A weights file instead of the published one.")] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."),
-    ] = None,
-    profiles: Annotated[
-        str,
-        typer.Option("--profiles", metavar="apply|ignore", help="Convert colours to sRGB, or take all values for it."),
-    ] = "apply",
-    device: Annotated[str | None, typer.Option(help="Default: a GPU if there is one.")] = None,
+    weights: WeightsFile = None,
+    size: SizeRule = None,
+    profiles: ProfilesOption = "apply",
+    device: DeviceOption = None,
     force: ForceOption = False,
 ) -> None:
     """Rank pictures, best first, and say which of them the metric does not tell apart.
@@ -47,16 +48,16 @@ def compare(
     differ by no more than the greater noise of both, none is called better.
     """
     from topiq_metrics.comparing import check_comparison_folder, find_pictures, rank_images, save_comparison
-    from topiq_metrics.errors import WeightsError
 
     if output is None and force:
         fail("--force goes with -o.")
-    chosen = weights or "default"
-    try:
+    name, chosen = one_metric(metric), weights or "default"
+    # It fails where memory does not suffice, on whatever device.
+    with exit_on_error(failed=(RuntimeError, MemoryError), brief=True, output=output):
         if output is not None:
             check_comparison_folder(output, overwrite=force)
         ranked = rank_images(
-            find_pictures(images, reference), reference, metric, chosen, size=size, profiles=profiles, device=device
+            find_pictures(images, reference), reference, name, chosen, size=size, profiles=profiles, device=device
         )
         _show(ranked)
         if output is not None:
@@ -64,7 +65,7 @@ def compare(
                 ranked,
                 output,
                 reference,
-                metric,
+                name,
                 chosen,
                 size=size,
                 profiles=profiles,
@@ -72,17 +73,9 @@ def compare(
                 overwrite=force,
             )
             typer.echo(printable(f"{len(paths)} files -> {output}"), err=True)
-    except (ValueError, OSError, WeightsError, ImportError) as error:
-        fail(error, output=output)
-    except (RuntimeError, MemoryError) as error:
-        # Memory does not suffice, on whatever device.
-        fail(one_line(error, with_type=False), code=1)
-    except KeyboardInterrupt:
-        fail("Interrupted.", code=130)
 
 
 def _show(ranked: list[RankedImage]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -94,8 +87,7 @@ def _show(ranked: list[RankedImage]) -> None:
     for image in ranked:
         name, ties = Text(printable(image.path)), Text(printable(", ".join(image.ties)))
         table.add_row(str(image.place), name, f"{image.score:.4f}", f"{image.noise:.4f}", ties)
-    console = Console()
-    Console(width=None if console.is_terminal else 160).print(table)
+    print_table(table, width=160)
     best = ranked[0]
     first = ", ".join([best.path, *best.ties])
     typer.echo(printable(f"Not told apart as the best: {first}." if best.ties else f"The best: {first}."))

@@ -1,12 +1,21 @@
-"""What every command prints through."""
+"""What every command prints through, and how it ends."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
+
+from topiq_metrics.errors import WeightsError, one_line
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Errors = tuple[type[BaseException], ...]
 
 FULL_DISK = 3
 """Exit code of a command that has found the disk full."""
@@ -25,6 +34,44 @@ def fail(message: object, code: int = 2, *, output: Path | None = None) -> NoRet
     text = "\n".join(printable(line) for line in _in_words(message, output).split("\n"))
     typer.echo(f"Error: {text}", err=True)
     raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def exit_on_error(
+    *,
+    refused: Errors = (ValueError, OSError, WeightsError, ImportError),
+    failed: Errors = (),
+    brief: bool = False,
+    output: Path | None = None,
+    interrupted: str = "Interrupted.",
+) -> Iterator[None]:
+    """End the command in a line where an error is raised that a user may cause; others are bugs.
+
+    Args:
+        refused: errors that mean that the command cannot start: exit code 2.
+        failed: others, that mean that it could not do what it was told: exit code 1.
+        brief: whether of the latter the first line is enough, as of torch's, which tell of C++ below.
+        output: what is being written, for errors that do not name their file.
+        interrupted: what to say where the user has had enough; exit code 130.
+    """
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except refused as error:
+        fail(error, output=output)
+    except failed as error:
+        fail(one_line(error, with_type=False) if brief else error, code=1)
+    except KeyboardInterrupt:
+        fail(interrupted, code=130)
+
+
+def print_table(table: Table, width: int = 200) -> None:
+    """Print a table as wide as the terminal; elsewhere ``width``, which is to be enough for every column."""
+    from rich.console import Console
+
+    console = Console()
+    Console(width=None if console.is_terminal else width).print(table)
 
 
 def is_full_disk(error: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from topiq_metrics.cli.commands import Commands
-from topiq_metrics.cli.console import fail, printable
+from topiq_metrics.cli.console import exit_on_error, print_table, printable
 
 app = Commands(help="List the datasets that are read, and check copies of them.")
 
@@ -16,7 +16,6 @@ app = Commands(help="List the datasets that are read, and check copies of them."
 @app.command("list")
 def list_datasets() -> None:
     """Show for every dataset its size, scores, split, licence and source."""
-    from rich.console import Console
     from rich.table import Table
 
     from topiq_metrics.datasets.facts import COLUMNS, rows
@@ -26,8 +25,7 @@ def list_datasets() -> None:
     table = Table(*shown)
     for row in rows():
         table.add_row(*(row[column] for column in shown))
-    console = Console()
-    Console(width=None if console.is_terminal else 320).print(table)
+    print_table(table, width=320)
 
 
 @app.command()
@@ -38,12 +36,12 @@ def check(
 
     Exit code 0: all are whole. 1: one is broken, or there is none. 2: there is no such folder.
     """
-    from topiq_metrics.datasets import DatasetError, check_folder
+    from topiq_metrics.datasets import check_folder
 
     bad = False
     for root in roots:
         count = 0
-        try:
+        with exit_on_error():
             for finding in check_folder(root):
                 count += 1
                 bad |= bool(finding.problem)
@@ -51,8 +49,6 @@ def check(
                 if finding.splits:
                     state += " Whole: " + ", ".join(f"{split} {size}" for split, size in finding.splits.items()) + "."
                 typer.echo(printable(f"{finding.dataset}: {state} ({finding.folder})"))
-        except (DatasetError, OSError) as error:
-            fail(error)
         if not count:
             typer.echo(printable(f"{root}: no dataset that is known here (see `topiq datasets list`)"), err=True)
             bad = True

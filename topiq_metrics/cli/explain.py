@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR
-from topiq_metrics.cli.commands import REFERENCE_OPTIONS, ForceOption
-from topiq_metrics.cli.console import fail, printable
-from topiq_metrics.errors import one_line
+from topiq_metrics.cli.console import exit_on_error, fail, print_table, printable
+from topiq_metrics.cli.options import (
+    DeviceOption,
+    ForceOption,
+    ProfilesOption,
+    ReferenceFile,
+    SizeRule,
+    WeightsFile,
+    one_metric,
+)
 
 if TYPE_CHECKING:
     from topiq_metrics.explaining import Explanation
@@ -21,11 +28,9 @@ def explain(
     original: Annotated[
         Path | None, typer.Argument(metavar="[REFERENCE]", help="Its reference: the same as -r.", show_default=False)
     ] = None,
-    reference: Annotated[
-        Path | None, typer.Option(*REFERENCE_OPTIONS, help="Its reference, for a full-reference metric.")
-    ] = None,
+    reference: ReferenceFile = None,
     metric: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "-m",
             "--metric",
@@ -41,20 +46,10 @@ def explain(
         str | None,
         typer.Option("--point", metavar="X,Y", help="In pixels: also show what this place attends to."),
     ] = None,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", help="A weights file instead of the published one.")
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            "--size", help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."
-        ),
-    ] = None,
-    profiles: Annotated[
-        str,
-        typer.Option("--profiles", metavar="apply|ignore", help="Convert colours to sRGB, or take all values for it."),
-    ] = "apply",
-    device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
+    weights: WeightsFile = None,
+    size: SizeRule = None,
+    profiles: ProfilesOption = "apply",
+    device: DeviceOption = None,
     force: ForceOption = False,
 ) -> None:
     """Tell why a picture has its score: gates and attention of each level, or distances and what weighs them.
@@ -62,7 +57,6 @@ def explain(
     Prints the score and a line for each map: its cells, its values, and the smallest part of the picture that holds
     half of it (50% if all places count alike).
     """
-    from topiq_metrics.errors import WeightsError
     from topiq_metrics.explaining import explain as explain_image
     from topiq_metrics.explaining.explanation import check_folder
 
@@ -71,22 +65,17 @@ def explain(
     if original is not None and reference is not None:
         fail(f"The reference is named twice: {original} and {reference}.")
     reference = reference or original
+    name = one_metric(metric)
     place = None if point is None else _parse(point)
-    try:
+    # It fails where memory does not suffice, on whatever device.
+    with exit_on_error(failed=(RuntimeError, MemoryError), brief=True, output=output):
         if output is not None:
             check_folder(output, overwrite=force)
         found = explain_image(
-            image, reference, metric, weights or "default", size=size, point=place, profiles=profiles, device=device
+            image, reference, name, weights or "default", size=size, point=place, profiles=profiles, device=device
         )
         _show(found)
         paths = [] if output is None else found.save(output, overwrite=force)
-    except (ValueError, OSError, WeightsError, ImportError) as error:
-        fail(error, output=output)
-    except (RuntimeError, MemoryError) as error:
-        # Memory does not suffice, on whatever device.
-        fail(one_line(error, with_type=False), code=1)
-    except KeyboardInterrupt:
-        fail("Interrupted.", code=130)
     if paths:
         typer.echo(printable(f"{len(paths)} files -> {output}"), err=True)
 
@@ -100,7 +89,6 @@ def _parse(point: str) -> tuple[float, float]:
 
 
 def _show(found: Explanation) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from topiq_metrics.explaining.maps import KINDS
@@ -114,8 +102,7 @@ def _show(found: Explanation) -> None:
         counts = "" if level_map.share is None else f"{level_map.share:.1%}"
         cells = f"{values.shape[1]}x{values.shape[0]}"
         table.add_row(name, str(level_map.stride), cells, *numbers, f"{level_map.half_area:.0%}", counts)
-    console = Console()
-    Console(width=None if console.is_terminal else 160).print(table)
+    print_table(table, width=160)
     typer.echo(_most(found))
     if found.note:
         typer.echo(printable(f"Note: {found.note}."))

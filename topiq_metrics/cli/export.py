@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from topiq_metrics.cli.commands import ForceOption, Precision
-from topiq_metrics.cli.console import fail
+from topiq_metrics.cli.console import exit_on_error, fail
+from topiq_metrics.cli.options import ForceOption, Precision, SizeRule, WeightsFile
 
 
 def export(
@@ -19,22 +19,14 @@ def export(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The file: .onnx, .pt2 or .xml (OpenVINO IR).")
     ] = None,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", help="A weights file instead of the published one.")
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            "--size", help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."
-        ),
-    ] = None,
+    weights: WeightsFile = None,
+    size: SizeRule = None,
     precision: Annotated[
         Precision, typer.Option("--precision", help="Of the file's weights: float32 or float16.")
     ] = "float32",
     force: ForceOption = False,
 ) -> None:
     """Write a metric, its size rule included, to a file that runs without this package."""
-    from topiq_metrics.errors import WeightsError
     from topiq_metrics.inference.export import export_metric
 
     path = output or file
@@ -42,15 +34,9 @@ def export(
         fail("Name the file with -o, such as -o model.onnx.")
     if file is not None and output is not None:
         fail(f"The file is named twice: {file} and {output}.")
-    try:
+    # It fails where the scores deviate, or a converter.
+    with exit_on_error(failed=(RuntimeError,), output=path, interrupted="Interrupted. Nothing was written."):
         done = export_metric(name, path, weights=weights or "default", size=size, precision=precision, overwrite=force)
-    except (ValueError, OSError, WeightsError, ImportError) as error:
-        fail(error, output=path)
-    except RuntimeError as error:
-        # The scores deviate, or a converter has failed.
-        fail(error, code=1)
-    except KeyboardInterrupt:
-        fail("Interrupted. Nothing was written.", code=130)
     opset = "" if done.opset is None else f", opset {done.opset}"
     typer.echo(
         f"{done.path}: {done.bytes / 1e6:.1f} MB, {precision}, size {done.metadata['size']}{opset}, "

@@ -9,9 +9,16 @@ import typer
 
 from topiq_metrics._tables import TABLE_SUFFIXES
 from topiq_metrics.catalog import DEFAULT_NR
-from topiq_metrics.cli.commands import Commands, ForceOption
-from topiq_metrics.cli.console import fail, printable
-from topiq_metrics.cli.names import ImageColumn, ReferenceColumn, ScoreColumn, split_names
+from topiq_metrics.cli.commands import Commands
+from topiq_metrics.cli.console import exit_on_error, fail, printable
+from topiq_metrics.cli.options import (
+    DeviceOption,
+    ForceOption,
+    ImageColumn,
+    ReferenceColumn,
+    ScoreColumn,
+    split_names,
+)
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import Mode
@@ -22,7 +29,9 @@ if TYPE_CHECKING:
 
 app = Commands()
 
-
+OutputsOption = Annotated[
+    list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
+]
 MedianOption = Annotated[
     str,
     typer.Option(
@@ -54,9 +63,7 @@ def leaderboard(
         ),
     ] = None,
     mode: Annotated[str | None, typer.Option("--mode", help="nr or fr: only those of what a * stands for.")] = None,
-    output: Annotated[
-        list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
-    ] = None,
+    output: OutputsOption = None,
     force: ForceOption = False,
     split: Annotated[str | None, typer.Option("--split", help="Of every dataset, such as test. Default: all.")] = None,
     seed: Annotated[
@@ -79,7 +86,7 @@ def leaderboard(
     download: Annotated[
         bool, typer.Option("--download", help="Download weights that metrics lack, under their own licences.")
     ] = False,
-    device: Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
+    device: DeviceOption = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that decode.")] = 0,
 ) -> None:
     """Compare metrics with human scores, side by side: on a dataset, score by score.
@@ -87,7 +94,6 @@ def leaderboard(
     A metric that cannot be had, or that fails, is on the board with its reason. Nothing is downloaded without
     --download. Exit code 0: every metric has scored every image; 1: some have not; 2: the command could not start.
     """
-    from topiq_metrics.datasets import DatasetError
     from topiq_metrics.weights.places import cache_dir
 
     if context.invoked_subcommand is not None:
@@ -99,7 +105,7 @@ def leaderboard(
         fail("--force goes with -o.")
     protocol = _protocol(median_of)
     _check_outputs(outputs, overwrite=force)
-    try:
+    with exit_on_error(interrupted="Interrupted. What has been scored is kept: the same command goes on."):
         from topiq_metrics.evaluation.contenders import find_contenders
         from topiq_metrics.evaluation.leaderboard import run_leaderboard
 
@@ -127,10 +133,6 @@ def leaderboard(
             download=download,
             notice=lambda text: typer.echo(printable(text), err=True),
         )
-    except (DatasetError, ValueError, ModuleNotFoundError, OSError) as error:
-        fail(error)
-    except KeyboardInterrupt:
-        fail("Interrupted. What has been scored is kept: the same command goes on.", code=130)
     _give(board, outputs, protocol, None if no_thumbnails else _thumbnails(board, datasets))
     if any(entry.status != "scored" for entry in board.entries):
         raise typer.Exit(1)
@@ -139,9 +141,7 @@ def leaderboard(
 @app.command("merge")
 def merge(
     boards: Annotated[list[Path], typer.Argument(metavar="BOARD.json...", help="Boards, of whatever machines.")],
-    output: Annotated[
-        list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
-    ] = None,
+    output: OutputsOption = None,
     force: ForceOption = False,
     median_of: MedianOption = "scene",
 ) -> None:
@@ -153,10 +153,8 @@ def merge(
         fail("--force goes with -o.")
     protocol = _protocol(median_of)
     _check_outputs(outputs, overwrite=force)
-    try:
+    with exit_on_error():
         board = merge_boards([load_board(path) for path in boards])
-    except (ValueError, OSError) as error:
-        fail(error)
     _give(board, outputs, protocol)
 
 
@@ -183,19 +181,14 @@ def _protocol(median_of: str) -> Protocol:
 
 def _check_outputs(outputs: list[Path], *, overwrite: bool) -> None:
     """Find out what would fail at the end before anything is scored."""
-    from topiq_metrics.evaluation.arrays import load_scipy
+    with exit_on_error():
+        from topiq_metrics.evaluation.arrays import load_scipy
 
-    try:
         load_scipy("stats")
-    except ModuleNotFoundError as error:
-        fail(error)
-    from topiq_metrics.evaluation.outputs import check_output
+        from topiq_metrics.evaluation.outputs import check_output
 
-    try:
         for path in outputs:
             check_output(path, overwrite=overwrite)
-    except (ValueError, OSError) as error:
-        fail(error)
 
 
 def _is_table(path: Path) -> bool:
@@ -247,8 +240,6 @@ def _give(board: Board, outputs: list[Path], protocol: Protocol, thumbnails: Thu
             if not subject.distortions:
                 note = f"{subject.title} has no types of distortion: its figures are over all images."
                 typer.echo(printable(note), err=True)
-    try:
+    with exit_on_error():
         standings = write_outputs(board, outputs, protocol, thumbnails=thumbnails)
-    except OSError as error:
-        fail(error)
     typer.echo("\n".join(map(str, outputs)) if outputs else as_markdown(standings))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from topiq_metrics.cli.console import printable
+from topiq_metrics.cli.console import print_table, printable
 
 if TYPE_CHECKING:
     from topiq_metrics.scoring import ScoreRow
@@ -50,7 +50,6 @@ def printed_rows(metrics: Sequence[str]) -> Iterator[Callable[[ScoreRow], None]]
 
 
 def _print_table(rows: Sequence[ScoreRow], metrics: Sequence[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -70,4 +69,4 @@ def _print_table(rows: Sequence[ScoreRow], metrics: Sequence[str]) -> None:
         state = [Text("" if row.status == "ok" else printable(f"{row.status}: {row.error}"))] if failed else []
         state += [Text(printable(row.note))] if row.note else []
         table.add_row(Text(printable(row.path)), *scores, pixels, *state)
-    Console().print(table)
+    print_table(table)

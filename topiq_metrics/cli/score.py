@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric, get_card
-from topiq_metrics.cli.commands import REFERENCE_OPTIONS, ForceOption, Precision
-from topiq_metrics.cli.console import FULL_DISK, fail, is_full_disk, printable
+from topiq_metrics.cli.console import FULL_DISK, exit_on_error, fail, is_full_disk, printable
 from topiq_metrics.cli.memory import limit_memory
-from topiq_metrics.cli.names import split_names
+from topiq_metrics.cli.options import REFERENCE_NAMES, ForceOption, Precision, ProfilesOption, split_names
 from topiq_metrics.cli.progress import log_event, shown_progress
 from topiq_metrics.cli.rows import printed_rows
 
@@ -47,7 +46,7 @@ def score(
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(*REFERENCE_OPTIONS, help="Folder (or one file) of reference images, for full-reference metrics."),
+        typer.Option(*REFERENCE_NAMES, help="Folder (or one file) of reference images, for full-reference metrics."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -66,10 +65,7 @@ def score(
     fallback_size: Annotated[
         str | None, typer.Option(help="Size rule for an image for which memory does not suffice.")
     ] = None,
-    profiles: Annotated[
-        str,
-        typer.Option("--profiles", metavar="apply|ignore", help="Convert colours to sRGB, or take all values for it."),
-    ] = "apply",
+    profiles: ProfilesOption = "apply",
     weights: Annotated[
         Path | None, typer.Option(help="A weights file for the metric, instead of the catalogue's.")
     ] = None,
@@ -152,11 +148,10 @@ def score(
         fail("--resume goes with -o: the output of the job to go on with.")
     if force and output is None and html is None:
         fail("--force goes with -o or --html.")
-    from topiq_metrics.errors import WeightsError
     from topiq_metrics.scoring.engine import DECODE_SECONDS
     from topiq_metrics.scoring.job import RayOptions, ScoreJob
 
-    try:
+    with exit_on_error(refused=(ValueError, OSError, ImportError, RuntimeError)):
         part, output, html = _part(shard, output, html)
         job = ScoreJob(
             sources,
@@ -183,17 +178,13 @@ def score(
             report=html,
             ray=RayOptions(ray_address, ray_actors) if runner == "ray" else None,
         )
-    except (ValueError, WeightsError, ImportError, RuntimeError) as error:
-        fail(error)
     _limit_memory(runner)
     _run(job, output, log_json=log_json)
 
 
 def _check_references(names: list[str], reference: str | None, reference_column: str | None) -> None:
-    try:
+    with exit_on_error():
         full_reference = [name for name in names if get_card(name).mode == "FR"]
-    except ValueError as error:
-        fail(error)
     if full_reference and reference is None and reference_column is None:
         fail(
             f"{full_reference[0]} is a full-reference metric: give the references with -r, or the column that has them "

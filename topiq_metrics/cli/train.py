@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from topiq_metrics._extras import install_line
+from topiq_metrics._extras import missing
 from topiq_metrics._tables import TABLE_SUFFIXES
-from topiq_metrics.cli.commands import PRECISIONS
-from topiq_metrics.cli.console import fail
-from topiq_metrics.cli.names import ImageColumn, ReferenceColumn, ScoreColumn
+from topiq_metrics.cli.console import exit_on_error, fail
+from topiq_metrics.cli.options import PRECISIONS, ImageColumn, ReferenceColumn, ScoreColumn
 
 # In the order of `PRECISIONS`.
 _LIGHTNING_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -85,9 +86,9 @@ def train(
         changes.append(f"optimizer.precision={_lightning_precision(precision)}")
     if lower_is_better:
         changes.append("data.lower_is_better=true")
-    try:
+    with _extra():
         from topiq_metrics.training.recipe import RecipeError, fine_tuning_recipe, load_recipe
-
+    with exit_on_error():
         if data.suffix.lower() in TABLE_SUFFIXES and not recipe.endswith(".toml"):
             loaded = fine_tuning_recipe(recipe, weights or "default", changes)
             folder = output or Path("runs") / f"{recipe}-{data.stem}"
@@ -96,21 +97,28 @@ def train(
                 changes += [f"model.weights={weights}", "model.pretrained_backbone=false"]
             loaded = load_recipe(recipe, changes)
             folder = output or Path("runs") / Path(recipe).stem
+    with _extra():
         from topiq_metrics.training.run import train as run
-    except ModuleNotFoundError as error:
-        fail(f"Training needs the extra (there is no {error.name}): {install_line('train')}")
-    except RecipeError as error:
-        fail(error)
-    try:
-        path = run(loaded, data, folder, devices=devices)
-    except (RecipeError, DatasetError, WeightsError, ModuleNotFoundError, OSError) as error:
-        fail(error, output=folder)
-    except ImageError as error:
-        # A worker process adds its traceback above.
-        fail(str(error).strip().splitlines()[-1])
-    except KeyboardInterrupt:
-        fail(f"Interrupted. The same command goes on after the last whole epoch in {folder}.", code=130)
+    with exit_on_error(
+        refused=(RecipeError, DatasetError, WeightsError, ModuleNotFoundError, OSError),
+        output=folder,
+        interrupted=f"Interrupted. The same command goes on after the last whole epoch in {folder}.",
+    ):
+        try:
+            path = run(loaded, data, folder, devices=devices)
+        except ImageError as error:
+            # A worker process adds its traceback above.
+            fail(str(error).strip().splitlines()[-1])
     typer.echo(f"{path}\n{path.parent / 'report.md'}")
+
+
+@contextlib.contextmanager
+def _extra() -> Iterator[None]:
+    """Import what comes with the extra, or say how it is installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        fail(missing("train", f"Training needs the extra (there is no {error.name})"))
 
 
 def _lightning_precision(precision: str) -> str:

@@ -9,7 +9,7 @@ import typer
 from topiq_metrics.catalog import get_card
 from topiq_metrics.cli.catalog import known_cards
 from topiq_metrics.cli.commands import Commands
-from topiq_metrics.cli.console import fail
+from topiq_metrics.cli.console import exit_on_error, fail, print_table
 
 app = Commands(help="List, fetch, verify and locate weights files.")
 
@@ -19,7 +19,6 @@ _Names = Annotated[list[str] | None, typer.Argument(help="Metrics; all that are 
 @app.command("list")
 def list_weights() -> None:
     """Show for every metric its file, its licence and the place on this machine that has it."""
-    from rich.console import Console
     from rich.table import Table
 
     from topiq_metrics.weights import find_file
@@ -29,8 +28,7 @@ def list_weights() -> None:
         for file in card.files:
             place = find_file(file)
             table.add_row(card.name, file.filename, file.license, place.name if place else "no")
-    console = Console()
-    Console(width=None if console.is_terminal else 200).print(table)
+    print_table(table)
 
 
 @app.command()
@@ -40,11 +38,8 @@ def fetch(names: Annotated[list[str], typer.Argument(help="Metrics whose weights
     from topiq_metrics.weights import fetch as fetch_weights
 
     for name in _known(names):
-        try:
-            path = fetch_weights(name, notify=lambda message: typer.echo(message, err=True))
-        except WeightsError as error:
-            fail(error, code=1)
-        typer.echo(path)
+        with exit_on_error(refused=(), failed=(WeightsError,)):
+            typer.echo(fetch_weights(name, notify=lambda message: typer.echo(message, err=True)))
 
 
 @app.command()
@@ -77,18 +72,14 @@ def path(name: Annotated[str, typer.Argument(help="A metric.")]) -> None:
     from topiq_metrics.weights import resolve
 
     _known([name])
-    try:
+    with exit_on_error(refused=(), failed=(WeightsError,)):
         typer.echo(resolve(name, download=False))
-    except WeightsError as error:
-        fail(error, code=1)
 
 
 def _known(names: list[str]) -> list[str]:
     for name in names:
-        try:
+        with exit_on_error():
             card = get_card(name)
-        except ValueError as error:
-            fail(error)
         if card.weights is None:
             fail(f"{name} needs no weights.")
     return names

@@ -30,7 +30,12 @@ def compare(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("-m", "--metric", help=f"A metric. Default: {DEFAULT_FR}; without a reference {DEFAULT_NR}."),
+        typer.Option(
+            "-m",
+            "--metric",
+            metavar="NAME",
+            help=f"A metric. Default: {DEFAULT_FR}; without a reference {DEFAULT_NR}.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,

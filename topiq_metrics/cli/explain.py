@@ -34,6 +34,7 @@ def explain(
         typer.Option(
             "-m",
             "--metric",
+            metavar="NAME",
             help=f"A metric, or ms_ssim. Default: {DEFAULT_NR}; with a reference {DEFAULT_FR}.",
             show_default=False,
         ),

@@ -148,8 +148,8 @@ def score(
         fail("--resume goes with -o: the output of the job to go on with.")
     if force and output is None and html is None:
         fail("--force goes with -o or --html.")
-    from topiq_metrics.scoring.engine import DECODE_SECONDS
-    from topiq_metrics.scoring.job import RayOptions, ScoreJob
+    from topiq_metrics.scoring.job import ScoreJob
+    from topiq_metrics.scoring.options import DECODE_SECONDS, RayOptions
 
     with exit_on_error(refused=(ValueError, OSError, ImportError, RuntimeError)):
         part, output, html = _part(shard, output, html)

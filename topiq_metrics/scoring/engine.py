@@ -23,6 +23,7 @@ from topiq_metrics.images.profiles import parse_profiles
 from topiq_metrics.scoring.budget import PixelBudget
 from topiq_metrics.scoring.decoding import Decoder, LocalDecoder, ProcessDecoder
 from topiq_metrics.scoring.items import Item
+from topiq_metrics.scoring.options import DECODE_SECONDS
 from topiq_metrics.scoring.preparation import (
     Need,
     Prepared,
@@ -38,9 +39,6 @@ from topiq_metrics.scoring.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from topiq_metrics.inference import Predictor
-
-DECODE_SECONDS = 60.0
-"""Time for a decoding process to fetch an image, and again to decode it."""
 
 _BATCH_PIXELS = 2_000_000
 _BUDGET_PIXELS = 48_000_000

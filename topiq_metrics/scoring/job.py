@@ -9,8 +9,8 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 from topiq_metrics._outputs import check_new
 from topiq_metrics.catalog import default_metric, get_card
@@ -18,9 +18,20 @@ from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.profiles import parse_profiles
 from topiq_metrics.inference.backends import Backend, choose_backend
 from topiq_metrics.inference.predictor import choose_device
-from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
-from topiq_metrics.scoring.engine import DECODE_SECONDS, Engine
+from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.items import Encoded, ImageObject, Item, fingerprint
+from topiq_metrics.scoring.options import (
+    JobKeywords,
+    PathLike,
+    RayOptions,
+    Reading,
+    Running,
+    ScoreKeywords,
+    Writing,
+    check_keywords,
+    grouped,
+    showing,
+)
 from topiq_metrics.scoring.progress import Progress
 from topiq_metrics.scoring.rows import Record, ScoreRow
 from topiq_metrics.scoring.selection import Selection, Shard
@@ -38,25 +49,12 @@ from topiq_metrics.scoring.sinks import (
 from topiq_metrics.scoring.sources import open_source
 
 if TYPE_CHECKING:
-    import torch
+    from typing_extensions import Unpack
 
     from topiq_metrics.inference import Predictor
     from topiq_metrics.scoring.report import Report
 
-PathLike: TypeAlias = "str | os.PathLike[str]"
-
-
-@dataclass(frozen=True)
-class RayOptions:
-    """How a job runs on a Ray cluster.
-
-    Attributes:
-        address: of the cluster; None for the one that the environment names, else one of this machine's own.
-        actors: processes that hold the networks; None for as many as the cluster has room for.
-    """
-
-    address: str | None = None
-    actors: int | None = None
+__all__ = ["RayOptions", "ScoreJob", "score_images"]
 
 
 class ScoreJob:
@@ -75,101 +73,78 @@ class ScoreJob:
         place: where the rows lie while the job runs; None without an output.
     """
 
-    def __init__(
-        self,
-        source: Any,
-        metrics: str | Sequence[str] | None = None,
-        *,
-        references: PathLike | None = None,
-        path_column: str | None = None,
-        image_column: str | None = None,
-        reference_column: str | None = None,
-        root: PathLike | None = None,
-        split: str = "train",
-        weights: PathLike = "default",
-        size: str | SizePolicy | None = None,
-        fallback_size: str | SizePolicy | None = None,
-        device: str | torch.device | None = None,
-        backend: str = "torch",
-        precision: str = "float32",
-        max_memory: str | int | None = DEFAULT_MAX_MEMORY,
-        workers: int | None = None,
-        timeout: float = DECODE_SECONDS,
-        profiles: str = "apply",
-        shard: str | Shard = "0/1",
-        output: PathLike | None = None,
-        resume: bool = False,
-        overwrite: bool = False,
-        report: PathLike | None = None,
-        ray: RayOptions | None = None,
-    ) -> None:
+    @showing(JobKeywords)
+    def __init__(self, source: Any, metrics: str | Sequence[str] | None = None, **options: Unpack[JobKeywords]) -> None:
+        check_keywords("ScoreJob", options, JobKeywords)
+        reading, running, writing = grouped(options)
         if metrics is None:
-            metrics = default_metric(with_reference=references is not None or reference_column is not None)
+            metrics = default_metric(
+                with_reference=reading.references is not None or reading.reference_column is not None
+            )
         self.metrics = list(dict.fromkeys([metrics] if isinstance(metrics, str) else metrics))
         cards = [get_card(name) for name in self.metrics]
         if not cards:
             raise ValueError("Argument `metrics` must name at least one metric.")
-        if weights != "default" and len(cards) > 1:
+        if running.weights != "default" and len(cards) > 1:
             raise ValueError("Argument `weights` goes with one metric.")
-        if resume and output is None:
+        if writing.resume and writing.output is None:
             raise ValueError("To resume, a job needs the output to go on with.")
-        fallback = None if fallback_size is None else SizePolicy.parse(fallback_size)
+        fallback = None if running.fallback_size is None else SizePolicy.parse(running.fallback_size)
         self.progress = Progress()
         self.place: Any = None
-        self._shard = Shard.parse(shard)
-        if resume and overwrite:
-            raise ValueError("A job goes on with an output (--resume), or overwrites it (--force): not both.")
-        self._output, self._resume, self._overwrite, self._ray = output, resume, overwrite, ray
-        if report is not None:
-            from topiq_metrics.scoring.report import check_report
-
-            check_report(report)
-        if output is not None:
-            check_output(output, resume=resume, shard=str(self._shard), overwrite=overwrite)
-            _check_not_read(output, [source, references])
-        if not (resume or overwrite):
-            _check_new(output, "go on with it (--resume), name another one")
-            _check_new(report, "name another one")
+        self._shard = Shard.parse(reading.shard)
+        _check_outputs(source, reading, writing, self._shard)
+        self._writing = writing
         self._source = open_source(
             source,
-            references=references,
-            path_column=path_column,
-            image_column=image_column,
-            reference_column=reference_column,
-            root=root,
-            split=split,
+            references=reading.references,
+            path_column=reading.path_column,
+            image_column=reading.image_column,
+            reference_column=reading.reference_column,
+            root=reading.root,
+            split=reading.split,
         )
         # Once for all, also on other machines: rows of one output must not be of several backends.
-        runs_on = choose_backend(backend, precision, max_memory).on(choose_device(device))
-        self._open_predictors = functools.partial(_open_predictors, self.metrics, weights, size, device, runs_on)
-        if ray is not None and workers is None:
-            # Each actor decodes beside its network.
-            workers = 1
-        profiles = parse_profiles(profiles)
-        self._open_engine = functools.partial(
-            _open_engine, workers=workers, fallback=fallback, timeout=timeout, profiles=profiles
+        backend = choose_backend(running.backend, running.precision, running.max_memory)
+        self._backend = backend.on(choose_device(running.device))
+        # Each of Ray's actors decodes beside its network.
+        workers = 1 if running.ray is not None and running.workers is None else running.workers
+        self._running = running = replace(
+            running, fallback_size=fallback, workers=workers, profiles=parse_profiles(running.profiles)
         )
-        self._describe = functools.partial(describe_metrics, self.metrics, weights=weights, size=size)
+        self._references = reading.reference_column or reading.references
+        self._open_predictors = functools.partial(_open_predictors, self.metrics, running, self._backend)
+        self._open_engine = functools.partial(_open_engine, running=running)
+        self._describe_metrics = functools.partial(
+            describe_metrics, self.metrics, weights=running.weights, size=running.size
+        )
         # What is wrong with weights is to be known before the output is touched; nothing may be left to do, though.
-        self._predictors = None if resume or ray is not None else self._open_predictors()
-        self._machine = functools.partial(
-            Provenance.of_this_machine,
-            references=reference_column or references,
-            fallback=fallback,
-            shard=str(self._shard),
-            device=device,
-            backend=runs_on.name,
-            precision=precision,
-            profiles=profiles,
-        )
-        if output is not None:
-            _ = self.provenance
-        self._report = None if report is None else (self._new_report(), report)
+        later = writing.resume or running.ray is not None
+        self._predictors = None if later else self._open_predictors()
+        self._provenance: Provenance | None = None
+        if writing.output is not None:
+            self._describe()
+        self._report = None if writing.report is None else (self._new_report(), writing.report)
 
-    @functools.cached_property
+    @property
     def provenance(self) -> Provenance:
         """What fixes the scores, as it is written beside the output; the weights files are hashed for it."""
-        return self._machine(self._describe())
+        return self._describe()
+
+    def _describe(self) -> Provenance:
+        """Hash the weights files, and remember what fixes the scores."""
+        if self._provenance is None:
+            self._provenance = Provenance.of_this_machine(
+                self._describe_metrics(),
+                references=self._references,
+                fallback=self._running.fallback_size,
+                shard=str(self._shard),
+                device=self._running.device,
+                backend=self._backend.name,
+                precision=self._running.precision,
+                profiles=self._running.profiles,
+            )
+        return self._provenance
 
     def count(self) -> int | None:
         """Rows that there will be, about, where that is cheap to know; a folder is walked for it."""
@@ -208,12 +183,13 @@ class ScoreJob:
 
     @contextlib.contextmanager
     def _sink(self) -> Iterator[Sink | None]:
-        if self._output is None:
+        writing = self._writing
+        if writing.output is None:
             yield None
             return
         with contextlib.ExitStack() as opened:
-            with named_output(self._output):
-                sink = open_sink(self._output, self.provenance, resume=self._resume, overwrite=self._overwrite)
+            with named_output(writing.output):
+                sink = open_sink(writing.output, self.provenance, resume=writing.resume, overwrite=writing.overwrite)
                 opened.enter_context(sink)
             self.place = sink.place
             yield sink
@@ -221,16 +197,16 @@ class ScoreJob:
                 opened.close()
 
     def _scored(self, selection: Selection, images: dict[str, Encoded | ImageObject]) -> Iterator[ScoreRow]:
-        if self._ray is not None:
+        if self._running.ray is not None:
             from topiq_metrics.scoring.ray import score_with_ray
 
             return score_with_ray(
                 self._source,
                 selection.keeps,
                 functools.partial(self._open_engine, self._open_predictors),
-                identify=functools.partial(_weights_hashes, self._describe),
-                actors=self._ray.actors,
-                address=self._ray.address,
+                identify=functools.partial(_weights_hashes, self._describe_metrics),
+                actors=self._running.ray.actors,
+                address=self._running.ray.address,
                 left_out=self.progress.left_out,
             )
         items = (item for item in self._source.items() if selection.keeps(item.name))
@@ -262,30 +238,9 @@ class ScoreJob:
             self._report[0].add(record, image)
 
 
+@showing(ScoreKeywords)
 def score_images(
-    source: Any,
-    metrics: str | Sequence[str] | None = None,
-    *,
-    references: PathLike | None = None,
-    path_column: str | None = None,
-    image_column: str | None = None,
-    reference_column: str | None = None,
-    root: PathLike | None = None,
-    split: str = "train",
-    weights: PathLike = "default",
-    size: str | SizePolicy | None = None,
-    fallback_size: str | SizePolicy | None = None,
-    device: str | torch.device | None = None,
-    backend: str = "torch",
-    precision: str = "float32",
-    max_memory: str | int | None = DEFAULT_MAX_MEMORY,
-    workers: int | None = None,
-    timeout: float = DECODE_SECONDS,
-    profiles: str = "apply",
-    shard: str | Shard = "0/1",
-    output: PathLike | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
+    source: Any, metrics: str | Sequence[str] | None = None, **options: Unpack[ScoreKeywords]
 ) -> Iterator[ScoreRow]:
     """Score many images: yields one row for each, in the order of the source.
 
@@ -337,31 +292,24 @@ def score_images(
         >>> for row in score_images("photo.jpg"):  # doctest: +SKIP
         ...     print(row.path, row.scores["topiq_nr-lite"])
     """
-    job = ScoreJob(
-        source,
-        metrics,
-        references=references,
-        path_column=path_column,
-        image_column=image_column,
-        reference_column=reference_column,
-        root=root,
-        split=split,
-        weights=weights,
-        size=size,
-        fallback_size=fallback_size,
-        device=device,
-        backend=backend,
-        precision=precision,
-        max_memory=max_memory,
-        workers=workers,
-        timeout=timeout,
-        profiles=profiles,
-        shard=shard,
-        output=output,
-        resume=resume,
-        overwrite=overwrite,
-    )
-    return job.rows()
+    check_keywords("score_images", options, ScoreKeywords)
+    return ScoreJob(source, metrics, **options).rows()
+
+
+def _check_outputs(source: Any, reading: Reading, writing: Writing, shard: Shard) -> None:
+    """Raise ValueError if the outputs cannot be written as it is asked for; nothing is changed."""
+    if writing.resume and writing.overwrite:
+        raise ValueError("A job goes on with an output (--resume), or overwrites it (--force): not both.")
+    if writing.report is not None:
+        from topiq_metrics.scoring.report import check_report
+
+        check_report(writing.report)
+    if writing.output is not None:
+        check_output(writing.output, resume=writing.resume, shard=str(shard), overwrite=writing.overwrite)
+        _check_not_read(writing.output, [source, reading.references])
+    if not (writing.resume or writing.overwrite):
+        _check_new(writing.output, "go on with it (--resume), name another one")
+        _check_new(writing.report, "name another one")
 
 
 def _check_not_read(output: PathLike, sources: Sequence[Any]) -> None:
@@ -380,29 +328,25 @@ def _check_new(path: PathLike | None, instead: str) -> None:
             check_new(path, instead)
 
 
-def _open_predictors(
-    metrics: Sequence[str],
-    weights: PathLike,
-    size: str | SizePolicy | None,
-    device: str | torch.device | None,
-    backend: Backend,
-) -> list[Predictor]:
+def _open_predictors(metrics: Sequence[str], running: Running, backend: Backend) -> list[Predictor]:
     from topiq_metrics.inference import open_predictor
 
-    return [open_predictor(name, weights, size=size, device=device, backend=backend) for name in metrics]
+    return [
+        open_predictor(name, running.weights, size=running.size, device=running.device, backend=backend)
+        for name in metrics
+    ]
 
 
 def _open_engine(
-    open_predictors: Callable[[], list[Predictor]],
-    *,
-    workers: int | None,
-    fallback: SizePolicy | None,
-    timeout: float,
-    profiles: str,
-    progress: Progress | None = None,
+    open_predictors: Callable[[], list[Predictor]], *, running: Running, progress: Progress | None = None
 ) -> Engine:
     return Engine(
-        open_predictors(), workers=workers, fallback=fallback, timeout=timeout, profiles=profiles, progress=progress
+        open_predictors(),
+        workers=running.workers,
+        fallback=running.fallback_size,
+        timeout=running.timeout,
+        profiles=running.profiles,
+        progress=progress,
     )
 
 

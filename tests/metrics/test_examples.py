@@ -14,6 +14,7 @@ MODULES = [
     "explaining.run",
     "losses",
     "registry",
+    "scoring.engine",
 ]
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from topiq_metrics.catalog import ModelCard, get_card
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.scoring.provenance import FileProvenance, MetricProvenance, Provenance
 
 
 def _mean(images: Tensor, references: Tensor | None) -> Tensor:
@@ -43,3 +44,10 @@ def fake() -> Callable[..., FakePredictor]:
         return FakePredictor(get_card(name), SizePolicy.parse(size), function)
 
     return make
+
+
+@pytest.fixture
+def provenance() -> Provenance:
+    names = ("topiq_nr-lite", "topiq_fr")
+    metrics = tuple(MetricProvenance(name, "native", FileProvenance(f"{name}.pth", "ab12", "MIT")) for name in names)
+    return Provenance(metrics, versions={"torch": "2.6.0"})

@@ -18,7 +18,7 @@ from topiq_metrics.errors import ImageTooLargeError
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.images.color import Pixels
 from topiq_metrics.inference import NetworkPredictor
-from topiq_metrics.scoring import Item, decoding, engine, score_items
+from topiq_metrics.scoring import Item, batching, decoding, engine, prefetching, score_items
 from topiq_metrics.scoring.budget import PixelBudget
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.preparation import explain, in_plain_words, is_memory_error
@@ -83,7 +83,7 @@ class TestBatches:
         assert sorted(predictor.batches) == [(2, 3, 40, 40), (2, 3, 40, 48), (8, 3, 40, 40), (8, 3, 40, 48)]
 
     def test_large_images_come_in_small_batches(self, tmp_path, fake, monkeypatch):
-        monkeypatch.setattr(engine, "_BATCH_PIXELS", 3 * 64 * 64)
+        monkeypatch.setattr(batching, "_BATCH_PIXELS", 3 * 64 * 64)
         items = [grey(tmp_path / f"{i}.png", i, 64, 64) for i in range(7)] + [grey(tmp_path / "b.png", 1, 300, 300)]
         predictor = fake()
         list(score_items(items, [predictor]))
@@ -368,14 +368,14 @@ class TestEngine:
 import torch
 from topiq_metrics.catalog import get_card
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.scoring import Item, engine, score_items
+from topiq_metrics.scoring import Item, prefetching, score_items
 
 class Predictor:
     card, size, max_batch = get_card("topiq_nr-lite"), SizePolicy(), 1
     def __call__(self, images, references=None):
         return images.mean(dim=(1, 2, 3))
 
-engine._BUDGET_PIXELS = 100_000
+prefetching._BUDGET_PIXELS = 100_000
 rows = score_items([Item({str(tmp_path / "a.png")!r})] * 50, [Predictor()], workers={workers})
 print(next(rows).status, flush=True)
 raise SystemExit("a mistake of the user")
@@ -536,23 +536,23 @@ class TestMemory:
         predictor = fake()
         predictor.max_batch = 1000
         most = self.most_in_flight(predictor, monkeypatch, rows=200)
-        assert engine._HELD_IMAGES <= most <= engine._HELD_IMAGES + engine._AHEAD_IMAGES + 1
+        assert engine._HELD_IMAGES <= most <= engine._HELD_IMAGES + prefetching._AHEAD_IMAGES + 1
 
     def test_is_bounded_by_pixels(self, fake, monkeypatch):
-        monkeypatch.setattr(engine, "_BUDGET_PIXELS", 4 * 40 * 40)
+        monkeypatch.setattr(prefetching, "_BUDGET_PIXELS", 4 * 40 * 40)
         predictor = fake()
         predictor.max_batch = 1000
         assert self.most_in_flight(predictor, monkeypatch, rows=40) <= 4
         assert sum(shape[0] for shape in predictor.batches) >= 40
 
     def test_an_image_beyond_all_bounds_is_scored_alone(self, fake, monkeypatch):
-        monkeypatch.setattr(engine, "_BUDGET_PIXELS", 100)
+        monkeypatch.setattr(prefetching, "_BUDGET_PIXELS", 100)
         predictor = fake()
         assert self.most_in_flight(predictor, monkeypatch, rows=20) == 1
         assert {shape[0] for shape in predictor.batches} == {1}
 
     def test_is_bounded_where_a_policy_enlarges(self, tmp_path, fake, monkeypatch):
-        monkeypatch.setattr(engine, "_BUDGET_PIXELS", 100_000)
+        monkeypatch.setattr(prefetching, "_BUDGET_PIXELS", 100_000)
         held, enter = [], PixelBudget.enter
 
         def entered(self, number, pixels):
@@ -569,7 +569,7 @@ class TestMemory:
 
     def test_is_bounded_by_the_bytes_of_items(self, fake, monkeypatch, save_picture, tmp_path):
         data = save_picture(tmp_path / "a.png", 48, 48).read_bytes()
-        monkeypatch.setattr(engine, "_ENCODED_BYTES", 10 * len(data))
+        monkeypatch.setattr(prefetching, "_ENCODED_BYTES", 10 * len(data))
         taken, rows = 0, 0
 
         def items():
@@ -587,7 +587,7 @@ class TestMemory:
         assert rows == 100
 
     def test_sizes_that_differ_widely(self, tmp_path, fake, monkeypatch):
-        monkeypatch.setattr(engine, "_BUDGET_PIXELS", 20_000)
+        monkeypatch.setattr(prefetching, "_BUDGET_PIXELS", 20_000)
         random = np.random.default_rng(0)
         sides = random.choice([33, 40, 64, 90, 150, 300], size=(150, 2))
         items = [grey(tmp_path / f"{i:03}.png", i, *map(int, size)) for i, size in enumerate(sides)]
@@ -598,7 +598,7 @@ class TestMemory:
         assert rows[61].error == "missing: the cell is empty"
 
     def test_metrics_of_one_policy_share_an_image(self, tmp_path, fake, monkeypatch):
-        monkeypatch.setattr(engine, "_BUDGET_PIXELS", 4 * 40 * 40)
+        monkeypatch.setattr(prefetching, "_BUDGET_PIXELS", 4 * 40 * 40)
         item = grey(tmp_path / "a.png", 51)
         one, two = fake(), fake("topiq_nr")
         list(score_items([item] * 8, [one, two]))

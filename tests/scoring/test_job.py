@@ -19,8 +19,8 @@ from topiq_metrics import score_images
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.scoring import Item, OutputError, ScoreJob, SourceError, job
 from topiq_metrics.scoring.items import fingerprint
+from topiq_metrics.scoring.provenance import MetricProvenance, describe_metrics
 from topiq_metrics.scoring.selection import Selection, Shard
-from topiq_metrics.scoring.sinks import MetricProvenance, describe_metrics
 
 
 @pytest.fixture

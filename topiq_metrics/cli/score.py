@@ -227,7 +227,7 @@ def _local_device() -> str | None:
 
 def _local_workers() -> int | None:
     """A share of the machine's processors, where `torchrun` has started several processes."""
-    from topiq_metrics.scoring.engine import usable_processors
+    from topiq_metrics.scoring.prefetching import usable_processors
 
     neighbours = os.environ.get("LOCAL_WORLD_SIZE")
     return None if neighbours is None else max(1, usable_processors() // int(neighbours))

@@ -19,6 +19,7 @@ from topiq_metrics.images.profiles import parse_profiles
 from topiq_metrics.inference.backends import Backend, choose_backend
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.scoring.engine import Engine
+from topiq_metrics.scoring.errors import OutputError, named_output, output_errors
 from topiq_metrics.scoring.items import Encoded, ImageObject, Item, fingerprint
 from topiq_metrics.scoring.options import (
     JobKeywords,
@@ -33,19 +34,10 @@ from topiq_metrics.scoring.options import (
     showing,
 )
 from topiq_metrics.scoring.progress import Progress
+from topiq_metrics.scoring.provenance import MetricProvenance, Provenance, describe_metrics
 from topiq_metrics.scoring.rows import Record, ScoreRow
 from topiq_metrics.scoring.selection import Selection, Shard
-from topiq_metrics.scoring.sinks import (
-    MetricProvenance,
-    OutputError,
-    Provenance,
-    Sink,
-    check_output,
-    describe_metrics,
-    named_output,
-    open_sink,
-    output_errors,
-)
+from topiq_metrics.scoring.sinks import Sink, check_output, open_sink
 from topiq_metrics.scoring.sources import open_source
 
 if TYPE_CHECKING:

@@ -12,16 +12,10 @@ from typing import Any
 import pytest
 
 from topiq_metrics.scoring.rows import ScoreRow
-from topiq_metrics.scoring.sinks import FileProvenance, MetricProvenance, Provenance, open_sink
+from topiq_metrics.scoring.sinks import open_sink
 
 NAMES = ("topiq_nr-lite", "topiq_fr")
 PACKAGE = str(Path(sys.modules[open_sink.__module__].__file__ or "").parent)
-
-
-@pytest.fixture
-def provenance() -> Provenance:
-    metrics = tuple(MetricProvenance(name, "native", FileProvenance(f"{name}.pth", "ab12", "MIT")) for name in NAMES)
-    return Provenance(metrics, versions={"torch": "2.6.0"})
 
 
 @pytest.fixture

@@ -9,18 +9,15 @@ from types import TracebackType
 from typing import Protocol
 
 from topiq_metrics._outputs import check_place_of_file, check_place_of_folder, check_suffix
+from topiq_metrics.scoring.errors import OutputError, OutputWriteError, output_errors
+from topiq_metrics.scoring.provenance import Provenance
 from topiq_metrics.scoring.rows import Record, ScoreRow
-from topiq_metrics.scoring.sinks.errors import OutputError, OutputWriteError, named_output, output_errors
-from topiq_metrics.scoring.sinks.formats import FORMATS, CSVWriter, JSONLinesWriter
+from topiq_metrics.scoring.sinks.formats import FORMATS, CSVWriter
 from topiq_metrics.scoring.sinks.parquet import ParquetSink, check_parquet
-from topiq_metrics.scoring.sinks.provenance import FileProvenance, MetricProvenance, Provenance, describe_metrics
 from topiq_metrics.scoring.sinks.text import TextSink, check_text
 
 __all__ = [
     "CSVWriter",
-    "FileProvenance",
-    "JSONLinesWriter",
-    "MetricProvenance",
     "OutputError",
     "OutputWriteError",
     "ParquetSink",
@@ -28,10 +25,7 @@ __all__ = [
     "Sink",
     "TextSink",
     "check_output",
-    "describe_metrics",
-    "named_output",
     "open_sink",
-    "output_errors",
 ]
 
 _PARQUET = ".parquet"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from topiq_metrics.scoring.sinks.errors import OutputError
+from topiq_metrics.scoring.errors import OutputError
 
 
 class OutputLock:

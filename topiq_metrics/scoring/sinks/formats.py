@@ -134,16 +134,6 @@ class CSVWriter:
         self._stream.write(_csv_line(list(row.as_dict().values())))
 
 
-class JSONLinesWriter:
-    """One JSON object a line, into a text stream; what is unknown is null."""
-
-    def __init__(self, stream: TextIO, metrics: Sequence[str]) -> None:  # noqa: ARG002
-        self._stream = stream
-
-    def write(self, row: ScoreRow) -> None:
-        self._stream.write(json.dumps(row.as_dict()) + "\n")
-
-
 class _Echo:
     def write(self, line: str) -> str:
         return line

@@ -24,12 +24,12 @@ from typing import Any
 
 from topiq_metrics._extras import missing
 from topiq_metrics._files import whole_file
+from topiq_metrics.scoring.errors import OutputError
 from topiq_metrics.scoring.items import as_unicode
+from topiq_metrics.scoring.provenance import Provenance
 from topiq_metrics.scoring.rows import Record, ScoreRow, columns
-from topiq_metrics.scoring.sinks.errors import OutputError
 from topiq_metrics.scoring.sinks.files import OutputLock, check_unlocked
 from topiq_metrics.scoring.sinks.formats import FORMATS
-from topiq_metrics.scoring.sinks.provenance import Provenance
 from topiq_metrics.scoring.sinks.rowlog import RowLog
 from topiq_metrics.scoring.sinks.text import refuse
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 
+from topiq_metrics.scoring.errors import OutputError
 from topiq_metrics.scoring.rows import Record
-from topiq_metrics.scoring.sinks.errors import OutputError
 from topiq_metrics.scoring.sinks.formats import RowFormat, WholeLines
 
 

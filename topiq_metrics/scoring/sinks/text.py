@@ -19,11 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from topiq_metrics.scoring.errors import OutputError
+from topiq_metrics.scoring.provenance import Provenance
 from topiq_metrics.scoring.rows import Record, ScoreRow, columns
-from topiq_metrics.scoring.sinks.errors import OutputError
 from topiq_metrics.scoring.sinks.files import OutputLock, check_unlocked
 from topiq_metrics.scoring.sinks.formats import FORMATS
-from topiq_metrics.scoring.sinks.provenance import Provenance
 from topiq_metrics.scoring.sinks.rowlog import RowLog
 
 

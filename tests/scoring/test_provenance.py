@@ -11,14 +11,9 @@ import pytest
 import topiq_metrics
 from topiq_metrics.catalog import CARDS, ModelCard, WeightsFile
 from topiq_metrics.errors import WeightsNotFoundError
-from topiq_metrics.scoring.sinks import (
-    FileProvenance,
-    MetricProvenance,
-    OutputError,
-    Provenance,
-    describe_metrics,
-)
-from topiq_metrics.scoring.sinks import provenance as module
+from topiq_metrics.scoring import provenance as module
+from topiq_metrics.scoring.errors import OutputError
+from topiq_metrics.scoring.provenance import FileProvenance, MetricProvenance, Provenance, describe_metrics
 
 LITE = "topiq_nr-lite"
 

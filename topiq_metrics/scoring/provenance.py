@@ -18,9 +18,9 @@ from topiq_metrics._version import versions
 from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.catalog.extensions import GROUP
+from topiq_metrics.scoring.errors import OutputError
 from topiq_metrics.scoring.items import as_unicode
 from topiq_metrics.scoring.selection import Shard
-from topiq_metrics.scoring.sinks.errors import OutputError
 
 if TYPE_CHECKING:
     import torch

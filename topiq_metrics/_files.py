@@ -27,7 +27,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             # As of a full disk: what is written to does not know its name.
             error.filename = str(path)
         raise

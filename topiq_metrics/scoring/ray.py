@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 from topiq_metrics._extras import import_extra
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.rows import ScoreRow
-from topiq_metrics.scoring.sources.base import LeftOut, SourceError
+from topiq_metrics.scoring.sources.base import LeftOut
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.names import Mark, Names
 
 if TYPE_CHECKING:

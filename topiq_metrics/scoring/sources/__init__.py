@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from topiq_metrics.scoring.sources.base import Fragment, Source, SourceError
+from topiq_metrics.scoring.sources.base import Fragment, Source
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import IMAGE_SUFFIXES
 from topiq_metrics.scoring.sources.opening import open_source
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
-from topiq_metrics._tables import TableError
 from topiq_metrics.scoring.items import Item
-
-if TYPE_CHECKING:
-    from topiq_metrics.scoring.sources.references import ReferenceLookup
+from topiq_metrics.scoring.sources.errors import SourceError
 
 _CHUNK = 512
-
-
-class SourceError(ValueError):
-    """A source that holds nothing to score, or that cannot be read as what it is; the message says what to do."""
 
 
 LeftOut: TypeAlias = "Counter[str]"
@@ -56,11 +49,24 @@ class Source(Protocol):
         ...
 
 
+class References(Protocol):
+    """Finds the reference that belongs to an image."""
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one file is the reference of every image."""
+        ...
+
+    def find(self, image: str, folder: str) -> str | None:
+        """The reference of an image that was found in ``folder``; None if there is none."""
+        ...
+
+
 @dataclass(frozen=True)
 class Options:
     """The arguments of `open_source` that kinds of sources differ in using."""
 
-    references: ReferenceLookup | None = None
+    references: References | None = None
     path_column: str | None = None
     image_column: str | None = None
     reference_column: str | None = None
@@ -68,13 +74,18 @@ class Options:
     split: str = "train"
 
 
-class Part:
-    """One of the things that were named as a source.
+class Part(ABC):
+    """One of the things that were named as a source; a subclass is a kind of them.
+
+    Args:
+        source: that the kind takes.
+        options: of all.
 
     Attributes:
         label: what it is, for messages.
         key: parts with the same one are the same.
         uses: the column options that mean something to it.
+        as_they_are: whether braces and wildcards are part of the names that it takes.
         once: whether none of its names comes twice in it.
         own_data: whether its items with data have names that no other part can have.
         left_out: images in it that its columns do not ask for, as far as it has been read.
@@ -83,18 +94,40 @@ class Part:
     label: str
     key: str = ""
     uses: ClassVar[frozenset[str]] = frozenset()
+    as_they_are: ClassVar[bool] = False
     once: bool = False
     own_data: bool = False
+
+    @abstractmethod
+    def __init__(self, source: Any, options: Options) -> None: ...
+
+    @classmethod
+    def takes(cls, source: object) -> bool:  # noqa: ARG003
+        """Whether a source, a name or what is in memory, is of this kind, unless one before it in `KINDS` takes it."""
+        return False
+
+    @classmethod
+    def open(cls, source: Any, options: Options, before: Sequence[Part]) -> Part:  # noqa: ARG003
+        """The part that a source is, behind those ``before``."""
+        return cls(source, options)
+
+    def add(self, source: Any) -> bool:  # noqa: ARG002
+        """Take the next source of this kind, too; False where each is a part of its own."""
+        return False
+
+    def is_same(self, other: Part) -> bool:  # noqa: ARG002
+        """Whether another part of the same key is the same."""
+        return True
 
     @property
     def left_out(self) -> LeftOut:
         return Counter()
 
-    def fragments(self) -> Iterator[Fragment]:
-        raise NotImplementedError
+    @abstractmethod
+    def fragments(self) -> Iterator[Fragment]: ...
 
-    def count(self) -> int | None:
-        raise NotImplementedError
+    @abstractmethod
+    def count(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -121,42 +154,3 @@ def chunked(items: Iterable[Item]) -> Iterator[Fragment]:
         raise
     if held:
         yield Items(tuple(held))
-
-
-def until_damage(items: Iterator[Item], name: Callable[[int], str]) -> Iterator[Item]:
-    """The items up to where what holds them turns out to be damaged, and then one that tells of it.
-
-    Args:
-        name: of the item after so many.
-    """
-    count = 0
-    try:
-        for item in items:
-            yield item
-            count += 1
-    except (SourceError, ImportError):
-        raise
-    except FileNotFoundError as error:
-        yield Item(name(count), problem=f"missing: there is no {error.filename or name(count)}")
-    except PermissionError:
-        yield Item(name(count), problem=f"unreadable: there is no permission to read {name(count)}")
-    except Exception as error:  # noqa: BLE001 - libraries raise what they like on damaged data; the rest must go on
-        yield Item(name(count), problem=f"truncated: it cannot be read from here on ({in_a_line(error)})")
-
-
-@contextmanager
-def readable(label: str) -> Iterator[None]:
-    """Say as a SourceError why what has this label cannot be read."""
-    try:
-        yield
-    except (SourceError, TableError, ImportError):
-        raise
-    except FileNotFoundError:
-        raise SourceError(f"There is no {label.removeprefix('the ')}.") from None
-    except Exception as error:
-        raise SourceError(f"{label} cannot be read: {in_a_line(error)}") from error
-
-
-def in_a_line(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from topiq_metrics.scoring.sources.base import SourceError
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.places import is_url
 
 _MOST_NAMES = 100_000

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import remote
-from topiq_metrics.scoring.sources.base import Fragment, Options, Part, SourceError, chunked
-from topiq_metrics.scoring.sources.places import inner, is_url, is_web, parent, suffix
+from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
+from topiq_metrics.scoring.sources.errors import SourceError
+from topiq_metrics.scoring.sources.places import STDIN, inner, is_url, is_web, parent, suffix
 
 _SUFFIXES = """
     apng avif bmp gif heic heif hif j2c j2k jfif jp2 jpc jpe jpeg jpf jpg jpx pbm pfm pgm png pnm ppm qoi tif tiff webp
@@ -65,22 +66,26 @@ def _entries(folder: str) -> list[tuple[str, bool]]:
 class Files(Part):
     """Images that were named one by one."""
 
-    def __init__(self, options: Options) -> None:
+    label = "what was named"
+
+    def __init__(self, source: Item | str, options: Options) -> None:
         self._options = options
         self._items: list[Item] = []
-        self.label = "what was named"
+        self.add(source)
 
-    @property
-    def once(self) -> bool:  # type: ignore[override]
-        return len(self._items) == 1
+    @classmethod
+    def takes(cls, source: object) -> bool:
+        return isinstance(source, (str, Item))
 
-    def add(self, item: Item | str) -> None:
-        if isinstance(item, str):
-            if is_url(item):
-                remote.check(item)
+    def add(self, source: Item | str) -> bool:
+        if isinstance(source, str):
+            if is_url(source):
+                remote.check(source)
             lookup = self._options.references
-            item = Item(item, lookup.find(item, parent(item)) if lookup else None)
-        self._items.append(item)
+            source = Item(source, lookup.find(source, parent(source)) if lookup else None)
+        self._items.append(source)
+        self.once = len(self._items) == 1
+        return True
 
     def fragments(self) -> Iterator[Fragment]:
         return chunked(self._items)
@@ -101,6 +106,12 @@ class Folder(Part):
         if next(self._images(), None) is None:
             raise SourceError(f"There is no image in the folder {folder}.")
 
+    @classmethod
+    def takes(cls, source: object) -> bool:
+        if not isinstance(source, str) or source == STDIN or suffix(source.rstrip("/")) == ".parquet":
+            return False
+        return inner(source).endswith("/") if is_url(source) else is_folder(source)
+
     def _images(self) -> Iterator[str]:
         if is_url(self._folder):
             return filter(is_image, remote.walk(self._folder))
@@ -114,11 +125,15 @@ class Folder(Part):
 
 
 class Matches(Part):
-    """The images that a glob has matched."""
+    """The images that a glob has matched.
+
+    Args:
+        images: all that it has.
+    """
 
     once = True
 
-    def __init__(self, pattern: str, images: Sequence[str], options: Options) -> None:
+    def __init__(self, pattern: str, options: Options, images: Sequence[str] = ()) -> None:
         self._images = images
         self._folder = _before_wildcards(pattern)
         self._options = options

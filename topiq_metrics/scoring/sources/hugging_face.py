@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from topiq_metrics._extras import import_extra
+from topiq_metrics.errors import one_line
 from topiq_metrics.scoring.items import Item
-from topiq_metrics.scoring.sources.base import (
-    Fragment,
-    Options,
-    Part,
-    SourceError,
-    in_a_line,
-    until_damage,
-)
+from topiq_metrics.scoring.sources.base import Fragment, Options, Part
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import is_folder
+from topiq_metrics.scoring.sources.reading import until_damage
 from topiq_metrics.scoring.sources.tables import column_of, row_item
 
 PREFIX = "hf:"
@@ -28,14 +24,14 @@ _ROWS = 1024
 _STEP = 16
 
 
-def is_dataset(source: object) -> bool:
+def _is_dataset(source: object) -> bool:
     # Who has no such module has no such object.
     datasets = sys.modules.get("datasets")
     kinds = ("Dataset", "IterableDataset", "DatasetDict", "IterableDatasetDict")
     return datasets is not None and any(isinstance(source, getattr(datasets, kind, ())) for kind in kinds)
 
 
-def is_name(source: str) -> bool:
+def _is_name(source: str) -> bool:
     return source.startswith(PREFIX) and not source.startswith(PREFIX + "//")
 
 
@@ -70,7 +66,7 @@ def _load(name: str, split: str) -> Any:
     except SourceError:
         raise
     except Exception as error:
-        raise SourceError(f"The dataset {name} ({split}) cannot be opened: {in_a_line(error)}") from error
+        raise SourceError(f"The dataset {name} ({split}) cannot be opened: {one_line(error)}") from error
 
 
 def _split_of(dataset: Any, split: str, name: str) -> Any:
@@ -124,6 +120,7 @@ class HuggingFace(Part):
     """A dataset, by its name or given as it is."""
 
     uses = frozenset({"image_column", "reference_column"})
+    as_they_are = True
     own_data = True
 
     def __init__(self, source: Any, options: Options) -> None:
@@ -147,7 +144,11 @@ class HuggingFace(Part):
         if self._length == 0:
             raise SourceError(f"There is no image in {self.label}.")
 
-    def is_same(self, other: object) -> bool:
+    @classmethod
+    def takes(cls, source: object) -> bool:
+        return _is_name(source) if isinstance(source, str) else _is_dataset(source)
+
+    def is_same(self, other: Part) -> bool:
         return isinstance(other, HuggingFace) and self.origin == other.origin
 
     def _choose(self, options: Options) -> tuple[str, str | None]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from topiq_metrics.scoring.items import Item
-from topiq_metrics.scoring.sources.base import Fragment, Options, Part, SourceError, chunked, readable
-from topiq_metrics.scoring.sources.places import STDIN, open_text, parent, place_of
+from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
+from topiq_metrics.scoring.sources.errors import SourceError
+from topiq_metrics.scoring.sources.places import STDIN, parent, place_of, suffix
+from topiq_metrics.scoring.sources.reading import open_text, readable
 
 
 class PathList(Part):
@@ -20,6 +22,10 @@ class PathList(Part):
         self.label = "the standard input" if name == STDIN else f"the list {name}"
         if name != STDIN and next(self._names(), None) is None:
             raise SourceError(f"There is no image in {self.label}.")
+
+    @classmethod
+    def takes(cls, source: object) -> bool:
+        return isinstance(source, str) and (source == STDIN or suffix(source) == ".txt")
 
     def _names(self) -> Iterator[str]:
         if self._name == STDIN:

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from topiq_metrics._tables import IMAGE_COLUMNS, find_column
 from topiq_metrics.scoring.items import ImageObject, Item, is_image_object
-from topiq_metrics.scoring.sources.base import Fragment, Options, Part, SourceError, chunked
+from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.tables import column_of, is_missing, row_item
 
 # Pixels take more room than names do.
@@ -18,7 +19,7 @@ _OBJECT_ROWS = 16
 _PATH_ROWS = 512
 
 
-def is_image(source: object) -> bool:
+def _is_image(source: object) -> bool:
     """Whether a source is one image; an array of more axes is several of them."""
     if not is_image_object(source):
         return False
@@ -31,25 +32,34 @@ class Images(Part):
     """Images in memory that were given one after the other.
 
     Args:
-        first: how many were given before.
+        first: how many were given before, in other parts.
     """
 
     label = "the images in memory"
     once = True
     own_data = True
 
-    def __init__(self, first: int, options: Options) -> None:
+    def __init__(self, source: ImageObject, options: Options, first: int = 0) -> None:
         self._first = first
         self._options = options
-        self._images: list[ImageObject] = []
+        self._images: list[ImageObject] = [source]
         if options.references is not None and not options.references.is_single:
             raise SourceError(
                 "Images in memory have no names by which references could be found: give one file as reference of all, "
                 "or a data frame with a column of references."
             )
 
-    def add(self, image: ImageObject) -> None:
-        self._images.append(image)
+    @classmethod
+    def takes(cls, source: object) -> bool:
+        return _is_image(source)
+
+    @classmethod
+    def open(cls, source: ImageObject, options: Options, before: Sequence[Part]) -> Images:
+        return cls(source, options, sum(part.count() for part in before if isinstance(part, Images)))
+
+    def add(self, source: ImageObject) -> bool:
+        self._images.append(source)
+        return True
 
     def fragments(self) -> Iterator[Fragment]:
         lookup = self._options.references
@@ -69,7 +79,7 @@ class DataFrame(Protocol):
     def columns(self) -> Any: ...
 
 
-def is_frame(source: object) -> bool:
+def _is_frame(source: object) -> bool:
     # Who has no such module has no such object.
     kinds = (("pandas", "DataFrame"), ("polars", "DataFrame"), ("polars", "LazyFrame"))
     return any(isinstance(source, getattr(sys.modules.get(module), kind, ())) for module, kind in kinds)
@@ -101,9 +111,8 @@ class Frame(Part):
 
     uses = frozenset({"path_column", "image_column", "reference_column"})
 
-    def __init__(self, frame: Any, number: int, options: Options) -> None:
-        if hasattr(frame, "collect"):
-            frame = frame.collect()
+    def __init__(self, source: Any, options: Options, number: int = 0) -> None:
+        frame = source.collect() if hasattr(source, "collect") else source
         self._options = options
         self._root = options.root or "."
         self._name = "dataframe" if number == 0 else f"dataframe-{number + 1}"
@@ -121,6 +130,14 @@ class Frame(Part):
             raise SourceError(f"There is no image in {self.label}.")
         if options.references is not None and wanted is None and not self._has_paths(self._image):
             raise SourceError(f"{self.label} holds images, not names: its references must be in a column of it.")
+
+    @classmethod
+    def takes(cls, source: object) -> bool:
+        return _is_frame(source)
+
+    @classmethod
+    def open(cls, source: Any, options: Options, before: Sequence[Part]) -> Frame:
+        return cls(source, options, sum(isinstance(part, Frame) for part in before))
 
     def _choose(self) -> tuple[str, str | None]:
         """The column of images, and that of their names where they are no paths."""

@@ -8,7 +8,7 @@ import pickle
 from typing import NamedTuple
 
 from topiq_metrics.scoring.items import Image, Item, fingerprint
-from topiq_metrics.scoring.sources.base import SourceError
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.places import absolute
 
 

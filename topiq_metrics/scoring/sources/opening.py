@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from topiq_metrics._tables import TABLE_SUFFIXES
 from topiq_metrics.scoring.items import ImageObject, Item
-from topiq_metrics.scoring.sources import hugging_face, memory
-from topiq_metrics.scoring.sources.base import Fragment, LeftOut, Options, Part, Source, SourceError
+from topiq_metrics.scoring.sources.base import Fragment, LeftOut, Options, Part, Source
 from topiq_metrics.scoring.sources.braces import expand_braces
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import Files, Folder, Matches, is_folder, is_image, is_pattern, matches
+from topiq_metrics.scoring.sources.hugging_face import HuggingFace
 from topiq_metrics.scoring.sources.lists import PathList
+from topiq_metrics.scoring.sources.memory import DataFrame, Frame, Images
 from topiq_metrics.scoring.sources.names import Mark, Names
 from topiq_metrics.scoring.sources.parquet import ParquetTable
-from topiq_metrics.scoring.sources.places import STDIN, absolute, inner, is_tar, is_url, suffix
+from topiq_metrics.scoring.sources.places import absolute, is_url
 from topiq_metrics.scoring.sources.references import ReferenceLookup
 from topiq_metrics.scoring.sources.shards import Shards
 from topiq_metrics.scoring.sources.tables import TextTable
@@ -26,10 +27,25 @@ from topiq_metrics.scoring.sources.tables import TextTable
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, IterableDataset
 
+KINDS: tuple[type[Part], ...] = (
+    HuggingFace,
+    Folder,
+    PathList,
+    Shards,
+    TextTable,
+    ParquetTable,
+    Files,
+    Images,
+    Frame,
+)
+"""Every kind of source: the first that takes a source opens it. A new one is a line here, before `Files`."""
+
+# There is no other meaning to the name of a file that a glob has found.
+_OF_FILES = tuple(kind for kind in KINDS if not kind.as_they_are)
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 OneSource: TypeAlias = (
-    "str | os.PathLike[str] | Item | ImageObject | memory.DataFrame | Dataset | DatasetDict | IterableDataset"
+    "str | os.PathLike[str] | Item | ImageObject | DataFrame | Dataset | DatasetDict | IterableDataset"
 )
 """What `open_source` takes, alone or several of them."""
 
@@ -110,9 +126,7 @@ def open_source(
 
 
 def _is_one(source: object) -> bool:
-    if isinstance(source, (str, os.PathLike, Item)) or memory.is_image(source) or memory.is_frame(source):
-        return True
-    if hugging_face.is_dataset(source):
+    if isinstance(source, os.PathLike) or any(kind.takes(source) for kind in KINDS):
         return True
     if isinstance(source, (bytes, dict)) or not isinstance(source, Iterable):
         raise TypeError(
@@ -129,89 +143,51 @@ class _Parts:
     keys: dict[str, Part] = field(default_factory=dict)
 
     def add(self, source: object) -> None:
-        if isinstance(source, Item):
-            self._file(source)
-        elif isinstance(source, (str, os.PathLike)):
+        if isinstance(source, (str, os.PathLike)):
             self._named(os.fspath(source))
-        elif memory.is_image(source):
-            self._image(source)
-        elif memory.is_frame(source):
-            self._part(memory.Frame(source, sum(isinstance(part, memory.Frame) for part in self.found), self.options))
-        elif hugging_face.is_dataset(source):
-            self._part(hugging_face.HuggingFace(source, self.options))
+        elif _is_one(source):
+            self._one(source)
         else:
-            _is_one(source)
             raise TypeError(f"Argument `source` holds a {type(source).__name__} within another sequence.")
 
     def _named(self, name: str) -> None:
         if not name:
             raise SourceError("A source has an empty name.")
-        if name == STDIN:
-            self._part(PathList(name, self.options))
-        elif hugging_face.is_name(name):
-            self._part(hugging_face.HuggingFace(name, self.options))
+        if any(kind.as_they_are and kind.takes(name) for kind in KINDS):
+            self._one(name)
         elif (names := expand_braces(name)) != [name]:
             for each in names:
                 self._named(each)
-        elif is_url(name):
+        else:
+            if not is_url(name):
+                if name.endswith(_SEPARATORS) and not is_folder(name):
+                    raise SourceError(f"There is no folder {name}")
+                name = str(Path(name))
             if is_pattern(name):
                 self._matches(name)
-            elif inner(name).endswith("/") and suffix(name.rstrip("/")) != ".parquet":
-                self._part(Folder(name, self.options))
             else:
-                self._by_suffix(name)
-        else:
-            if name.endswith(_SEPARATORS) and not is_folder(name):
-                raise SourceError(f"There is no folder {name}")
-            name = str(Path(name))
-            if is_folder(name) and suffix(name) != ".parquet":
-                self._part(Folder(name, self.options))
-            elif is_pattern(name):
-                self._matches(name)
-            else:
-                self._by_suffix(name)
+                self._one(name)
 
     def _matches(self, pattern: str) -> None:
         found = matches(pattern)
         if all(is_image(path) for path in found):
-            self._part(Matches(pattern, found, self.options))
+            self.found.append(Matches(pattern, self.options, found))
         else:
             for path in found:
-                self._by_suffix(path)
+                self._one(path, (Files,) if is_image(path) else _OF_FILES)
 
-    def _by_suffix(self, name: str) -> None:
-        if is_tar(name):
-            self._part(Shards(name, self.options))
-        elif suffix(name) == ".txt":
-            self._part(PathList(name, self.options))
-        elif suffix(name) in TABLE_SUFFIXES:
-            self._part(TextTable(name, self.options))
-        elif suffix(name.rstrip("/")) == ".parquet":
-            self._part(ParquetTable(name, self.options))
-        else:
-            self._file(name)
-
-    def _file(self, source: Item | str) -> None:
-        if not self.found or not isinstance(self.found[-1], Files):
-            self.found.append(Files(self.options))
-        files = self.found[-1]
-        if isinstance(files, Files):
-            files.add(source)
-
-    def _image(self, image: Any) -> None:
-        if not self.found or not isinstance(self.found[-1], memory.Images):
-            before = sum(part.count() for part in self.found if isinstance(part, memory.Images))
-            self.found.append(memory.Images(before, self.options))
-        images = self.found[-1]
-        if isinstance(images, memory.Images):
-            images.add(image)
+    def _one(self, source: object, kinds: Sequence[type[Part]] = KINDS) -> None:
+        kind = next(kind for kind in kinds if kind.takes(source))
+        last = self.found[-1] if self.found else None
+        if not (isinstance(last, kind) and last.add(source)):
+            self._part(kind.open(source, self.options, self.found))
 
     def _part(self, part: Part) -> None:
         if part.key:
             # A second one would repeat the names of the first.
             first = self.keys.setdefault(absolute(part.key), part)
             if first is not part:
-                if isinstance(part, hugging_face.HuggingFace) and not part.is_same(first):
+                if not part.is_same(first):
                     raise SourceError(f"Two different sources are called {part.key}: score them in two jobs.")
                 return
         self.found.append(part)

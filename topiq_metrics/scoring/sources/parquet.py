@@ -13,18 +13,11 @@ from topiq_metrics._extras import import_extra
 from topiq_metrics._tables import IMAGE_COLUMNS, find_column, no_column
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import remote
-from topiq_metrics.scoring.sources.base import (
-    Fragment,
-    Items,
-    Options,
-    Part,
-    SourceError,
-    chunked,
-    readable,
-    until_damage,
-)
+from topiq_metrics.scoring.sources.base import Fragment, Items, Options, Part, References, chunked
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import is_folder, walk
 from topiq_metrics.scoring.sources.places import is_url, parent, suffix
+from topiq_metrics.scoring.sources.reading import readable, until_damage
 from topiq_metrics.scoring.sources.tables import column_of, row_item
 
 _BYTES_ROWS = 16
@@ -91,8 +84,12 @@ class ParquetTable(Part):
         if self._lookup is not None and columns.has_bytes and columns.reference is None:
             raise SourceError(f"{self.label} holds images, not names: its references must be in a column of it.")
 
+    @classmethod
+    def takes(cls, source: object) -> bool:
+        return isinstance(source, str) and suffix(source.rstrip("/")) == ".parquet"
+
     @property
-    def _lookup(self) -> Any:
+    def _lookup(self) -> References | None:
         return None if self._options.reference_column else self._options.references
 
     def _list(self) -> list[str]:
@@ -152,13 +149,13 @@ class ParquetTable(Part):
                 continue
             for group, first in enumerate(accumulate(sizes[:-1], initial=0) if sizes else ()):
                 rows = RowGroup(path, group, first, columns, self._root)
-                if self._lookup is None:
+                if (lookup := self._lookup) is None:
                     yield rows
                 else:
-                    yield from chunked(self._with_reference(item) for item in rows.items())
+                    yield from chunked(self._with_reference(item, lookup) for item in rows.items())
 
-    def _with_reference(self, item: Item) -> Item:
-        return item if item.problem else replace(item, reference=self._lookup.find(item.name, self._root))
+    def _with_reference(self, item: Item, lookup: References) -> Item:
+        return item if item.problem else replace(item, reference=lookup.find(item.name, self._root))
 
     def count(self) -> int:
         total = 0

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
-from topiq_metrics._tables import encoding_of, written_path
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from topiq_metrics._tables import written_path
 
 STDIN = "-"
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -82,47 +74,3 @@ def place_of(root: str, name: str) -> str:
 def absolute(name: str) -> str:
     """One name for a file that can be named in several ways, without following links."""
     return name if is_url(name) else os.path.abspath(name)  # noqa: PTH100 - resolve() would follow links
-
-
-def open_binary(name: str) -> IO[bytes]:
-    """Open a file or a URL to be read from its start to its end."""
-    if is_url(name):
-        from topiq_metrics.scoring.sources.remote import open_url
-
-        return open_url(name)
-    return Path(name).open("rb")
-
-
-@contextmanager
-def open_text(name: str, newline: str | None = None) -> Iterator[TextIO]:
-    """Open text in UTF-8, or in UTF-16 with a byte-order mark; ``-`` is the standard input.
-
-    Names that are not valid Unicode stay what they are.
-    """
-    binary = sys.stdin.buffer if name == STDIN else open_binary(name)
-    try:
-        head = binary.read(2)
-        whole = io.BufferedReader(_Rejoined(head, binary))
-        yield io.TextIOWrapper(whole, encoding=encoding_of(head), errors="surrogateescape", newline=newline)
-    finally:
-        if name != STDIN:
-            binary.close()
-
-
-class _Rejoined(io.RawIOBase):
-    """A stream from its start, of which the first bytes have been read."""
-
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self._head = head
-        # What has come is enough: a pipe may be slow.
-        self._read = getattr(rest, "read1", rest.read)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        target = memoryview(cast(Any, buffer))
-        data = self._head or self._read(len(target))
-        self._head = b""
-        target[: len(data)] = data
-        return len(data)

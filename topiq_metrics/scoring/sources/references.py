@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from topiq_metrics.scoring.sources.base import SourceError
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import is_file, is_folder, is_image, walk
 from topiq_metrics.scoring.sources.places import is_url
 

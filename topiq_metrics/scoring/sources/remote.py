@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from topiq_metrics._extras import import_extra, missing
-from topiq_metrics.errors import ImageError, ImageNotFoundError, ImageTooLargeError
-from topiq_metrics.scoring.sources.base import SourceError, in_a_line
+from topiq_metrics.errors import ImageError, ImageNotFoundError, ImageTooLargeError, one_line
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.places import is_web, links
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def read_url(url: str, *, max_bytes: int = MAX_BYTES) -> bytes:
         except Exception as error:
             pause = next(pauses, None)
             if pause is None or not _may_pass(error):
-                raise ImageError(f"{url}: cannot be read ({in_a_line(error)})") from error
+                raise ImageError(f"{url}: cannot be read ({one_line(error)})") from error
             time.sleep(pause)
 
 
@@ -95,7 +95,7 @@ def _source_file_system(url: str) -> tuple[Any, str]:
     try:
         return _file_system(url)
     except (OSError, ValueError) as error:
-        raise SourceError(f"{url} cannot be opened: {in_a_line(error)}") from error
+        raise SourceError(f"{url} cannot be opened: {one_line(error)}") from error
 
 
 def check(url: str) -> None:
@@ -135,7 +135,7 @@ def matches(pattern: str) -> list[str]:
     try:
         found = fs.glob(path, detail=True)
     except Exception as error:
-        raise SourceError(f"{pattern} cannot be listed: {in_a_line(error)}") from error
+        raise SourceError(f"{pattern} cannot be listed: {one_line(error)}") from error
     hidden = "/." in pattern
     names = [name for name, entry in found.items() if entry["type"] == "file" and (hidden or "/." not in f"/{name}")]
     return [_named(pattern, fs, name) for name in names]
@@ -164,7 +164,7 @@ def _entries(fs: Any, folder: str, source: str) -> list[tuple[str, bool]]:
     except FileNotFoundError:
         raise SourceError(f"There is no folder {_named(source, fs, folder)}.") from None
     except Exception as error:
-        raise SourceError(f"The folder {_named(source, fs, folder)} cannot be listed: {in_a_line(error)}") from error
+        raise SourceError(f"The folder {_named(source, fs, folder)} cannot be listed: {one_line(error)}") from error
     prefix = folder.rstrip("/") + "/" if folder else ""
     found = set()
     for entry in entries:

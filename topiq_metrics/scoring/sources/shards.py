@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import remote
-from topiq_metrics.scoring.sources.base import Fragment, LeftOut, Options, Part, SourceError, until_damage
+from topiq_metrics.scoring.sources.base import Fragment, LeftOut, Options, Part
+from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import is_image
-from topiq_metrics.scoring.sources.places import is_url, open_binary, suffix
+from topiq_metrics.scoring.sources.places import is_tar, is_url, suffix
+from topiq_metrics.scoring.sources.reading import open_binary, until_damage
 
 _MAX_BYTES = remote.MAX_BYTES
 _MAX_HEADER_BYTES = 1 << 20
@@ -175,6 +177,10 @@ class Shards(Part):
         self._shard = TarShard(path, images, reference)
         self.label = f"the shard {path}"
         self.key = path
+
+    @classmethod
+    def takes(cls, source: object) -> bool:
+        return isinstance(source, str) and is_tar(source)
 
     def fragments(self) -> Iterator[Fragment]:
         yield self._shard

@@ -6,10 +6,12 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from topiq_metrics._tables import IMAGE_COLUMNS, TableError, choose_column, read_table
+from topiq_metrics._tables import IMAGE_COLUMNS, TABLE_SUFFIXES, TableError, choose_column, read_table
 from topiq_metrics.scoring.items import Image, Item, is_image_object
-from topiq_metrics.scoring.sources.base import Fragment, Options, Part, SourceError, chunked, readable
-from topiq_metrics.scoring.sources.places import open_text, parent, place_of
+from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
+from topiq_metrics.scoring.sources.errors import SourceError
+from topiq_metrics.scoring.sources.places import parent, place_of, suffix
+from topiq_metrics.scoring.sources.reading import open_text, readable
 
 _MISSING = {"NAType", "NaTType"}
 
@@ -87,6 +89,10 @@ class TextTable(Part):
         self._reference = None if wanted is None else columns.index(column_of(table, columns, wanted))
         if next(rows, None) is None:
             raise SourceError(f"There is no image in {self.label}.")
+
+    @classmethod
+    def takes(cls, source: object) -> bool:
+        return isinstance(source, str) and suffix(source) in TABLE_SUFFIXES
 
     def _rows(self) -> Iterator[list[str]]:
         """The header, then the rows."""

@@ -6,10 +6,21 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+from pydantic.dataclasses import dataclass
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,155 +30,129 @@ else:
 from topiq_metrics.catalog import CARDS, ModelCard, get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 
-# Lowest and highest value of every number in a recipe.
-_RANGES: dict[str, tuple[float, float]] = {
-    "seed": (0, 2**32 - 1),
-    "split_seed": (0, 2**32 - 1),
-    "validation_share": (0, 1),
-    "test_share": (0, 1),
-    "batch_size": (1, math.inf),
-    "images_per_epoch": (0, math.inf),
-    "crop": (32, math.inf),
-    "final_crop": (32, math.inf),
-    "final_crop_epochs": (0, math.inf),
-    "rescale_probability": (0, 1),
-    "rescale_smallest": (0.1, 1),
-    "enlarge_probability": (0, 1),
-    "enlarge_largest": (1, 8),
-    "damaged_per_batch": (0, math.inf),
-    "workers": (0, math.inf),
-    "epochs": (1, math.inf),
-    "patience": (0, math.inf),
-    "average_epochs": (1, math.inf),
-    "lr": (0, math.inf),
-    "backbone_lr": (0, math.inf),
-    "weight_decay": (0, math.inf),
-    "warmup_steps": (0, math.inf),
-    "gradient_clip": (0, math.inf),
-    "mse": (0, math.inf),
-    "nin": (0, math.inf),
-    "plcc": (0, math.inf),
-    "pairwise_rank": (0, math.inf),
-    "rank": (0, math.inf),
-    "rank_margin": (0, math.inf),
-    "emd": (0, math.inf),
-    "sensitivity": (0, math.inf),
-    "distillation": (0, math.inf),
-    "queue": (1, math.inf),
-    "max_score_difference": (0, math.inf),
-    "min_distance_quantile": (0, 0.999),
-    "bound": (1e-6, math.inf),
-    "strengths": (1, math.inf),
-    "images_per_batch": (1, math.inf),
-    "confidence_scale": (1e-6, math.inf),
-}
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "split": ("official", "random", "hash"),
-    "precision": ("32-true", "bf16-mixed", "16-mixed"),
-}
 CSV = "csv"
 """The dataset of a recipe that is trained on a CSV file of images and scores."""
 _FINE_TUNING = "fine-tuning"
 # Of an aligned face.
 _FACE_SIDE = 512
-_KINDS = {"float", "int", "bool", "str", "bool | str", "tuple[str, ...]", "tuple[float, ...]"}
 
 
 class RecipeError(ValueError):
     """A recipe that cannot be read; the message names the key."""
 
 
-@dataclass(frozen=True)
+def _within(low: float, high: float = math.inf) -> AfterValidator:
+    """Refuse numbers outside of a range, and all that are not finite."""
+
+    def check(value: float) -> float:
+        if not (low <= value <= high and math.isfinite(value)):
+            raise ValueError(f"must be from {low:g} to {high:g}")
+        return value
+
+    return AfterValidator(check)
+
+
+Seed = Annotated[StrictInt, _within(0, 2**32 - 1)]
+Count = Annotated[StrictInt, _within(0)]
+Positive = Annotated[StrictInt, _within(1)]
+Side = Annotated[StrictInt, _within(32)]
+Share = Annotated[StrictFloat, _within(0, 1)]
+Amount = Annotated[StrictFloat, _within(0)]
+Above0 = Annotated[StrictFloat, _within(1e-6)]
+_settings = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+
+
+@_settings
 class DataSettings:
     """What the network is shown; the comments in ``recipes/published.toml`` explain the keys."""
 
-    dataset: str
-    about: str
-    partial: bool
-    split: str
-    split_seed: int
-    subset: str
-    validation_share: float
-    test_share: float
-    score_range: tuple[float, ...]
-    lower_is_better: bool
-    image_column: str
-    score_column: str
-    reference_column: str
-    size: str
-    batch_size: int
-    images_per_epoch: int
-    crop: int
-    final_crop: int
-    final_crop_epochs: int
-    rescale_probability: float
-    rescale_smallest: float
-    enlarge_probability: float
-    enlarge_largest: float
-    damaged_per_batch: int
-    workers: int
+    dataset: StrictStr
+    about: StrictStr
+    partial: StrictBool
+    split: Literal["official", "random", "hash"]
+    split_seed: Seed
+    subset: StrictStr
+    validation_share: Share
+    test_share: Share
+    score_range: tuple[StrictFloat, ...]
+    lower_is_better: StrictBool
+    image_column: StrictStr
+    score_column: StrictStr
+    reference_column: StrictStr
+    size: StrictStr
+    batch_size: Positive
+    images_per_epoch: Count
+    crop: Side
+    final_crop: Side
+    final_crop_epochs: Count
+    rescale_probability: Share
+    rescale_smallest: Annotated[StrictFloat, _within(0.1, 1)]
+    enlarge_probability: Share
+    enlarge_largest: Annotated[StrictFloat, _within(1, 8)]
+    damaged_per_batch: Count
+    workers: Count
 
 
-@dataclass(frozen=True)
+@_settings
 class OptimizerSettings:
-    epochs: int
-    patience: int
-    average_epochs: int
-    lr: float
-    backbone_lr: float
-    weight_decay: float
-    warmup_steps: int
-    gradient_clip: float
-    precision: str
+    epochs: Positive
+    patience: Count
+    average_epochs: Positive
+    lr: Amount
+    backbone_lr: Amount
+    weight_decay: Amount
+    warmup_steps: Count
+    gradient_clip: Amount
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
-@dataclass(frozen=True)
+@_settings
 class ModelSettings:
-    weights: str
-    pretrained_backbone: bool | str
-    frozen: tuple[str, ...]
+    weights: StrictStr
+    pretrained_backbone: StrictBool | StrictStr
+    frozen: tuple[StrictStr, ...]
 
 
-@dataclass(frozen=True)
+@_settings
 class LossWeights:
-    mse: float
-    nin: float
-    plcc: float
-    pairwise_rank: float
-    rank: float
-    rank_margin: float
-    emd: float
-    sensitivity: float
-    distillation: float
+    mse: Amount
+    nin: Amount
+    plcc: Amount
+    pairwise_rank: Amount
+    rank: Amount
+    rank_margin: Amount
+    emd: Amount
+    sensitivity: Amount
+    distillation: Amount
 
 
-@dataclass(frozen=True)
+@_settings
 class MatchingSettings:
     """Which images the sensitivity loss matches, and the noise that it adds (`topiq_metrics.training.qfm`)."""
 
-    queue: int
-    max_score_difference: float
-    min_distance_quantile: float
-    bound: float
-    strengths: int
+    queue: Positive
+    max_score_difference: Amount
+    min_distance_quantile: Annotated[StrictFloat, _within(0, 0.999)]
+    bound: Above0
+    strengths: Positive
 
 
-@dataclass(frozen=True)
+@_settings
 class UnlabelledSettings:
     """Who scores which images that have no opinion scores."""
 
-    teachers: tuple[str, ...]
-    images: str
-    images_per_batch: int
-    confidence_scale: float
+    teachers: tuple[StrictStr, ...]
+    images: StrictStr
+    images_per_batch: Positive
+    confidence_scale: Above0
 
 
-@dataclass(frozen=True)
+@_settings
 class Recipe:
     """One training run; ``name`` is the metric in the catalogue whose network is trained."""
 
-    name: str
-    seed: int
+    name: StrictStr
+    seed: Seed
     data: DataSettings
     optimizer: OptimizerSettings
     model: ModelSettings
@@ -180,18 +165,16 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        sections = {
-            "data": DataSettings,
-            "optimizer": OptimizerSettings,
-            "model": ModelSettings,
-            "loss": LossWeights,
-            "matching": MatchingSettings,
-            "unlabelled": UnlabelledSettings,
-        }
-        parsed = {
-            key: _section(sections[key], value, key) if key in sections else value for key, value in values.items()
-        }
-        recipe: Recipe = _section(cls, parsed, "the recipe")
+        """Check values as a recipe's.
+
+        Raises:
+            RecipeError: a key is missing, unknown, of the wrong type or out of range, or the metric is not one that is
+                trained here.
+        """
+        try:
+            recipe = cls(**values)
+        except ValidationError as error:
+            raise RecipeError(_in_words(error, values)) from None
         _check_trainable(recipe)
         return recipe
 
@@ -346,34 +329,34 @@ def _shipped() -> dict[str, str]:
     return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in files}
 
 
-def _section(kind: Any, values: Any, where: str) -> Any:
-    if not isinstance(values, Mapping):
-        raise RecipeError(f"{where} must be a table, but got {values!r}.")
-    known = {field.name: field.type for field in fields(kind)}
-    for key in values:
-        if key not in known:
-            raise RecipeError(f"Unknown key {key!r} in {where}; known are {tuple(known)}.")
-    missing = [key for key in known if key not in values]
-    if missing:
-        raise RecipeError(f"{where} lacks the key {missing[0]!r}.")
-    typed = {key: _typed(value, str(known[key]), f"{key!r} in {where}") for key, value in values.items()}
-    for key, value in typed.items():
-        low, high = _RANGES.get(key, (-math.inf, math.inf))
-        if key in _RANGES and not (low <= value <= high and math.isfinite(value)):
-            raise RecipeError(f"{key!r} in {where} must be from {low:g} to {high:g}, but got {value!r}.")
-        if key in _CHOICES and value not in _CHOICES[key]:
-            raise RecipeError(f"{key!r} in {where} must be one of {_CHOICES[key]}, but got {value!r}.")
-    return kind(**typed)
+def _in_words(error: ValidationError, values: Mapping[str, Any]) -> str:
+    """The first thing that is wrong: in a section before the recipe as a whole, a name before a value."""
+    kinds = {"unexpected_keyword_argument": 0, "missing": 1}
+    found = min(error.errors(), key=lambda each: (-len(each["loc"][:2]), kinds.get(each["type"], 2)))
+    *section, key = map(str, found["loc"][:2])
+    where = section[0] if section else "the recipe"
+    known = get_type_hints(Recipe, include_extras=True)
+    if section:
+        known = get_type_hints(known[where], include_extras=True)
+    if found["type"] == "unexpected_keyword_argument":
+        return f"Unknown key {key!r} in {where}; known are {tuple(known)}."
+    if found["type"] == "missing":
+        return f"{where} lacks the key {key!r}."
+    value = (values[where] if section else values)[key]
+    if found["type"] == "dataclass_type":
+        return f"{key} must be a table, but got {value!r}."
+    if found["type"] == "value_error":
+        return f"{key!r} in {where} {found['ctx']['error']}, but got {value!r}."
+    if found["type"] == "literal_error":
+        return f"{key!r} in {where} must be one of {get_args(known[key])}, but got {value!r}."
+    return f"{key!r} in {where} must be {_kind(known[key])}, but got {value!r}."
 
 
-def _typed(value: Any, kind: str, where: str) -> Any:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind == "float" and is_number:
-        return float(value)
-    for element, types in (("str", str), ("float", (int, float))):
-        is_list = kind == f"tuple[{element}, ...]" and isinstance(value, (list, tuple))
-        if is_list and all(isinstance(v, types) for v in value):
-            return tuple(value) if element == "str" else tuple(map(float, value))
-    if kind not in _KINDS or type(value).__name__ in kind.split(" | "):
-        return value
-    raise RecipeError(f"{where} must be {kind}, but got {value!r}.")
+def _kind(annotation: Any) -> str:
+    """What a type is called, without what is asked of its values."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0])
+    if origin is tuple:
+        return f"tuple[{_kind(arguments[0])}, ...]"
+    return " | ".join(map(_kind, arguments)) if arguments else str(annotation.__name__)

@@ -6,10 +6,10 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -18,9 +18,9 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StrictStr,
+    TypeAdapter,
     ValidationError,
 )
-from pydantic.dataclasses import dataclass
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,11 +59,14 @@ Side = Annotated[StrictInt, _within(32)]
 Share = Annotated[StrictFloat, _within(0, 1)]
 Amount = Annotated[StrictFloat, _within(0)]
 Above0 = Annotated[StrictFloat, _within(1e-6)]
-_settings = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 
 
-@_settings
-class DataSettings:
+class _Settings:
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class DataSettings(_Settings):
     """What the network is shown; the comments in ``recipes/published.toml`` explain the keys."""
 
     dataset: StrictStr
@@ -93,8 +96,8 @@ class DataSettings:
     workers: Count
 
 
-@_settings
-class OptimizerSettings:
+@dataclass(frozen=True)
+class OptimizerSettings(_Settings):
     epochs: Positive
     patience: Count
     average_epochs: Positive
@@ -106,15 +109,15 @@ class OptimizerSettings:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
-@_settings
-class ModelSettings:
+@dataclass(frozen=True)
+class ModelSettings(_Settings):
     weights: StrictStr
     pretrained_backbone: StrictBool | StrictStr
     frozen: tuple[StrictStr, ...]
 
 
-@_settings
-class LossWeights:
+@dataclass(frozen=True)
+class LossWeights(_Settings):
     mse: Amount
     nin: Amount
     plcc: Amount
@@ -126,8 +129,8 @@ class LossWeights:
     distillation: Amount
 
 
-@_settings
-class MatchingSettings:
+@dataclass(frozen=True)
+class MatchingSettings(_Settings):
     """Which images the sensitivity loss matches, and the noise that it adds (`topiq_metrics.training.qfm`)."""
 
     queue: Positive
@@ -137,8 +140,8 @@ class MatchingSettings:
     strengths: Positive
 
 
-@_settings
-class UnlabelledSettings:
+@dataclass(frozen=True)
+class UnlabelledSettings(_Settings):
     """Who scores which images that have no opinion scores."""
 
     teachers: tuple[StrictStr, ...]
@@ -147,8 +150,8 @@ class UnlabelledSettings:
     confidence_scale: Above0
 
 
-@_settings
-class Recipe:
+@dataclass(frozen=True)
+class Recipe(_Settings):
     """One training run; ``name`` is the metric in the catalogue whose network is trained."""
 
     name: StrictStr
@@ -172,7 +175,7 @@ class Recipe:
                 trained here.
         """
         try:
-            recipe = cls(**values)
+            recipe = TypeAdapter(cls).validate_python(dict(values))
         except ValidationError as error:
             raise RecipeError(_in_words(error, values)) from None
         _check_trainable(recipe)
@@ -335,9 +338,7 @@ def _in_words(error: ValidationError, values: Mapping[str, Any]) -> str:
     found = min(error.errors(), key=lambda each: (-len(each["loc"][:2]), kinds.get(each["type"], 2)))
     *section, key = map(str, found["loc"][:2])
     where = section[0] if section else "the recipe"
-    known = get_type_hints(Recipe, include_extras=True)
-    if section:
-        known = get_type_hints(known[where], include_extras=True)
+    known = _keys(_keys(Recipe)[where] if section else Recipe)
     if found["type"] == "unexpected_keyword_argument":
         return f"Unknown key {key!r} in {where}; known are {tuple(known)}."
     if found["type"] == "missing":
@@ -350,6 +351,12 @@ def _in_words(error: ValidationError, values: Mapping[str, Any]) -> str:
     if found["type"] == "literal_error":
         return f"{key!r} in {where} must be one of {get_args(known[key])}, but got {value!r}."
     return f"{key!r} in {where} must be {_kind(known[key])}, but got {value!r}."
+
+
+def _keys(settings: type) -> dict[str, Any]:
+    """The types of a dataclass's fields."""
+    hints = get_type_hints(settings, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(settings)}
 
 
 def _kind(annotation: Any) -> str:

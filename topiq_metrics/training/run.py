@@ -133,7 +133,7 @@ def _trainer(recipe: Recipe, folder: Path, devices: int, accelerator: str, *, pr
                 accelerator=accelerator,
                 devices=devices,
                 strategy="ddp" if devices > 1 else "auto",
-                precision=settings.precision,  # type: ignore[arg-type]
+                precision=settings.precision,
                 # The data module deals the images to the processes itself.
                 use_distributed_sampler=False,
                 # The size of the crops may change, and what is drawn does.

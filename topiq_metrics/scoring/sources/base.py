@@ -102,20 +102,20 @@ class Part(ABC):
     def __init__(self, source: Any, options: Options) -> None: ...
 
     @classmethod
-    def takes(cls, source: object) -> bool:  # noqa: ARG003
+    def takes(cls, _source: object, /) -> bool:
         """Whether a source, a name or what is in memory, is of this kind, unless one before it in `KINDS` takes it."""
         return False
 
     @classmethod
-    def open(cls, source: Any, options: Options, before: Sequence[Part]) -> Part:  # noqa: ARG003
-        """The part that a source is, behind those ``before``."""
+    def open(cls, source: Any, options: Options, _before: Sequence[Part], /) -> Part:
+        """The part that a source is, behind those before."""
         return cls(source, options)
 
-    def add(self, source: Any) -> bool:  # noqa: ARG002
+    def add(self, _source: Any, /) -> bool:
         """Take the next source of this kind, too; False where each is a part of its own."""
         return False
 
-    def is_same(self, other: Part) -> bool:  # noqa: ARG002
+    def is_same(self, _other: Part, /) -> bool:
         """Whether another part of the same key is the same."""
         return True
 

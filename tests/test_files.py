@@ -24,9 +24,8 @@ def test_a_file_is_replaced_when_it_is_whole(tmp_path):
 def test_after_an_error_it_is_as_it_was(tmp_path):
     path = tmp_path / "file.txt"
     write_whole(path, b"old")
-    with pytest.raises(KeyboardInterrupt), whole_file(path) as draft:
-        draft.write_bytes(b"half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -45,3 +44,9 @@ def test_others_may_read_it_as_any_new_file(tmp_path):
     with whole_file(tmp_path / "file.txt") as draft:
         draft.chmod(0o600)
     assert (tmp_path / "file.txt").stat().st_mode == usual.stat().st_mode
+
+
+def _interrupted(path):
+    with whole_file(path) as draft:
+        draft.write_bytes(b"half")
+        raise KeyboardInterrupt

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from topiq_metrics.models.strips import score_within
 from torch import Tensor, nn
 
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig, anchored_score
-from topiq_metrics.models.strips import score_within
 
 
 @pytest.mark.parametrize("mode", ["as built", "train", "eval"])

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from topiq_metrics.models.strips import Segment, _Pyramid, parse_memory, score_within
 from torch import Tensor
 
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.folding import fold
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
-from topiq_metrics.models.strips import Segment, _Pyramid, parse_memory, score_within
 
 BACKBONES = ("resnet50", "efficientnet_lite0")
 MEBIBYTE = 1 << 20

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from topiq_metrics.errors import ImageTooSmallError
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY, parse_memory
+from topiq_metrics.inference.strips import score_within
 from topiq_metrics.models.network import QualityNetwork, for_all_modes
-from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY, parse_memory, score_within
 
 Images: TypeAlias = "Tensor | tuple[Tensor, ...]"
 """A batch ``(N, 3, H, W)``, or N images ``(3, H, W)`` of any sizes; a tuple, since FeatureShare needs a hash."""

@@ -19,9 +19,9 @@ from topiq_metrics.functional.tasks import Task, check_frozen, find_network, sel
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update, parse_reduction
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.inference.backends import choose_backend
+from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY
 from topiq_metrics.metrics.states import KeptStates
 from topiq_metrics.models.network import QualityNetwork, fingerprint
-from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
 
 
 class TOPIQMetric(KeptStates):

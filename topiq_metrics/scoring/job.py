@@ -16,8 +16,8 @@ from topiq_metrics.catalog import default_metric, get_card
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.profiles import parse_profiles
 from topiq_metrics.inference.backends import Backend, choose_backend
+from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY
 from topiq_metrics.inference.predictor import choose_device
-from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
 from topiq_metrics.scoring.engine import DECODE_SECONDS, Engine
 from topiq_metrics.scoring.items import Encoded, ImageObject, Item, fingerprint
 from topiq_metrics.scoring.progress import Progress

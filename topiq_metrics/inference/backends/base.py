@@ -14,9 +14,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY, parse_memory
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork, float32_by_default, for_all_modes
-from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY, parse_memory
 
 Run: TypeAlias = Callable[..., Tensor]
 """Takes images ``(N, 3, H, W)`` in [0, 1] and, in full-reference mode, references; gives ``(N,)`` where they are."""

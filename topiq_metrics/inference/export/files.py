@@ -16,6 +16,7 @@ from topiq_metrics.inference.backends.base import undisturbed
 from topiq_metrics.inference.export.check import TOLERANCES, ExportError, check_refusals, deviation
 from topiq_metrics.inference.export.formats import FORMATS, Format
 from topiq_metrics.inference.export.graph import DTYPES
+from topiq_metrics.models.backbones import find_backbone
 from topiq_metrics.weights import read_metadata, shared_network
 from topiq_metrics.weights.hashes import has_expected_sha256, sha256_of
 from topiq_metrics.weights.load import locate
@@ -112,7 +113,7 @@ def _checked(
     if weights is None:
         raise ValueError("An untrained network is not exported: argument `weights` must be 'default' or a path.")
     policy = SizePolicy.parse(card.size if size is None else size)
-    if card.network.get("backbone") == "swin_base" and policy != SizePolicy.parse(card.size):
+    if find_backbone(card.network["backbone"]).fixed_side and policy != SizePolicy.parse(card.size):
         raise ValueError(f"The network of {name!r} takes no other size than {card.size}, but got size {str(policy)!r}.")
     if precision not in DTYPES:
         raise ValueError(f"Argument `precision` must be one of {tuple(DTYPES)}, but got {precision!r}.")

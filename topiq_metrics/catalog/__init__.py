@@ -13,11 +13,14 @@ from collections.abc import Iterable
 from topiq_metrics.catalog.builtin import CARDS, DEFAULT_FR, DEFAULT_NR
 from topiq_metrics.catalog.cards import Mode, ModelCard, PublishedResult, WeightsFile
 from topiq_metrics.catalog.extensions import check_unclaimed, installed_card, installed_cards
+from topiq_metrics.catalog.networks import CFANetConfig, LPIPSPlusConfig
 
 __all__ = [
     "CARDS",
     "DEFAULT_FR",
     "DEFAULT_NR",
+    "CFANetConfig",
+    "LPIPSPlusConfig",
     "Mode",
     "ModelCard",
     "PublishedResult",

@@ -7,12 +7,11 @@ Quality Assessment". IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from topiq_metrics.catalog.networks import CFANetConfig
 from topiq_metrics.models.attention import CrossScaleAttentionBlock, SelfAttentionBlock, position_embedding
 from topiq_metrics.models.backbones import build_backbone
 from topiq_metrics.models.feature_selection import FeatureSelection
@@ -20,34 +19,9 @@ from topiq_metrics.models.heads import AnchoredHead, DistributionHead, Head, Sco
 from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
 
+__all__ = ["CFANet", "CFANetConfig", "Grid"]
+
 _EMBEDDING_SIDE = 32
-
-
-@dataclass(frozen=True)
-class CFANetConfig:
-    """All that fixes the architecture.
-
-    Attributes:
-        backbone: name of the feature pyramid.
-        mode: ``"NR"`` scores an image by itself, ``"FR"`` against a reference.
-        dim: width D of the tokens.
-        heads: attention heads.
-        bins: 1 for a score, K > 1 for a distribution over the ratings 1…K.
-        gate_width: channels inside the gates of the local pooling.
-        dropout: in the attention blocks, while training.
-        feature_selection: whether a gate weighs the channels of all levels by what the image's are like (QFM-IQM).
-        anchored: in full-reference mode, whether an image that equals its reference scores 1, and no other more.
-    """
-
-    backbone: str = "resnet50"
-    mode: Literal["NR", "FR"] = "NR"
-    dim: int = 256
-    heads: int = 4
-    bins: int = 1
-    gate_width: int = 64
-    dropout: float = 0.1
-    feature_selection: bool = False
-    anchored: bool = False
 
 
 class CFANet(QualityNetwork):
@@ -140,7 +114,7 @@ class CFANet(QualityNetwork):
         return tokens[::-1]
 
     def attend_across(self, tokens: Sequence[Tensor]) -> Tensor:
-        """Ĝ of G′: ``(N, L, D)``. The deepest level's tokens are the first query, the others what the blocks look at."""
+        """Ĝ of G′: the first tokens are queries ``(N, L, D)``, the others what one block after the other looks at."""
         query, *memories = tokens
         for block, memory in zip(self.cross_attention, memories, strict=True):
             query = block(query, memory)

@@ -34,7 +34,7 @@ class Head(nn.Sequential):
         """The scores ``(N,)`` that the raw output ``(N, K)`` for these images stands for."""
         raise NotImplementedError
 
-    def distribution(self, output: Tensor) -> Tensor:
+    def distribution(self, output: Tensor) -> Tensor:  # noqa: ARG002
         """The share of each rating 1…K that the raw output stands for, ``(N, K)``.
 
         Raises:
@@ -64,7 +64,7 @@ class DistributionHead(Head):
 
 
 class AnchoredHead(ScoreHead):
-    """The output S is bent below 1, the score of an image that equals its reference:
+    """The output S is bent below 1, the score of an image that equals its reference.
 
         S' = 1 − (1 − exp(−Δ/τ)) · softplus(β (1 − S)) / β
 

@@ -290,13 +290,15 @@ class CatalogueNetwork(_Host):
         self, name: str, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None
     ) -> None:
         card = get_card(name)
+        if not isinstance(card.network, CFANetConfig):
+            raise ValueError(f"The network of {name!r} is none of TOPIQ's.")
         path = None
         if pretrained_model_path is not None:
             path = Path(pretrained_model_path).expanduser()
         elif pretrained:
             path = resolve(name)
         with torch.random.fork_rng(devices=[], enabled=path is not None):
-            self._host(CFANet(CFANetConfig(**card.network), name=name))  # type: ignore[arg-type]
+            self._host(CFANet(card.network, name=name))
         self.size = SizePolicy.parse(card.size)
         if path is not None:
             fill(self.net, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import TypeVar
 from weakref import ref
 
@@ -64,9 +65,9 @@ def reduce_precision(net: Network, dtype: torch.dtype) -> Network:
             for name, parameter in list(module.named_parameters()):
                 setattr(module, name, nn.Parameter(parameter.to(dtype), requires_grad=False))
     if isinstance(reduced, CFANet):
-        reduced.backbone.replace_step(0, _InFloat32(*first_step))
+        reduced.backbone.replace_step(0, _InFloat32(first_step))
         del reduced.head[:]
-        reduced.head.append(_InFloat32(*last_layers))
+        reduced.head.append(_InFloat32(last_layers))
     return reduced
 
 
@@ -75,10 +76,14 @@ def share(net: Network) -> Network:
     return copy.deepcopy(net, {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())})
 
 
-class _InFloat32(nn.Sequential):
+class _InFloat32(nn.Module):
     """Layers outside of autocast."""
+
+    def __init__(self, layers: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            out: Tensor = super().forward(x.float())
+            out: Tensor = self.layers(x.float())
         return out

@@ -30,8 +30,9 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from topiq_metrics import load_image
+from topiq_metrics.catalog.networks import LEVELS
 from topiq_metrics.explaining.colors import colorize
-from topiq_metrics.models.lpips import LEVELS, LPIPSPlusConfig, LPIPSPlusNetwork
+from topiq_metrics.models.lpips import LPIPSPlusConfig, LPIPSPlusNetwork
 from topiq_metrics.training.distortions import distort
 from topiq_metrics.training.distortions.kadid import KADID, kadid_damage
 

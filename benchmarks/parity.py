@@ -28,7 +28,8 @@ from torch import Tensor, nn
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.models.cfanet import CFANet, expected_rating
+from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.heads import expected_rating
 from topiq_metrics.weights import load_network
 
 NAMES = ("topiq_nr", "topiq_fr", "topiq_iaa_res50", "topiq_iaa", "topiq_nr_swin-face")

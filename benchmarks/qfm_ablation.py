@@ -129,7 +129,7 @@ class CFANetHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         levels = [reduce(level) for reduce, level in zip(self.net.reduce, features.split(CHANNELS, 1), strict=True)]
-        return self.net.score(self.net.regress(levels))
+        return self.net.head.score(self.net.regress(levels))
 
 
 HEADS = {"plain": PlainHead, "CFANet": CFANetHead}

@@ -40,7 +40,7 @@ def measure(net: CFANet, images: DataLoader[tuple[Tensor, ...]]) -> tuple[Tensor
     levels, scores, opinion = [], [], []
     for image, score in images:
         levels.append(torch.cat(list(net.levels(image)), dim=1))
-        scores.append(net.score(net.regress(split(net, levels[-1]))))
+        scores.append(net.head.score(net.regress(split(net, levels[-1]))))
         opinion.append(score.float())
     predicted, truth = torch.cat(scores), torch.cat(opinion)
     means = torch.cat([qfm.mean_features(level) for level in levels])
@@ -59,7 +59,7 @@ def measure(net: CFANet, images: DataLoader[tuple[Tensor, ...]]) -> tuple[Tensor
         noise = qfm.semantic_noise(means, means, found)
         for index in torch.nonzero(found != qfm.UNMATCHED)[:, 0].tolist():
             moved = qfm.add_noise(levels[index], noise[index, None], settings.bound)
-            changes.append((net.score(net.regress(split(net, moved))) - predicted[index]).abs())
+            changes.append((net.head.score(net.regress(split(net, moved))) - predicted[index]).abs())
     return predicted, truth, (torch.cat(changes).mean() / predicted.std()).item()
 
 

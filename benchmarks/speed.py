@@ -31,7 +31,7 @@ from torch import Tensor
 import topiq_metrics
 from topiq_metrics.inference import NetworkPredictor
 from topiq_metrics.inference.backends import BACKENDS, choose_backend
-from topiq_metrics.models.folding import fold_batch_norm
+from topiq_metrics.models.rewrites.batch_norm import fold_batch_norm
 from topiq_metrics.weights import load_network
 
 CASES = ((1, 384, 512), (8, 384, 512), (1, 768, 1024))

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
-from topiq_metrics.models.folding import fold, fold_batch_norm, merge_gates
+from topiq_metrics.models.folding import fold
 from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
+from topiq_metrics.models.rewrites.batch_norm import fold_batch_norm
+from topiq_metrics.models.rewrites.gated_pool import merge_gates
 from topiq_metrics.weights import load_network, shared_network
 
 

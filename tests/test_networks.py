@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from topiq_metrics.models.cfanet import CFANet, CFANetConfig, anchored_score
-from topiq_metrics.models.strips import score_within
+from topiq_metrics.inference.strips import score_within
+from topiq_metrics.models.cfanet import CFANet, CFANetConfig
+from topiq_metrics.models.heads import AnchoredHead
 
 
 @pytest.mark.parametrize("mode", ["as built", "train", "eval"])
@@ -55,15 +56,15 @@ class TestAnchoredScores:
 
     def test_low_scores_are_the_heads(self) -> None:
         scores = torch.tensor([-1.0, 0.0, 0.4, 0.6])
-        torch.testing.assert_close(anchored_score(scores, torch.full((4,), 0.05)), scores, atol=2e-5, rtol=0)
+        torch.testing.assert_close(AnchoredHead.anchored(scores, torch.full((4,), 0.05)), scores, atol=2e-5, rtol=0)
 
     def test_order_is_the_heads(self) -> None:
         scores = torch.linspace(-0.5, 1.5, 50)
-        assert anchored_score(scores, torch.full((50,), 0.05)).diff().min() > 0
+        assert AnchoredHead.anchored(scores, torch.full((50,), 0.05)).diff().min() > 0
 
     def test_it_rises_to_1_as_the_difference_vanishes(self) -> None:
         differences = torch.tensor([1e-3, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 0])
-        scores = anchored_score(torch.full((7,), 0.5), differences)
+        scores = AnchoredHead.anchored(torch.full((7,), 0.5), differences)
         assert scores.diff().min() >= 0
         assert scores[0].item() == pytest.approx(0.5, abs=1e-4)
         assert scores[-1] == 1

@@ -15,10 +15,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from topiq_metrics.inference.memory import cost, held, parse_memory, plan
+from topiq_metrics.inference.rows import Pyramid, Segment
+from topiq_metrics.inference.strips import levels_by_strips, score_within
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.folding import fold
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
-from topiq_metrics.models.strips import Segment, _Pyramid, parse_memory, score_within
 
 BACKBONES = ("resnet50", "efficientnet_lite0")
 MEBIBYTE = 1 << 20
@@ -46,7 +48,7 @@ def some_images(net: CFANet, *shape: int) -> list[Tensor]:
 @torch.inference_mode()
 def check_levels(net: CFANet, images: list[Tensor], segments: Sequence[Segment]) -> None:
     """Compare level by level, since a score hides much."""
-    strips = _Pyramid(net, *images[0].shape[-2:]).levels(images, segments)
+    strips = levels_by_strips(Pyramid(net, *images[0].shape[-2:]), images, segments)
     for found, expected in zip(strips, net.levels(*images), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
@@ -60,7 +62,7 @@ def check_scores(net: CFANet, images: list[Tensor], megabytes: float) -> None:
 @pytest.mark.parametrize("megabytes", [1, 60])
 def test_a_large_image_with_a_tiny_budget(net: CFANet, megabytes: int) -> None:
     images = some_images(net, 1, 3, 448, 352)
-    segments = _Pyramid(net, 448, 352).plan(megabytes * MEBIBYTE // 8, 1).segments
+    segments = plan(Pyramid(net, 448, 352), megabytes * MEBIBYTE // 8, 1).segments
     assert max(segment.strips for segment in segments) > 1
     check_levels(net, images, segments)
     check_scores(net, images, megabytes)
@@ -100,26 +102,26 @@ def test_a_batch_is_scored_in_groups(net: CFANet) -> None:
         for megabytes in (0.1, 3, 6, 100):
             scores = score_within(net, *images, max_memory=int(megabytes * MEBIBYTE))
             torch.testing.assert_close(scores, together, rtol=1e-9, atol=1e-9)
-    assert _Pyramid(net, 64, 96).plan(100 * MEBIBYTE, 100 * MEBIBYTE).images > 1
+    assert plan(Pyramid(net, 64, 96), 100 * MEBIBYTE, 100 * MEBIBYTE).images > 1
 
 
 def test_a_plan_keeps_to_its_budget_where_it_can(net: CFANet) -> None:
-    pyramid = _Pyramid(net, 3000, 4000)
+    pyramid = Pyramid(net, 3000, 4000)
     costs = []
     for megabytes in (8000, 4000, 2500, 2000):
-        plan = pyramid.plan(megabytes * MEBIBYTE // 4, 1)
-        assert max(pyramid.held(segment) for segment in plan.segments) <= megabytes * MEBIBYTE // 4
-        costs.append(sum(pyramid._cost(segment) for segment in plan.segments))
+        segments = plan(pyramid, megabytes * MEBIBYTE // 4, 1).segments
+        assert max(held(pyramid, segment) for segment in segments) <= megabytes * MEBIBYTE // 4
+        costs.append(sum(cost(pyramid, segment) for segment in segments))
     assert costs == sorted(costs)
     assert costs[-1] < 2 * costs[0]
-    assert all(segment.strips == 1 for segment in pyramid.plan(1 << 40, 1).segments)
+    assert all(segment.strips == 1 for segment in plan(pyramid, 1 << 40, 1).segments)
 
 
 def test_an_impossible_budget_takes_little_more_than_the_least(net: CFANet) -> None:
-    pyramid = _Pyramid(net, 3000, 4000)
-    plan = pyramid.plan(1, 1)
-    assert max(pyramid.held(segment) for segment in plan.segments) * 4 < 2000 * MEBIBYTE
-    assert plan.images == 1
+    pyramid = Pyramid(net, 3000, 4000)
+    found = plan(pyramid, 1, 1)
+    assert max(held(pyramid, segment) for segment in found.segments) * 4 < 2000 * MEBIBYTE
+    assert found.images == 1
 
 
 def test_gradients_are_those_of_the_whole_image(net: CFANet) -> None:
@@ -171,7 +173,7 @@ import re, sys, torch
 from pathlib import Path
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.folding import fold
-from topiq_metrics.models.strips import score_within
+from topiq_metrics.inference.strips import score_within
 net = fold(CFANet(CFANetConfig("resnet50", dim=32)).eval().requires_grad_(False))
 image = torch.rand(1, 3, 1000, 1600)
 kibibytes = lambda name: int(re.search(rf"Vm{name}:\s+(\d+)", Path("/proc/self/status").read_text())[1])

@@ -16,7 +16,6 @@ from torch import Tensor
 from topiq_metrics._files import write_whole
 from topiq_metrics._outputs import check_new
 from topiq_metrics.catalog import default_metric, get_card
-from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.errors import ImageError, ImageTooSmallError
 from topiq_metrics.explaining import explain
 from topiq_metrics.explaining.explanation import check_folder
@@ -101,16 +100,11 @@ def rank_images(
         raise ValueError(f"{twice} is named twice.")
     name = _metric(metric, reference)
     card = get_card(name)
-    if not card.architecture:
+    if card.is_foreign:
         raise ValueError(f"{name!r} is the metric of another distribution, which cannot be run here.")
-    if FACE_DETECTOR in card.also_needs:
+    if card.scores_faces:
         raise ValueError(f"{name!r} scores the faces that it finds: `topiq score` does that.")
-    if (card.mode == "FR") != (reference is not None):
-        raise ValueError(
-            f"{name!r} is a full-reference metric: name the reference."
-            if reference is None
-            else f"{name!r} scores an image by itself: leave out the reference."
-        )
+    card.check_reference(reference)
     predictor = NetworkPredictor(name, weights, size=size, device=device)
     original, origin = (None, None) if reference is None else _load(reference, "reference", profiles)
     scores, noises, notes = [], [], []

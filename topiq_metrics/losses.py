@@ -16,15 +16,12 @@ from torch import Tensor
 from torch.nn.modules.loss import _Loss
 
 from topiq_metrics.functional.lpips import SemanticLayer, weigh_by
-from topiq_metrics.functional.scorer import Scorer
 from topiq_metrics.functional.tasks import (
     FULL_REFERENCE,
     LPIPS_PLUS,
     NO_REFERENCE,
     Task,
-    check_frozen,
-    find_network,
-    select_card,
+    choose,
 )
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update
 from topiq_metrics.images import SizePolicy
@@ -64,15 +61,13 @@ class _NetworkLoss(_Loss):
         if not (is_number and 0 < data_range < math.inf):
             raise ValueError(f"Argument `data_range` must be a positive number, but got {data_range!r}.")
         super().__init__(reduction=reduction)
-        card = select_card(task, model, net)
+        choice = choose(task, model, weights, net, size, prepare)
+        card = choice.card
         self.model = card.name
         # None for a distance, which is a loss already.
         self._best = card.score_range[1] if card.higher_is_better else None
         self.data_range = data_range
-        policy = SizePolicy.parse(card.size if size is None else size)
-        network = find_network(card.name, weights) if net is None else net
-        check_frozen(network)
-        self.net = Scorer(prepare(network), policy)
+        self.net = choice.hold()
 
     def _loss(self, x: Tensor, *y: Tensor) -> Tensor:
         names = ("x", "y")

@@ -103,7 +103,7 @@ def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], mess
 
 
 def test_a_metric_of_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
-    card = replace(CARDS["topiq_nr-lite"], architecture="")
+    card = replace(CARDS["topiq_nr-lite"], network=None)
     monkeypatch.setattr("topiq_metrics.explaining.run.get_card", lambda name: card)
     with pytest.raises(
         ValueError, match=r"another distribution.*Explained are: lpips\+, lpips-vgg\+, ms_ssim, qfm_iqm-lite, topiq_fr"

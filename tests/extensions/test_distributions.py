@@ -170,7 +170,7 @@ def test_there_are_no_weights_to_fetch(shiny):
         ("broken:CARD", wrong(score_range="(1, 0)"), "its card has a wrong score_range."),
         ("broken:CARD", wrong(size="'huge'"), "its card has a wrong size."),
         ("broken:CARD", wrong(weights="'x.pth'"), "its card has a wrong weights or also_needs."),
-        ("broken:CARD", wrong(architecture="'cfanet'"), "its card has a wrong architecture."),
+        ("broken:CARD", wrong(network="{'dim': 8}"), "its card has a wrong network."),
         (
             "broken:CARD",
             BRIGHTNESS.replace('"brightness"', '"other"'),
@@ -237,7 +237,7 @@ def test_a_trained_network_of_our_architecture(environment, lite_weights, tmp_pa
 from topiq_metrics import ModelCard, get_card
 from topiq_metrics.catalog import WeightsFile
 CARD = ModelCard(
-    name="topiq_nr-mine", mode="NR", summary="mine", score_range=(0, 1), architecture="cfanet",
+    name="topiq_nr-mine", mode="NR", summary="mine", score_range=(0, 1),
     metric="topiq_metrics.metrics.topiq:TOPIQNoReference", weights=WeightsFile("mine.safetensors", "", "MIT", "a/b"),
     network=get_card("topiq_nr-lite").network, size="max_side=512",
 )

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 import topiq_metrics
 from topiq_metrics.catalog import ModelCard
 from topiq_metrics.models import cfanet
-from topiq_metrics.models.backbones.base import Step, all_levels
+from topiq_metrics.models.backbones import Backbone
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.lpips import LPIPSPlusConfig, LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork
@@ -32,33 +32,29 @@ TIMEOUT = 60.0
 START_TIMEOUT = 500.0
 
 
-class TinyBackbone(nn.Module):
+class TinyBackbone(Backbone):
     """Two smooth levels, so that a network runs in a millisecond and gradcheck meets no kinks."""
 
     channels = (6, 8)
     strides = (4, 8)
     mean = (0.5, 0.5, 0.5)
     std = (0.25, 0.25, 0.25)
-    halos = ()
-    floats = ()
+    step_layers = (("shallow", "norm", "tanh.0"), ("deep", "tanh.1"))
 
     def __init__(self) -> None:
         super().__init__()
-        self.shallow = nn.Conv2d(3, 6, 4, stride=4)
+        self.shallow = _CoveringConv2d(3, 6, 4, stride=4)
         self.norm = nn.BatchNorm2d(6)
-        self.deep = nn.Conv2d(6, 8, 2, stride=2)
-
-    def steps(self) -> list[Step]:
-        return [lambda x: self.norm(_cover(self.shallow, x)).tanh(), lambda x: _cover(self.deep, x).tanh()]
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        return all_levels(self.steps(), image)
+        self.deep = _CoveringConv2d(6, 8, 2, stride=2)
+        self.tanh = nn.ModuleList(nn.Tanh() for _ in self.channels)
 
 
-def _cover(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Convolve what the last, incomplete windows hold, too."""
-    rest = conv.stride[0] - 1
-    return conv(nn.functional.pad(x, (0, rest, 0, rest)))
+class _CoveringConv2d(nn.Conv2d):
+    """Takes in what the last, incomplete windows hold, too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        rest = self.stride[0] - 1
+        return super().forward(nn.functional.pad(x, (0, rest, 0, rest)))
 
 
 def tiny_network(mode: str = "NR", *, bins: int = 1, seed: int = 0, name: str = "") -> CFANet:
@@ -74,11 +70,11 @@ def tiny_network(mode: str = "NR", *, bins: int = 1, seed: int = 0, name: str = 
 
 def network_for(card: ModelCard) -> QualityNetwork:
     """A small frozen network for the metric of a card."""
-    if card.architecture == "lpips+":
+    if isinstance(card.network, LPIPSPlusConfig):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return LPIPSPlusNetwork(LPIPSPlusConfig(**card.network)).requires_grad_(False).eval()
-    return tiny_network(card.mode, bins=card.network.get("bins", 1))
+            return LPIPSPlusNetwork(card.network).requires_grad_(False).eval()
+    return tiny_network(card.mode, bins=card.bins)
 
 
 def make_images(count: int, seed: int = 0, side: int = 32) -> Tensor:

@@ -9,9 +9,8 @@ import torch
 from metric_tester import make_images, tiny_network, true_scores
 
 from topiq_metrics import topiq_aesthetic, topiq_full_reference, topiq_no_reference
-from topiq_metrics.functional import tasks
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.weights import load_network
+from topiq_metrics.weights import load_network, sharing
 
 FUNCTIONS = [
     pytest.param(topiq_no_reference, "NR", 1, id="no-reference"),
@@ -33,8 +32,8 @@ def calls(monkeypatch):
         loaded.append(name)
         return tiny_network(name=name)
 
-    monkeypatch.setattr(tasks, "shared_network", load)
-    monkeypatch.setattr(tasks, "_recent", deque(maxlen=tasks._recent.maxlen))
+    monkeypatch.setattr(sharing, "shared_network", load)
+    monkeypatch.setattr(sharing.HOLDINGS, "recent", deque(maxlen=sharing.RECENT))
     return loaded
 
 
@@ -211,11 +210,11 @@ def test_a_network_is_loaded_once(lite_weights):
     images = make_images(1)
     with torch.inference_mode():
         first = topiq_no_reference(images, weights=lite_weights)
-    (_, network), *_ = reversed(tasks._recent)
+    (_, network), *_ = reversed(sharing.HOLDINGS.recent)
     image = images.clone().requires_grad_()
     second = topiq_no_reference(image, weights=str(lite_weights))
     second.backward()
-    assert tasks._recent[-1][1] is network
+    assert sharing.HOLDINGS.recent[-1][1] is network
     assert torch.equal(first, second)
     assert image.grad.abs().sum() > 0
     reference = load_network("topiq_nr-lite", lite_weights)
@@ -226,7 +225,7 @@ def test_only_the_last_few_networks_are_kept(calls):
     for model in ("topiq_nr", "topiq_nr-spaq", "topiq_nr-flive", "topiq_nr-lite", "topiq_nr"):
         topiq_no_reference(make_images(1), model=model)
     assert len(calls) == 5
-    assert len(tasks._recent) == 4
+    assert len(sharing.HOLDINGS.recent) == 4
 
 
 def test_the_network_does_not_depend_on_the_default_device(lite_weights):

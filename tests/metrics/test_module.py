@@ -12,8 +12,9 @@ from metric_tester import make_images, tiny_network
 from torch import nn
 
 from topiq_metrics import TOPIQFullReference, TOPIQNoReference
-from topiq_metrics.functional.scorer import Scorer, placed
+from topiq_metrics.functional.scorer import Scorer
 from topiq_metrics.weights import load_network
+from topiq_metrics.weights.sharing import placed
 
 
 def make_metric(**arguments):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from topiq_metrics.catalog import get_card
-from topiq_metrics.models.cfanet import CFANet, CFANetConfig
+from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.weights import load_network
 
 
@@ -28,7 +28,7 @@ def test_lite_is_small():
 
 def parameters(name: str) -> int:
     with torch.device("meta"):
-        net = CFANet(CFANetConfig(**get_card(name).network))
+        net = CFANet(get_card(name).network)
     return sum(parameter.numel() for parameter in net.parameters())
 
 
@@ -39,7 +39,8 @@ def test_scores_do_not_depend_on_the_batch(parity, name, dtype, tolerance):
     net = load_network(name, None)
     parity.randomise(net)
     net.to(dtype)
-    size = (384, 384) if net.config.backbone == "swin_base" else (96, 80)
+    side = net.backbone.fixed_side
+    size = (96, 80) if side is None else (side, side)
     images = [image.to(dtype) for image in parity.sample_images(size, 3, net.config.mode == "FR")]
     with torch.inference_mode():
         together = net(*images)

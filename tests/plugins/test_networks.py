@@ -212,7 +212,7 @@ class TestWeights:
             raise AskedError(name)
 
         monkeypatch.setattr("topiq_metrics.plugins.pyiqa.networks.resolve", resolve)
-        names = [name for name, card in CARDS.items() if card.architecture == "cfanet"]
+        names = [name for name, card in CARDS.items() if card.is_topiq]
         for name in names:
             with pytest.raises(AskedError, match=f"^{name}$"):
                 pyiqa.create_metric(name, device="cpu", **({"align_crop_face": False} if "face" in name else {}))

@@ -145,11 +145,11 @@ def test_rows_come_from_the_cards(pyiqa):
         "lower_better": False,
         "score_range": "~0, ~1",
     }
-    ours = {name for name, card in CARDS.items() if card.architecture == "cfanet"}
+    ours = {name for name, card in CARDS.items() if card.is_topiq}
     assert ours <= set(pyiqa.list_models())
 
 
-@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.architecture == "cfanet"])
+@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.is_topiq])
 def test_rows_say_what_pyiqa_says(pyiqa, name):
     from topiq_metrics.plugins.pyiqa import _row
     from topiq_metrics.plugins.pyiqa.options import card_of

@@ -318,7 +318,7 @@ from pathlib import Path
 import torch
 from topiq_metrics import score_images
 from topiq_metrics.inference import NetworkPredictor
-from topiq_metrics.models import strips
+from topiq_metrics.inference import strips
 torch.set_num_threads(1)
 NetworkPredictor("topiq_nr-lite", {str(lite_weights)!r})(torch.rand(1, 3, 64, 64))
 used = int(re.search(r"VmData:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024

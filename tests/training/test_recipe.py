@@ -46,12 +46,12 @@ def test_shipped_recipes(source, metric, dataset, split):
     facts = DATASETS[dataset].facts
     assert facts.split.kind == ("random" if split == "random" else "official")
     assert bool(facts.references) == (CARDS[metric].mode == "FR")
-    assert recipe.loss.emd == (CARDS[metric].network.get("bins", 1) > 1)
+    assert recipe.loss.emd == (CARDS[metric].bins > 1)
     size = CARDS[metric].size
     if size.startswith("square="):
         assert recipe.data.size == "own"
         assert recipe.data.crop == int(size.removeprefix("square="))
-    assert bool(recipe.loss.sensitivity) == bool(CARDS[metric].network.get("feature_selection", False))
+    assert bool(recipe.loss.sensitivity) == bool(CARDS[metric].network.feature_selection)
     if dataset != "biq2021":
         optimizer = recipe.optimizer
         assert (optimizer.lr, optimizer.backbone_lr, optimizer.weight_decay) == (3e-5, 3e-5, 1e-5)
@@ -180,7 +180,7 @@ class TestSettings:
 
 
 class TestFineTuning:
-    @pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.architecture == "cfanet"])
+    @pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.is_topiq])
     def test_any_model_of_ours(self, name):
         recipe = fine_tuning_recipe(name, "some.pth", ["optimizer.epochs=3"])
         assert (recipe.name, recipe.data.dataset, recipe.model.weights) == (name, "csv", "some.pth")

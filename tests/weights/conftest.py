@@ -11,7 +11,7 @@ from topiq_metrics import catalog
 from topiq_metrics.catalog import ModelCard, WeightsFile
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 
-TINY = {"backbone": "efficientnet_lite0", "dim": 16, "heads": 2, "gate_width": 4}
+TINY = CFANetConfig("efficientnet_lite0", dim=16, heads=2, gate_width=4)
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def add_card(monkeypatch):
 @pytest.fixture
 def tiny_net() -> CFANet:
     """The network of the card ``tiny``, with weights that no initialisation gives."""
-    net = CFANet(CFANetConfig(**TINY), name="tiny")
+    net = CFANet(TINY, name="tiny")
     generator = torch.Generator().manual_seed(1)
     state = net.state_dict()
     for value in state.values():

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from topiq_metrics.errors import WeightsMismatchError, WeightsNotFoundError
+from topiq_metrics.models.cfanet import CFANetConfig
 from topiq_metrics.weights import load_network, read_metadata, save_network
 from topiq_metrics.weights.keymaps import to_pyiqa
 
@@ -104,7 +106,7 @@ def test_saving_needs_the_suffix(tiny_net, a_file):
 def test_safetensors_of_another_architecture(tiny_net, tmp_path, add_card):
     path = tmp_path / "w.safetensors"
     save_network(tiny_net, path, card={})
-    add_card("wide", network={"backbone": "efficientnet_lite0", "dim": 32, "heads": 2, "gate_width": 4})
+    add_card("wide", network=CFANetConfig("efficientnet_lite0", dim=32, heads=2, gate_width=4))
     with pytest.raises(WeightsMismatchError, match=r"network of 'tiny' with .*: 16.* but 'wide' needs .*'dim': 32"):
         load_network("wide", path)
 
@@ -112,7 +114,7 @@ def test_safetensors_of_another_architecture(tiny_net, tmp_path, add_card):
 def test_dropout_is_no_part_of_the_architecture(tiny_net, tmp_path, add_card, card):
     path = tmp_path / "w.safetensors"
     save_network(tiny_net, path, card={})
-    add_card("tiny", network={**card.network, "dropout": 0.5})
+    add_card("tiny", network=replace(card.network, dropout=0.5))
     load_network("tiny", path)
 
 
@@ -174,6 +176,6 @@ def test_missing_path(tmp_path):
 def test_names_without_a_network_of_ours(add_card):
     with pytest.raises(ValueError, match=r"no metric named 'tinny'\. Did you mean 'tiny'"):
         load_network("tinny", None)
-    add_card("theirs", architecture="")
+    add_card("theirs", network=None)
     with pytest.raises(ValueError, match="'theirs' is the metric of another distribution"):
         load_network("theirs", None)

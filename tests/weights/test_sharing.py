@@ -88,6 +88,6 @@ def test_threads_share():
 def test_errors_are_those_of_loading(tmp_path, add_card):
     with pytest.raises(WeightsNotFoundError, match="does not exist"):
         shared_network("tiny", tmp_path / "nowhere.pth")
-    add_card("theirs", architecture="")
+    add_card("theirs", network=None)
     with pytest.raises(ValueError, match="another distribution"):
         shared_network("theirs", None)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from topiq_metrics.catalog.builtin import CARDS, DEFAULT_FR, DEFAULT_NR
 from topiq_metrics.catalog.cards import Mode, ModelCard, PublishedResult, WeightsFile
 from topiq_metrics.catalog.extensions import check_unclaimed, installed_card, installed_cards
+from topiq_metrics.catalog.networks import CFANetConfig, LPIPSPlusConfig
 from topiq_metrics.errors import suggest
 
 __all__ = [
     "CARDS",
     "DEFAULT_FR",
     "DEFAULT_NR",
+    "CFANetConfig",
+    "LPIPSPlusConfig",
     "Mode",
     "ModelCard",
     "PublishedResult",

@@ -5,7 +5,11 @@ Facts about the released models: Chen et al., "TOPIQ", IEEE TIP 33:2404–2418, 
 
 from __future__ import annotations
 
-from topiq_metrics.catalog.cards import Mode, ModelCard, PublishedResult, WeightsFile
+from dataclasses import replace
+from typing import Literal
+
+from topiq_metrics.catalog.cards import FACE_DETECTOR, Mode, ModelCard, PublishedResult, WeightsFile
+from topiq_metrics.catalog.networks import CFANetConfig, LPIPSPlusConfig
 
 _HUB_REPO = "chaofengc/IQA-PyTorch-Weights"
 _NONCOMMERCIAL = "noncommercial use only (NTU S-Lab License 1.0 / PolyForm Noncommercial 1.0.0)"
@@ -16,29 +20,17 @@ _QFM_IQM = (
     "Sensitivity, ICML 2024, arXiv 2312.06158"
 )
 
-_RESNET = {"backbone": "resnet50", "dim": 256, "heads": 4}
-_RATING_RESNET = {"backbone": "resnet50", "dim": 512, "heads": 8, "bins": 10}
-_RATING_SWIN = {**_RATING_RESNET, "backbone": "swin_base"}
-_LITE: dict[str, str | int | float] = {
-    "backbone": "efficientnet_lite0",
-    "dim": 128,
-    "heads": 4,
-    "gate_width": 16,
-}
+_RESNET = CFANetConfig("resnet50", dim=256, heads=4)
+_RESNET_FR = replace(_RESNET, mode="FR")
+_SWIN = replace(_RESNET, backbone="swin_base")
+_RATING_RESNET = replace(_RESNET, dim=512, heads=8, bins=10)
+_RATING_SWIN = replace(_RATING_RESNET, backbone="swin_base")
+_LITE = CFANetConfig("efficientnet_lite0", dim=128, heads=4, gate_width=16)
 _NR_METRIC = "topiq_metrics.metrics.topiq:TOPIQNoReference"
 _FR_METRIC = "topiq_metrics.metrics.topiq:TOPIQFullReference"
 _IAA_METRIC = "topiq_metrics.metrics.topiq:TOPIQAesthetic"
 _FACE_METRIC = "topiq_metrics.metrics.face:TOPIQFace"
 _LPIPS_METRIC = "topiq_metrics.metrics.lpips:LPIPSPlus"
-
-FACE_DETECTOR = WeightsFile(
-    "detection_Resnet50_Final.pth",
-    "",
-    "MIT (facexlib; trained on WIDER FACE)",
-    url="https://github.com/xinntao/facexlib/releases/download/v0.1.0/detection_Resnet50_Final.pth",
-    cached_by="facexlib",
-)
-_FACE = {"metric": _FACE_METRIC, "also_needs": (FACE_DETECTOR,)}
 
 
 def _digits(filename: str) -> str:
@@ -47,30 +39,37 @@ def _digits(filename: str) -> str:
 
 
 def _released(
-    name: str, mode: Mode, summary: str, filename: str, trained_on: str, *results: PublishedResult, **changes: object
+    name: str,
+    mode: Mode,
+    summary: str,
+    filename: str,
+    trained_on: str,
+    *results: PublishedResult,
+    network: CFANetConfig | None = None,
+    size: str = "native",
+    score_range: tuple[float, float] = (0.0, 1.0),
+    metric: str = "",
+    also_needs: tuple[WeightsFile, ...] = (),
 ) -> ModelCard:
-    values: dict[str, object] = {
-        "architecture": "cfanet",
-        "network": {**_RESNET, "mode": mode},
-        "size": "native",
-        "score_range": (0.0, 1.0),
-        "metric": _NR_METRIC if mode == "NR" else _FR_METRIC,
-        **changes,
-    }
-    weights = WeightsFile(filename, _digits(filename), _NONCOMMERCIAL, _HUB_REPO)
     return ModelCard(
         name=name,
         mode=mode,
         summary=summary,
-        weights=weights,
+        score_range=score_range,
+        metric=metric or (_NR_METRIC if mode == "NR" else _FR_METRIC),
         trained_on=trained_on,
         paper=_TOPIQ,
+        weights=WeightsFile(filename, _digits(filename), _NONCOMMERCIAL, _HUB_REPO),
+        also_needs=also_needs,
+        network=network or (_RESNET if mode == "NR" else _RESNET_FR),
+        size=size,
         published=results,
-        **values,  # type: ignore[arg-type]
     )
 
 
-def _lpips_plus(name: str, backbone: str, filename: str, *results: PublishedResult) -> ModelCard:
+def _lpips_plus(
+    name: str, backbone: Literal["alexnet", "vgg16"], filename: str, *results: PublishedResult
+) -> ModelCard:
     url = f"https://download.pytorch.org/models/{filename}"
     weights = WeightsFile(filename, _digits(filename), _TORCHVISION, url=url, cached_by="torchvision")
     return ModelCard(
@@ -82,8 +81,7 @@ def _lpips_plus(name: str, backbone: str, filename: str, *results: PublishedResu
         trained_on="BAPPS (ImageNet features)",
         paper=_TOPIQ,
         weights=weights,
-        architecture="lpips+",
-        network={"backbone": backbone, "semantic_layer": 2},
+        network=LPIPSPlusConfig(backbone, semantic_layer=2),
         higher_is_better=False,
         published=results,
     )
@@ -118,7 +116,8 @@ _CARDS = (
         "topiq_nr_cgfiqa_res50-0a8b8e4f.pth",
         "CGFIQA-40k",
         PublishedResult("CGFIQA-40k test", 0.9862, 0.9858),
-        **_FACE,
+        metric=_FACE_METRIC,
+        also_needs=(FACE_DETECTOR,),
     ),
     _released(
         "topiq_nr-face-v1",
@@ -127,7 +126,8 @@ _CARDS = (
         "topiq_nr_gfiqa_res50-d76bf1ae.pth",
         "GFIQA-20k",
         PublishedResult("CGFIQA-40k test", 0.9595, 0.9758),
-        **_FACE,
+        metric=_FACE_METRIC,
+        also_needs=(FACE_DETECTOR,),
     ),
     _released(
         "topiq_nr_swin-face",
@@ -136,9 +136,10 @@ _CARDS = (
         "topiq_nr_gfiqa_swin-7bb80a60.pth",
         "CGFIQA-40k",
         PublishedResult("CGFIQA-40k test", 0.9881, 0.9877),
-        network={**_RESNET, "backbone": "swin_base"},
+        network=_SWIN,
         size="square=384",
-        **_FACE,
+        metric=_FACE_METRIC,
+        also_needs=(FACE_DETECTOR,),
     ),
     _released(
         "topiq_fr",
@@ -185,7 +186,6 @@ _CARDS = (
             "d42db618396e9793bd34d17b691aebfc2cb66db15e418fac82a2b6f00f990a2c",
             "Apache-2.0 (see its card for the data)",
         ),
-        architecture="cfanet",
         network=_LITE,
         size="max_side=512",
         score_range=(0.0, 1.0),
@@ -198,8 +198,7 @@ _CARDS = (
         mode="NR",
         summary="photographs, with quality-aware feature matching; for you to train",
         weights=WeightsFile("qfm_iqm-lite.safetensors", "", "that of the data it is trained on", recipe="qfm_iqm-lite"),
-        architecture="cfanet",
-        network={**_LITE, "feature_selection": True},
+        network=replace(_LITE, feature_selection=True),
         size="max_side=512",
         score_range=(0.0, 1.0),
         trained_on="what you train it on",
@@ -215,8 +214,7 @@ _CARDS = (
             "ecf9f5462bbdf4c58d4292d932c916f2cf0774a8fcab64b47b43b7b3f1ae83e8",
             "Apache-2.0 (see its card for the data)",
         ),
-        architecture="cfanet",
-        network={**_LITE, "mode": "FR", "anchored": True},
+        network=replace(_LITE, mode="FR", anchored=True),
         size="max_short_side=384",
         score_range=(0.0, 1.0),
         trained_on="KADID-10k's mean scores, on other pictures",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
+from topiq_metrics.catalog.networks import CFANetConfig, LPIPSPlusConfig
+
 Mode = Literal["NR", "FR"]
-Architecture = Literal["cfanet", "lpips+", ""]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,15 @@ class WeightsFile:
         return self.hub_repo is not None or self.url is not None
 
 
+FACE_DETECTOR = WeightsFile(
+    "detection_Resnet50_Final.pth",
+    "",
+    "MIT (facexlib; trained on WIDER FACE)",
+    url="https://github.com/xinntao/facexlib/releases/download/v0.1.0/detection_Resnet50_Final.pth",
+    cached_by="facexlib",
+)
+
+
 @dataclass(frozen=True)
 class PublishedResult:
     """A correlation with human opinion as its authors gave it: PLCC without logistic fit, and SRCC."""
@@ -65,9 +75,8 @@ class ModelCard:
         paper: citation.
         weights: the weights file, or None for a metric that needs none.
         also_needs: further weights files, such as that of a face detector.
-        architecture: which of our networks it is; empty for the metric of another distribution.
-        network: what fixes the architecture: keyword arguments of
-            `topiq_metrics.models.cfanet.CFANetConfig` or `topiq_metrics.models.lpips.LPIPSPlusConfig`.
+        network: what fixes the architecture of its network, which is one of ours; None for the metric of another
+            distribution, which has its own.
         size: size policy (see `topiq_metrics.images.SizePolicy`) applied before the network.
         higher_is_better: direction of the score.
         published: results as published.
@@ -82,8 +91,7 @@ class ModelCard:
     paper: str = ""
     weights: WeightsFile | None = None
     also_needs: tuple[WeightsFile, ...] = ()
-    architecture: Architecture = ""
-    network: dict[str, str | int | float] = field(default_factory=dict, hash=False)
+    network: CFANetConfig | LPIPSPlusConfig | None = None
     size: str = "native"
     higher_is_better: bool = True
     published: tuple[PublishedResult, ...] = ()
@@ -92,3 +100,30 @@ class ModelCard:
     def files(self) -> tuple[WeightsFile, ...]:
         """Every weights file that the metric needs."""
         return (() if self.weights is None else (self.weights,)) + self.also_needs
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is the metric of another distribution, which has its own network."""
+        return self.network is None
+
+    @property
+    def is_topiq(self) -> bool:
+        """Whether its network is TOPIQ's, CFANet."""
+        return isinstance(self.network, CFANetConfig)
+
+    @property
+    def scores_faces(self) -> bool:
+        """Whether it scores the faces that a detector finds in a photograph."""
+        return FACE_DETECTOR in self.also_needs
+
+    @property
+    def bins(self) -> int:
+        """1 for a score, K > 1 for a distribution over the ratings 1…K."""
+        return 1 if self.network is None else self.network.bins
+
+    def check_reference(self, reference: object) -> None:
+        """Raise ValueError unless there is a reference, or None, as the metric needs it."""
+        if self.mode == "FR" and reference is None:
+            raise ValueError(f"{self.name!r} is a full-reference metric: name the reference.")
+        if self.mode == "NR" and reference is not None:
+            raise ValueError(f"{self.name!r} scores an image by itself: leave out the reference.")

@@ -15,7 +15,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import get_args
 
-from topiq_metrics.catalog.cards import Architecture, Mode, ModelCard, WeightsFile
+from topiq_metrics.catalog.cards import Mode, ModelCard, WeightsFile
+from topiq_metrics.catalog.networks import CFANetConfig, LPIPSPlusConfig
 
 GROUP = "topiq_metrics.metrics"
 _OURS = "topiq-metrics"
@@ -95,7 +96,8 @@ def _problem(card: object, name: str) -> str:
         "score_range": not low < high,
         "size": not _SIZE.fullmatch(card.size),
         "weights or also_needs": not all(isinstance(file, WeightsFile) for file in card.files),
-        "architecture": card.architecture not in get_args(Architecture) or bool(card.architecture and not card.weights),
+        "network": card.network is not None
+        and not (isinstance(card.network, (CFANetConfig, LPIPSPlusConfig)) and card.weights),
     }
     fields = [field for field, is_wrong in wrong.items() if is_wrong]
     return f"its card has a wrong {', '.join(fields)}." if fields else ""

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from topiq_metrics.explaining.maps import Array, LevelMap
 from topiq_metrics.models.attention import CrossScaleAttentionBlock
-from topiq_metrics.models.backbones import Backbone
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork, weighted_mean
-from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR, pool_to
+from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
 
 ATTENTION_BYTES = 256 << 20
 """For the attention of as many queries as are taken at a time."""
@@ -53,15 +52,16 @@ def explain_cfanet(
     maps = []
     levels = []
     grid = net.grid(image.shape[-2], image.shape[-1])
-    strides = cast(Backbone, net.backbone).strides
+    strides = net.backbone.strides
     parts = zip(net.features(image, reference), net.gated_pools, net.reduce, strict=True)
     for index, (features, glp, reduce) in enumerate(parts):
-        mask, gated = cast("GatedPoolNR | GatedPoolFR", glp).masked(*features)
-        levels.append(reduce(pool_to(gated, grid)))
+        glp = cast("GatedPoolNR | GatedPoolFR", glp)
+        mask, gated = glp.masked(*features)
+        levels.append(reduce(glp.pool(gated, grid)))
         maps.append(LevelMap("gate", index + 1, strides[index], _array(mask[0, 0])))
     # A cell of the grid is a query; they run along the rows.
     cell = None if point is None else int(point[1] * grid[0]) * grid[1] + int(point[0] * grid[1])
-    query, *memories = net.tokens(levels)
+    query, *memories = net.attend_within(levels)
     for index, (block, memory) in enumerate(zip(net.cross_attention, memories, strict=True)):
         block = cast(CrossScaleAttentionBlock, block)
         level = len(memories) - index
@@ -71,7 +71,7 @@ def explain_cfanet(
             row = block.weights(query[:, cell : cell + 1], memory).mean(dim=(0, 1, 2))
             maps.append(LevelMap("focus", level, strides[-1], _array(row.view(grid))))
         query = block(query, memory)
-    score = net.score(net.conclude(query), net.difference(image, reference))
+    score = net.head.score(net.conclude(query), image, reference)
     return Findings(score.item(), maps)
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from topiq_metrics.catalog import CARDS, Mode, ModelCard, default_metric, get_card
-from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.errors import ImageError, ImageTooSmallError
 from topiq_metrics.explaining.explanation import Explanation
 from topiq_metrics.explaining.maps import KINDS, LevelMap
@@ -146,7 +145,7 @@ def _card(name: str) -> ModelCard:
         card = get_card(name)
     except ValueError as error:
         raise ValueError(f"{error} To compare with, {MS_SSIM!r} can be explained, too.") from None
-    if not card.architecture:
+    if card.is_foreign:
         raise ValueError(
             f"{name!r} is the metric of another distribution, and what it looks at is not known here. Explained are: "
             f"{', '.join(sorted([*CARDS, MS_SSIM]))}."
@@ -171,9 +170,7 @@ def _check_arguments(
         )
     if name == MS_SSIM and weights != "default":
         raise ValueError(f"{MS_SSIM!r} has no weights: leave them out.")
-    is_cfanet = (
-        isinstance(net, CFANet) if net is not None else name != MS_SSIM and get_card(name).architecture == "cfanet"
-    )
+    is_cfanet = isinstance(net, CFANet) if net is not None else name != MS_SSIM and get_card(name).is_topiq
     if point is not None and not is_cfanet:
         raise ValueError(f"Argument `point` asks what a place attends to, but {name!r} has no attention.")
 
@@ -212,7 +209,7 @@ def _check_pictures(name: str, card: ModelCard | None, pictures: list[Tensor], p
     if any(picture.shape != pictures[0].shape for picture in pictures):
         other = pictures[1].shape
         raise ImageError(f"The image has {width}x{height}, but its reference {other[-1]}x{other[-2]}.")
-    if card is not None and FACE_DETECTOR in card.also_needs and (height, width) != (FACE_SIDE, FACE_SIDE):
+    if card is not None and card.scores_faces and (height, width) != (FACE_SIDE, FACE_SIDE):
         raise ImageError(
             f"{name!r} is explained on an aligned face of {FACE_SIDE}x{FACE_SIDE}, but the image has {width}x{height}. "
             "`topiq_metrics.faces.find_faces` finds and aligns the faces of a photograph."

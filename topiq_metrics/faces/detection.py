@@ -8,19 +8,18 @@ import threading
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
-from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from topiq_metrics.catalog.builtin import FACE_DETECTOR
+from topiq_metrics.catalog.cards import FACE_DETECTOR
 from topiq_metrics.errors import WeightsMismatchError
 from topiq_metrics.faces.alignment import load_facexlib, make_helper
 from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.weights.checkpoints import read_state
 from topiq_metrics.weights.resolve import resolve_file
-from topiq_metrics.weights.sharing import canonical_device
+from topiq_metrics.weights.sharing import HOLDINGS, canonical_device, file_identity
 
 _MIN_EYE_DISTANCE = 5
 
@@ -102,10 +101,6 @@ class FacexlibDetector:
         vars(self).update(state, _lock=threading.Lock())
 
 
-_detectors: WeakValueDictionary[tuple[Path, int, int, torch.device], FacexlibDetector] = WeakValueDictionary()
-_lock = threading.Lock()
-
-
 def shared_detector(metric: str, device: torch.device | str = "cpu") -> FacexlibDetector:
     """Get facexlib's detector with its published weights; one in memory for all who hold it.
 
@@ -119,13 +114,8 @@ def shared_detector(metric: str, device: torch.device | str = "cpu") -> Facexlib
     """
     load_facexlib()
     path = resolve_file(FACE_DETECTOR, metric)
-    status = path.stat()
-    key = (path.resolve(), status.st_size, status.st_mtime_ns, canonical_device(device))
-    with _lock:
-        detector = _detectors.get(key)
-        if detector is None:
-            detector = _detectors[key] = FacexlibDetector(path, device=device)
-        return detector
+    key = (FACE_DETECTOR, file_identity(path), canonical_device(device))
+    return HOLDINGS.share(key, lambda: FacexlibDetector(path, device=device))
 
 
 def _build(device: torch.device) -> Any:

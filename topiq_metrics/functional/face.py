@@ -12,8 +12,8 @@ from torch import Tensor
 
 from topiq_metrics.errors import NoFaceError
 from topiq_metrics.faces import FACE_SIDE, FaceDetector, Faces, Which, find_faces, shared_detector
-from topiq_metrics.functional.tasks import FACE
-from topiq_metrics.functional.topiq import Reduction, _scorer, _topiq_compute, parse_reduction
+from topiq_metrics.functional.tasks import FACE, choose
+from topiq_metrics.functional.topiq import Reduction, _topiq_compute, parse_reduction
 from topiq_metrics.images import validate_images
 from topiq_metrics.models.cfanet import CFANet
 
@@ -86,7 +86,7 @@ def topiq_face(
         torch.Size([1])
     """
     reduction = parse_reduction(reduction)
-    scores = score_aligned(_scorer(FACE, model, weights, net, None), preds, check_range=check_range)
+    scores = score_aligned(choose(FACE, model, weights, net, None), preds, check_range=check_range)
     return _topiq_compute(scores, len(scores), reduction)
 
 
@@ -127,7 +127,7 @@ def topiq_faces(
         WeightsError: if the weights of the network or of the detector cannot be had.
     """
     check_choices(faces, on_no_face)
-    scorer = _scorer(FACE, model, weights, net, None)
+    scorer = choose(FACE, model, weights, net, None)
     images = validate_photographs(preds, check_range=check_range)
     if detector is None:
         detector = shared_detector(model, images[0].device)

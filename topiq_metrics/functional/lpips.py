@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias, cast
 
 from torch import Tensor
 
-from topiq_metrics.functional.tasks import LPIPS_PLUS
-from topiq_metrics.functional.topiq import Reduction, _scorer, _topiq_compute, _topiq_update, parse_reduction
+from topiq_metrics.functional.tasks import LPIPS_PLUS, choose
+from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update, parse_reduction
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork
@@ -69,7 +69,7 @@ def lpips_plus(
         tensor(0.)
     """
     reduction = parse_reduction(reduction)
-    scorer = _scorer(LPIPS_PLUS, model, weights, net, size, weigh_by(semantic_layer))
+    scorer = choose(LPIPS_PLUS, model, weights, net, size, weigh_by(semantic_layer))
     scores = _topiq_update(scorer, preds, target, check_range=check_range)
     return _topiq_compute(scores, len(scores), reduction)
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import functools
-import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, TypeVar
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from topiq_metrics.errors import ImageTooSmallError
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.models.network import QualityNetwork, for_all_modes
-from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY, parse_memory, score_within
+from topiq_metrics.inference.backends import Backend, choose_backend
+from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.weights.sharing import place_of, placed
 
 Images: TypeAlias = "Tensor | tuple[Tensor, ...]"
 """A batch ``(N, 3, H, W)``, or N images ``(3, H, W)`` of any sizes; a tuple, since FeatureShare needs a hash."""
-Run: TypeAlias = "Callable[..., Tensor]"
 
 
 class Scorer(nn.Module):
@@ -33,15 +29,17 @@ class Scorer(nn.Module):
     Args:
         network: takes images ``(N, 3, H, W)`` in [0, 1], and their references if it needs them; gives ``(N,)``.
         size: size rule.
-        run: is called with the network and a batch of one size; the default takes large images in strips.
+        backend: what runs the network; by default that of `choose_backend`.
         key: tells scorers with different results apart.
     """
 
-    def __init__(self, network: QualityNetwork, size: SizePolicy, run: Run | None = None, key: str = "") -> None:
+    def __init__(
+        self, network: QualityNetwork, size: SizePolicy, backend: Backend | None = None, key: str = ""
+    ) -> None:
         super().__init__()
         self.size = size
         self.key = key
-        self._run = run or functools.partial(score_within, max_memory=parse_memory(DEFAULT_MAX_MEMORY))
+        self.backend = backend or choose_backend()
         # Inside a tuple, it is no child.
         self._held = (network,)
         # What every other place and type is made from, so that going there and back loses nothing.
@@ -57,10 +55,10 @@ class Scorer(nn.Module):
         Raises:
             ValueError: if the images are on another device than the network, or too small under the size rule.
         """
-        device, dtype = _place(self.network)
+        device, dtype = place_of(self.network)
         with _no_autocast(device):
             if isinstance(images[0], Tensor):
-                scores = self._run(self.network, *(self._fit(batch, device, dtype) for batch in images))
+                scores = self.backend(self.network, *(self._fit(batch, device, dtype) for batch in images))
             else:
                 rows = [[self._fit(image, device, dtype) for image in row] for row in zip(*images, strict=True)]
                 scores = self._score_by_size(rows)
@@ -82,7 +80,7 @@ class Scorer(nn.Module):
         for index, row in enumerate(rows):
             groups.setdefault(row[0].shape, []).append(index)
         scores = [
-            self._run(self.network, *(torch.stack(x) for x in zip(*(rows[index] for index in group), strict=True)))
+            self.backend(self.network, *(torch.stack(x) for x in zip(*(rows[index] for index in group), strict=True)))
             for group in groups.values()
         ]
         order = torch.tensor([index for group in groups.values() for index in group], device=scores[0].device)
@@ -90,52 +88,23 @@ class Scorer(nn.Module):
 
     def set_dtype(self, dtype: torch.dtype) -> None:
         """Run the network in ``dtype`` from now on."""
-        self._held = (placed(self._origin[0], _place(self.network)[0], dtype),)
+        self._held = (placed(self._origin[0], place_of(self.network)[0], dtype),)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Scorer:  # noqa: ARG002
         # Only the device: a parent's `.half()` is about the parent. And on the meta device there would be no weights.
-        device, dtype = _place(self.network)
+        device, dtype = place_of(self.network)
         target = fn(torch.empty(0, device=device)).device
         if target.type != "meta":
             self._held = (placed(self._origin[0], target, dtype),)
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scorer:
-        copied = Scorer(self._origin[0], self.size, self._run, self.key)
+        copied = Scorer(self._origin[0], self.size, self.backend, self.key)
         copied._held = self._held
         return copied
 
     def extra_repr(self) -> str:
         return f"{self.network.extra_repr()}, size={str(self.size)!r}, key={self.key!r}"
-
-
-_Network = TypeVar("_Network", bound=nn.Module)
-_Place: TypeAlias = "tuple[torch.device, torch.dtype]"
-_Copies: TypeAlias = "WeakValueDictionary[_Place, Any]"
-_copies: WeakKeyDictionary[nn.Module, _Copies] = WeakKeyDictionary()
-_lock = threading.Lock()
-
-
-def placed(network: _Network, device: torch.device | str, dtype: torch.dtype | None = None) -> _Network:
-    """Give ``network`` itself if it is on ``device`` in ``dtype``, else its copy there, the same for all who ask."""
-    here = _place(network)
-    there = (torch.empty(0, device=device).device, dtype or here[1])
-    if there == here:
-        return network
-    with _lock, for_all_modes():
-        copies = _copies.setdefault(network, WeakValueDictionary())
-        copies[here] = network
-        found: _Network | None = copies.get(there)
-        if found is None or _place(found) != there:
-            found = copy.deepcopy(network).to(*there)
-            copies[there] = found
-            _copies[found] = copies
-        return found
-
-
-def _place(network: nn.Module) -> _Place:
-    parameter = next(network.parameters())
-    return parameter.device, parameter.dtype
 
 
 def _no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:

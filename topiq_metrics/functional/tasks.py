@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import torch
+from torch import Tensor
 
 from topiq_metrics.catalog import CARDS, DEFAULT_FR, DEFAULT_NR, Mode, ModelCard, get_card
-from topiq_metrics.functional.scorer import placed
+from topiq_metrics.functional.scorer import Images, Scorer
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.inference.backends import Backend
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
-from topiq_metrics.models.network import QualityNetwork, for_all_modes
-from topiq_metrics.weights import shared_network
+from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.weights.sharing import neutral_network, recent_network
+
+Prepare: TypeAlias = Callable[[QualityNetwork], QualityNetwork]
 
 
 @dataclass(frozen=True)
@@ -75,33 +79,62 @@ def select_card(task: Task, model: str, net: QualityNetwork | None) -> ModelCard
     return get_card(net.name)
 
 
-def check_frozen(net: QualityNetwork) -> None:
-    """Raise ValueError if the user's network may be in training."""
-    if any(parameter.requires_grad for parameter in net.parameters()):
-        raise ValueError(
-            "Argument `net` must be frozen: call `net.requires_grad_(False)`, on a copy if it is being trained."
-        )
+@dataclass(frozen=True)
+class Choice:
+    """What a user has chosen to score with: the way to the network for functions, metrics and losses. See `choose`.
+
+    Called with images as a `Scorer` is, it scores them with a network that nobody needs to hold: functions do.
+
+    Attributes:
+        card: of the model.
+        size: size rule.
+        weights: ``"default"``, a path, or None.
+        net: the network itself, if it was given.
+        prepare: makes the network what the user wants of it.
+    """
+
+    card: ModelCard
+    size: SizePolicy
+    weights: str | os.PathLike[str] | None
+    net: QualityNetwork | None
+    prepare: Prepare
+
+    def __call__(self, *images: Images) -> Tensor:
+        net = self.net
+        if net is None:
+            net = recent_network(self.card.name, self.weights, images[0][0].device)
+        scores: Tensor = Scorer(self.prepare(net), self.size)(*images)
+        return scores
+
+    def hold(self, backend: Backend | None = None) -> Scorer:
+        """The scorer to keep, on the CPU or where the given network is.
+
+        Raises:
+            ValueError: if the given network may be in training.
+            WeightsError: if the weights cannot be had.
+        """
+        net = self.net
+        if net is None:
+            net = neutral_network(self.card.name, self.weights)
+        elif any(parameter.requires_grad for parameter in net.parameters()):
+            raise ValueError(
+                "Argument `net` must be frozen: call `net.requires_grad_(False)`, on a copy if it is being trained."
+            )
+        return Scorer(self.prepare(net), self.size, backend)
 
 
-def find_network(model: str, weights: str | os.PathLike[str] | None) -> QualityNetwork:
-    """Find the network of ``model`` on the CPU: one for all who ask for the same weights while somebody holds it."""
-    # What the process shares must not depend on the default device and mode of whoever asks first.
-    with for_all_modes(), torch.device("cpu"):
-        return shared_network(model, weights, device="cpu")
+def choose(
+    task: Task,
+    model: str,
+    weights: str | os.PathLike[str] | None,
+    net: QualityNetwork | None,
+    size: SizePolicy | str | None,
+    prepare: Prepare = lambda network: network,
+) -> Choice:
+    """Check a choice of a user.
 
-
-def find_network_again(model: str, weights: str | os.PathLike[str] | None, device: torch.device) -> QualityNetwork:
-    """Find it on ``device``, for somebody who does not hold it: the last few stay in memory."""
-    shared = find_network(model, weights)
-    network = placed(shared, device)
-    if weights is not None:
-        with _lock:
-            if (shared, network) in _recent:
-                _recent.remove((shared, network))
-            _recent.append((shared, network))
-    return network
-
-
-# One for each task, and one more.
-_recent: deque[tuple[QualityNetwork, QualityNetwork]] = deque(maxlen=4)
-_lock = threading.Lock()
+    Raises:
+        ValueError: as `select_card`, or if there is no such size rule.
+    """
+    card = select_card(task, model, net)
+    return Choice(card, SizePolicy.parse(card.size if size is None else size), weights, net, prepare)

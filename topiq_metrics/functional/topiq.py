@@ -8,18 +8,9 @@ from typing import Literal, TypeAlias, cast
 
 from torch import Tensor
 
-from topiq_metrics.functional.scorer import Images, Scorer
-from topiq_metrics.functional.tasks import (
-    AESTHETIC,
-    FULL_REFERENCE,
-    NO_REFERENCE,
-    Task,
-    find_network_again,
-    select_card,
-)
+from topiq_metrics.functional.tasks import AESTHETIC, FULL_REFERENCE, NO_REFERENCE, choose
 from topiq_metrics.images import SizePolicy, validate_images, validate_pair
 from topiq_metrics.models.cfanet import CFANet
-from topiq_metrics.models.network import QualityNetwork
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 _REDUCTIONS = ("mean", "sum", "none")
@@ -75,7 +66,7 @@ def topiq_no_reference(
         True
     """
     reduction = parse_reduction(reduction)
-    scorer = _scorer(NO_REFERENCE, model, weights, net, size)
+    scorer = choose(NO_REFERENCE, model, weights, net, size)
     scores = _topiq_update(scorer, preds, check_range=check_range)
     return _topiq_compute(scores, len(scores), reduction)
 
@@ -125,7 +116,7 @@ def topiq_full_reference(
         tensor([ True, False])
     """
     reduction = parse_reduction(reduction)
-    scorer = _scorer(FULL_REFERENCE, model, weights, net, size)
+    scorer = choose(FULL_REFERENCE, model, weights, net, size)
     scores = _topiq_update(scorer, preds, target, check_range=check_range)
     return _topiq_compute(scores, len(scores), reduction)
 
@@ -175,7 +166,7 @@ def topiq_aesthetic(
         True
     """
     reduction = parse_reduction(reduction)
-    scorer = _scorer(AESTHETIC, model, weights, net, size)
+    scorer = choose(AESTHETIC, model, weights, net, size)
     scores = _topiq_update(scorer, preds, check_range=check_range)
     return _topiq_compute(scores, len(scores), reduction)
 
@@ -209,22 +200,3 @@ def parse_reduction(reduction: str | None) -> Reduction:
     if name not in _REDUCTIONS:
         raise ValueError(f"Argument `reduction` must be one of {_REDUCTIONS} or None, but got {reduction!r}.")
     return cast("Reduction", name)
-
-
-def _scorer(
-    task: Task,
-    model: str,
-    weights: str | os.PathLike[str] | None,
-    net: QualityNetwork | None,
-    size: SizePolicy | str | None,
-    prepare: Callable[[QualityNetwork], QualityNetwork] = lambda network: network,
-) -> Callable[..., Tensor]:
-    card = select_card(task, model, net)
-    policy = SizePolicy.parse(card.size if size is None else size)
-
-    def score(*images: Images) -> Tensor:
-        network = net if net is not None else find_network_again(card.name, weights, images[0][0].device)
-        scores: Tensor = Scorer(prepare(network), policy)(*images)
-        return scores
-
-    return score

@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from topiq_metrics.catalog import get_card
-from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.inference.backends import Backend
 from topiq_metrics.inference.faces import FacePredictor
 from topiq_metrics.inference.metrics import MetricPredictor
@@ -44,7 +43,7 @@ def open_predictor(
         WeightsError: if weights cannot be had.
     """
     card = get_card(name)
-    if not card.architecture:
+    if card.is_foreign:
         return MetricPredictor(name, weights, size=size, device=device, backend=backend)
-    kind = FacePredictor if FACE_DETECTOR in card.also_needs else NetworkPredictor
+    kind = FacePredictor if card.scores_faces else NetworkPredictor
     return kind(name, weights, size=size, device=device, backend=backend)

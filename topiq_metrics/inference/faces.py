@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from topiq_metrics.catalog import get_card
 from topiq_metrics.errors import NoFaceError
 from topiq_metrics.faces import FaceDetector, Faces, find_faces, shared_detector
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.inference.backends import Backend, choose_backend
-from topiq_metrics.inference.predictor import choose_device
-from topiq_metrics.weights import shared_network
+from topiq_metrics.inference.predictor import NetworkPredictor, PredictorOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-class FacePredictor:
+class FacePredictor(NetworkPredictor):
     """The largest face of each photograph: found and aligned by facexlib.
 
     Args:
@@ -36,19 +37,15 @@ class FacePredictor:
         name: str,
         weights: str | os.PathLike[str] | None = "default",
         *,
-        size: str | SizePolicy | None = None,
-        device: str | torch.device | None = None,
-        backend: Backend | None = None,
         detector: FaceDetector | None = None,
+        **options: Unpack[PredictorOptions],
     ) -> None:
-        self.card = get_card(name)
-        self.size = SizePolicy.parse("native" if size is None else size)
-        self.device = choose_device(device)
-        self.backend = (backend or choose_backend()).on(self.device)
-        self.net = shared_network(name, weights, device=self.device)
-        self.backend.open(self.net, self.device)
+        super().__init__(name, weights, **options)
         self.detector = shared_detector(name, self.device) if detector is None else detector
         self._face_size = SizePolicy.parse(self.card.size)
+
+    def _own_size(self) -> str:
+        return "native"
 
     @torch.inference_mode()
     def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory: bool = False) -> Tensor:  # noqa: ARG002

@@ -7,15 +7,13 @@ import os
 import torch
 from torch import Tensor
 
-from topiq_metrics.catalog import get_card
-from topiq_metrics.images import SizePolicy
 from topiq_metrics.inference.backends import Backend
-from topiq_metrics.inference.predictor import choose_device
+from topiq_metrics.inference.predictor import MetricOnDevice
 from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.registry import create_metric
 
 
-class MetricPredictor:
+class MetricPredictor(MetricOnDevice):
     """A torchmetrics metric with ``reduction="none"`` that is reset after each batch.
 
     Args:
@@ -29,25 +27,13 @@ class MetricPredictor:
         ValueError: if the metric cannot be built, or another backend is asked for.
     """
 
-    max_batch = 8
-
-    def __init__(
-        self,
-        name: str,
-        weights: str | os.PathLike[str] | None = "default",
-        *,
-        size: str | SizePolicy | None = None,
-        device: str | torch.device | None = None,
-        backend: Backend | None = None,
-    ) -> None:
+    def _open(self, weights: str | os.PathLike[str] | None, backend: Backend | None) -> None:
+        name = self.card.name
         if backend is not None and (backend.name not in {"auto", "torch"} or backend.precision != "float32"):
             raise ValueError(
                 f"The metric {name!r} is of another distribution and runs in its own way: it takes neither `backend` "
                 "nor `precision`."
             )
-        self.card = get_card(name)
-        self.size = SizePolicy.parse(self.card.size if size is None else size)
-        self.device = choose_device(device)
         chosen = {} if weights == "default" else {"weights": weights}
         try:
             with float32_by_default():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import torch
 from torch import Tensor
@@ -57,16 +57,22 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-class NetworkPredictor:
-    """One of our networks on a backend.
+class PredictorOptions(TypedDict, total=False):
+    """What every predictor takes.
 
-    Args:
-        name: a metric of the catalogue.
-        weights: ``"default"``, a path, or None for an untrained network.
+    Attributes:
         size: a size policy instead of the metric's own.
         device: where to run; a GPU if there is one.
         backend: what runs the network; by default PyTorch in float32.
     """
+
+    size: str | SizePolicy | None
+    device: str | torch.device | None
+    backend: Backend | None
+
+
+class MetricOnDevice:
+    """What the predictors share: the card, the size policy and the device of a metric."""
 
     max_batch = 8
 
@@ -80,11 +86,33 @@ class NetworkPredictor:
         backend: Backend | None = None,
     ) -> None:
         self.card = get_card(name)
-        self.size = SizePolicy.parse(self.card.size if size is None else size)
+        self.size = SizePolicy.parse(self._own_size() if size is None else size)
         self.device = choose_device(device)
+        self._open(weights, backend)
+
+    def _own_size(self) -> str:
+        """The size policy for images if the user names none."""
+        return self.card.size
+
+    def _open(self, weights: str | os.PathLike[str] | None, backend: Backend | None) -> None:
+        """Make what scores: what cannot run is to be known before the first image."""
+        raise NotImplementedError
+
+
+class NetworkPredictor(MetricOnDevice):
+    """One of our networks on a backend.
+
+    Args:
+        name: a metric of the catalogue.
+        weights: ``"default"``, a path, or None for an untrained network.
+        size: a size policy instead of the metric's own.
+        device: where to run; a GPU if there is one.
+        backend: what runs the network; by default PyTorch in float32.
+    """
+
+    def _open(self, weights: str | os.PathLike[str] | None, backend: Backend | None) -> None:
         self.backend = (backend or choose_backend()).on(self.device)
-        self.net = shared_network(name, weights, device=self.device)
-        # What cannot run is to be known before the first image.
+        self.net = shared_network(self.card.name, weights, device=self.device)
         self.backend.open(self.net, self.device)
 
     @torch.inference_mode()

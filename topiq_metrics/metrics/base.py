@@ -7,7 +7,6 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +14,14 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.functional.scorer import Scorer
-from topiq_metrics.functional.tasks import Task, check_frozen, find_network, select_card
+from topiq_metrics.functional.tasks import Task, choose
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update, parse_reduction
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.inference.backends import choose_backend
+from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY
 from topiq_metrics.metrics.states import KeptStates
 from topiq_metrics.models.network import QualityNetwork, fingerprint
-from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
+from topiq_metrics.weights.sharing import HOLDINGS
 
 
 class TOPIQMetric(KeptStates):
@@ -57,24 +57,22 @@ class TOPIQMetric(KeptStates):
     ) -> None:
         super().__init__(**kwargs)
         self.backend = choose_backend(backend, precision, max_memory)
-        card = select_card(self.task, model, net)
-        self.model = card.name
+        choice = choose(self.task, model, weights, net, size, prepare)
+        self.model = choice.card.name
         self.reduction = parse_reduction(reduction)
         self.check_range = check_range
-        policy = SizePolicy.parse(card.size if size is None else size)
-        if net is not None:
-            check_frozen(net)
-        network = prepare(find_network(card.name, weights) if net is None else net)
+        self.net = choice.hold(self.backend)
+        network = self.net.network
         identity = fingerprint(network) if net is not None else _shared_fingerprint(network)
         if not self.backend.is_plain:
             identity = f"{identity} on {self.backend.name} in {self.backend.precision}"
-        self.net = Scorer(network, policy, self.backend, identity)
+        self.net.key = identity
         if net is None:
             self.net.to(self.device)
         else:
             self._device = next(net.parameters()).device
 
-        digest = hashlib.blake2b(f"{identity} {policy} {check_range}".encode(), digest_size=8).hexdigest()
+        digest = hashlib.blake2b(f"{identity} {choice.size} {check_range}".encode(), digest_size=8).hexdigest()
         self._scores_name, self._sum_name, self._count_name = (
             f"{kind}_{digest}" for kind in ("scores", "sum", "count")
         )
@@ -174,14 +172,9 @@ class TOPIQMetric(KeptStates):
         )
 
 
-_fingerprints: WeakKeyDictionary[QualityNetwork, str] = WeakKeyDictionary()
-
-
 def _shared_fingerprint(net: QualityNetwork) -> str:
     # A shared network does not change, and is hashed once.
-    if net not in _fingerprints:
-        _fingerprints[net] = fingerprint(net)
-    return _fingerprints[net]
+    return HOLDINGS.make_once(net, "fingerprint", lambda: fingerprint(net))
 
 
 def _find_scorer(module: object) -> Scorer | None:

@@ -1,16 +1,15 @@
-"""Rewrites of a loaded network that make it cheaper and change no score beyond float rounding."""
+"""A loaded network made cheaper, with no score changed beyond float rounding."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import nn
 
-from topiq_metrics.models.fusing import fuse
-from topiq_metrics.models.pooling import GatedPool, GatedPoolFR, GatedPoolNR
+from topiq_metrics.models.rewrites.batch_norm import fold_batch_norm
+from topiq_metrics.models.rewrites.gated_pool import merge_gates
+from topiq_metrics.models.rewrites.onednn import fuse
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -21,87 +20,3 @@ def fold(net: Network) -> Network:
     merge_gates(net)
     fuse(net)
     return net.to(memory_format=torch.channels_last)
-
-
-def fold_batch_norm(net: Network) -> Network:
-    """Fold each BatchNorm into the convolution that feeds it, in place.
-
-    A pair is a convolution and the BatchNorm registered right after it, which holds for every backbone here. The
-    products are taken in float64, so that folding rounds once.
-    """
-    for parent in list(net.modules()):
-        previous: tuple[str, nn.Module] | None = None
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm2d) and previous and isinstance(previous[1], nn.Conv2d):
-                conv = previous[1]
-                dtype = conv.weight.dtype
-                fused = fuse_conv_bn_eval(conv.double(), child.double())
-                setattr(parent, previous[0], fused.to(dtype).requires_grad_(requires_grad=False))
-                setattr(parent, name, nn.Identity())
-            previous = name, child
-    return net
-
-
-def merge_gates(net: Network) -> Network:
-    """Take the products of convolutions that nothing stands between, and pool each part by itself; in place."""
-    _replace(net, GatedPoolNR, FoldedGatedPoolNR)
-    _replace(net, GatedPoolFR, FoldedGatedPoolFR)
-    return net
-
-
-class FoldedGatedPoolNR(GatedPool):
-    """`GatedPoolNR` whose gate takes the features themselves.
-
-    The gate's first convolution follows the second half of the split with nothing between them: together they are one
-    convolution to the gate's few channels, and half of the split is not needed.
-    """
-
-    def __init__(self, plain: GatedPoolNR) -> None:
-        super().__init__()
-        self.out_channels = plain.out_channels
-        split, (first, *rest) = plain.split, cast("list[nn.Conv2d]", list(plain.gate))
-        weights, biases = split.weight.double().chunk(2), cast(Tensor, split.bias).double().chunk(2)
-        inner = first.weight.double().flatten(1)
-        self.features = nn.Sequential(_pointwise(weights[0], biases[0], like=split), nn.GELU())
-        merged = inner @ weights[1].flatten(1)
-        bias = inner @ biases[1] + cast(Tensor, first.bias).double()
-        self.gate = nn.Sequential(_pointwise(merged, bias, like=first), *rest)
-
-    def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
-        mask = self.gate(*features)
-        out: Tensor = self.features(*features)
-        return (out * mask if out.requires_grad else out.mul_(mask),)
-
-
-class FoldedGatedPoolFR(GatedPool):
-    """`GatedPoolFR` that never builds the map of 3C channels."""
-
-    def __init__(self, plain: GatedPoolFR) -> None:
-        super().__init__()
-        self.out_channels = plain.out_channels
-        self.gate = plain.gate
-
-    def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
-        distorted, reference = features
-        difference = distorted - reference
-        if difference.requires_grad:
-            difference = (difference.square() + 1e-12).sqrt()
-        else:
-            difference = difference.square_().add_(1e-12).sqrt_()
-        mask = self.gate(difference)
-        return mask * distorted, mask * reference, mask * difference
-
-
-def _pointwise(weight: Tensor, bias: Tensor, *, like: nn.Conv2d) -> nn.Conv2d:
-    """A 1x1 convolution, frozen, of the dtype and on the device of another."""
-    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 1, device="meta")
-    for name, value in (("weight", weight.reshape(*weight.shape[:2], 1, 1)), ("bias", bias)):
-        setattr(conv, name, nn.Parameter(value.detach().to(like.weight.dtype), requires_grad=False))
-    return conv
-
-
-def _replace(net: nn.Module, kind: type[nn.Module], make: Callable[..., nn.Module]) -> None:
-    for parent in list(net.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is kind:
-                setattr(parent, name, make(child).train(child.training))

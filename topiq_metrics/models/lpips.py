@@ -9,41 +9,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, cast
+from dataclasses import replace
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from topiq_metrics.catalog.networks import LPIPSPlusConfig
 from topiq_metrics.models.network import QualityNetwork
 
-LEVELS = 5
-
-
-@dataclass(frozen=True)
-class LPIPSPlusConfig:
-    """All that fixes the network.
-
-    Attributes:
-        backbone: whose features are compared.
-        semantic_layer: the level, 0 to 4, whose features of the reference say where a difference counts; None for
-            nowhere more than elsewhere, which is LPIPS.
-    """
-
-    mode: ClassVar[Literal["FR"]] = "FR"
-    bins: ClassVar[int] = 1
-
-    backbone: Literal["alexnet", "vgg16"] = "alexnet"
-    semantic_layer: int | None = 2
-
-    def __post_init__(self) -> None:
-        layer = self.semantic_layer
-        if layer is not None and not (type(layer) is int and layer in range(LEVELS)):
-            raise ValueError(
-                f"Argument `semantic_layer` must be one of {tuple(range(LEVELS))} or None, "
-                f"but got {self.semantic_layer!r}."
-            )
+__all__ = ["LPIPSPlusConfig", "LPIPSPlusNetwork", "weighted_mean"]
 
 
 class LPIPSPlusNetwork(QualityNetwork):

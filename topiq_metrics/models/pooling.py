@@ -1,4 +1,4 @@
-"""Gated local pooling (GLP): every pyramid level on the grid of the deepest one (TOPIQ, Eq. 1–2)."""
+"""Gated local pooling (GLP): every pyramid level on the grid of the deepest one (TOPIQ, Eq. 2)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ class Gate(nn.Sequential):
         )
 
 
-def pool_to(x: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Average-pool to ``grid`` where the map is larger than it on both sides, else leave it."""
-    if x.shape[-2] > grid[0] and x.shape[-1] > grid[1]:
-        return F.adaptive_avg_pool2d(x, grid)
-    return x
+class Pool(nn.Module):
+    """Average-pool to a grid where the map is larger than it on both sides, else leave it."""
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        if x.shape[-2] > grid[0] and x.shape[-1] > grid[1]:
+            return F.adaptive_avg_pool2d(x, grid)
+        return x
 
 
 class GatedPool(nn.Module):
@@ -35,10 +37,13 @@ class GatedPool(nn.Module):
 
     Attributes:
         out_channels: of all gated maps together.
+        pool: takes a map ``(N, C, H, W)`` to a grid ``(h, w)``.
     """
 
-    out_channels: int
-    pool = staticmethod(pool_to)
+    def __init__(self, out_channels: int) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.pool: nn.Module = Pool()
 
     def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
         """The maps ``(N, C, H, W)`` that are to be pooled; a row depends on its two neighbours on each side."""
@@ -53,10 +58,9 @@ class GatedPoolNR(GatedPool):
     """No-reference GLP of one map ``(N, C, H, W)``."""
 
     def __init__(self, channels: int, gate_width: int) -> None:
-        super().__init__()
+        super().__init__(channels)
         self.split = nn.Conv2d(channels, 2 * channels, 1)
         self.gate = Gate(channels, gate_width)
-        self.out_channels = channels
 
     def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
         return self.masked(*features)[1:]
@@ -72,9 +76,8 @@ class GatedPoolFR(GatedPool):
     """Full-reference GLP (Eq. 2) of two maps ``(N, C, H, W)``, gated by their difference."""
 
     def __init__(self, channels: int, gate_width: int) -> None:
-        super().__init__()
+        super().__init__(3 * channels)
         self.gate = Gate(channels, gate_width)
-        self.out_channels = 3 * channels
 
     def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
         return self.masked(*features)[1:]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar
 
-from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY
+from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY
 from topiq_metrics.scoring.selection import Shard
 
 if TYPE_CHECKING:

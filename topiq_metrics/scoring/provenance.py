@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from topiq_metrics._files import write_whole
 from topiq_metrics._version import versions
 from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
-from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.catalog.extensions import GROUP
 from topiq_metrics.scoring.errors import OutputError
 from topiq_metrics.scoring.items import as_unicode
@@ -248,13 +247,13 @@ def _describe(card: ModelCard, weights: str | os.PathLike[str] | None, size: obj
     else:
         main = _own(Path(os.fspath(weights)).expanduser(), card)
     # Photographs are searched for faces as they are.
-    own_size = "native" if FACE_DETECTOR in card.also_needs else card.size
+    own_size = "native" if card.scores_faces else card.size
     return MetricProvenance(
         name=card.name,
         size=own_size if size is None else str(size),
         weights=main,
         further=tuple(_published(file, card) for file in card.also_needs),
-        distribution="" if card.architecture else _distribution(card.name),
+        distribution=_distribution(card.name) if card.is_foreign else "",
     )
 
 
@@ -262,10 +261,10 @@ def _versions(cards: Sequence[ModelCard], backend: str) -> dict[str, str]:
     names = list(_ALWAYS_USED)
     if backend in {"onnxruntime", "openvino"}:
         names.append(backend)
-    if any(card.architecture != "cfanet" for card in cards):
+    if any(not card.is_topiq for card in cards):
         # It holds weights of LPIPS+, and is what metrics of other distributions are made of.
         names.append("torchmetrics")
-    if any(FACE_DETECTOR in card.also_needs for card in cards):
+    if any(card.scores_faces for card in cards):
         names += ["facexlib", "opencv-python"]
     return versions(*names)
 
@@ -284,7 +283,7 @@ def _published(file: WeightsFile, card: ModelCard) -> FileProvenance:
     from topiq_metrics.weights.resolve import resolve_file
 
     # A metric of another distribution may keep its files where only its own code finds them.
-    path = resolve_file(file, card.name) if card.architecture else find_checked(file, card.name)
+    path = find_checked(file, card.name) if card.is_foreign else resolve_file(file, card.name)
     return FileProvenance(file.filename, file.sha256 if path is None else _sha256(path), file.license)
 
 

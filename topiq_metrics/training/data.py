@@ -221,7 +221,7 @@ class QualityData(LightningDataModule):
         card = get_card(recipe.name)
         self.size = SizePolicy.parse(card.size)
         self.crop_size = self.size if settings.size == "own" else _parse_size(settings.size)
-        self.bins = int(card.network.get("bins", 1))
+        self.bins = card.bins
         self.whole = _open(settings, root, with_reference=card.mode == "FR", name=recipe.name)
         self.scale = _find_scale(settings, self.whole, self.bins, recipe.name)
         self.parts = split_records(self.whole, settings)

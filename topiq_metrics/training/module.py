@@ -56,7 +56,7 @@ class QualityModule(LightningModule):
         images = torch.cat([batch.images, batch.damaged])
         levels = list(self.net.levels(images, references))
         output = self.net.regress(levels).float()
-        predictions = self.net.score(output, self.net.difference(images, references))
+        predictions = self.net.head.score(output, images, references)
         scores, mild, severe = predictions.tensor_split((count, count + pairs))
         predicted, targets = gather(scores), gather(batch.scores)
         terms = {
@@ -102,7 +102,7 @@ class QualityModule(LightningModule):
         self.queue.add(means, whole)
 
         def head(features: Tensor) -> Tensor:
-            return self.net.score(self.net.regress(torch.split(features, self.net.config.dim, dim=1)).float())
+            return self.net.head.score(self.net.regress(torch.split(features, self.net.config.dim, dim=1)).float())
 
         # Data-parallel training takes the mean over processes.
         count = max(int((found != qfm.UNMATCHED).sum()), 1) / world_size()

@@ -28,7 +28,6 @@ else:
     import tomli as tomllib
 
 from topiq_metrics.catalog import CARDS, ModelCard, get_card
-from topiq_metrics.catalog.builtin import FACE_DETECTOR
 
 CSV = "csv"
 """The dataset of a recipe that is trained on a CSV file of images and scores."""
@@ -226,7 +225,7 @@ def _whole_side(card: ModelCard) -> int:
     kind, _, side = card.size.partition("=")
     if kind == "square":
         return int(side)
-    return _FACE_SIDE if FACE_DETECTOR in card.also_needs else 0
+    return _FACE_SIDE if card.scores_faces else 0
 
 
 def _resolved(source: str | os.PathLike[str], seen: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -298,7 +297,7 @@ def _check_trainable(recipe: Recipe) -> None:
         card = get_card(recipe.name)
     except ValueError as error:
         raise RecipeError(f"'name' in the recipe: {error}") from error
-    if card.architecture != "cfanet":
+    if not card.is_topiq:
         raise RecipeError(f"'name' in the recipe: {recipe.name} is not the metric of a network that is trained here.")
     loss = recipe.loss
     unlabelled = recipe.unlabelled
@@ -318,7 +317,7 @@ def _check_trainable(recipe: Recipe) -> None:
         raise RecipeError("'images_per_batch' in unlabelled must not be more than 'batch_size' in data.")
     if loss.rank and not recipe.data.damaged_per_batch:
         raise RecipeError("'rank' in loss needs pairs of rising damage: set 'damaged_per_batch' in data.")
-    if loss.emd and card.network.get("bins", 1) == 1:
+    if loss.emd and card.bins == 1:
         raise RecipeError(f"'emd' in loss needs a network that predicts ratings, but {recipe.name} predicts a score.")
     if len(recipe.data.score_range) not in {0, 2}:
         raise RecipeError(

@@ -62,7 +62,7 @@ def _identify(teacher: str, recipe: Recipe) -> tuple[ModelCard, str | Path]:
 
 
 def _check_fits(teacher: str, card: ModelCard, recipe: Recipe) -> None:
-    if card.architecture != "cfanet" or card.mode != "NR" or card.score_range != get_card(recipe.name).score_range:
+    if not card.is_topiq or card.mode != "NR" or card.score_range != get_card(recipe.name).score_range:
         raise RecipeError(
             f"'teachers' in unlabelled: {teacher} is of {card.name}, whose scores are not those of {recipe.name}."
         )

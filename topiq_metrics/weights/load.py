@@ -94,10 +94,10 @@ def fill(net: QualityNetwork, path: Path) -> None:
 
 def build(card: ModelCard) -> QualityNetwork:
     """Build the network that a card describes, not trained."""
-    if card.architecture == "cfanet":
-        return CFANet(CFANetConfig(**card.network), name=card.name)  # type: ignore[arg-type]
-    if card.architecture == "lpips+":
-        net = LPIPSPlusNetwork(LPIPSPlusConfig(**card.network), name=card.name)  # type: ignore[arg-type]
+    if isinstance(card.network, CFANetConfig):
+        return CFANet(card.network, name=card.name)
+    if isinstance(card.network, LPIPSPlusConfig):
+        net = LPIPSPlusNetwork(card.network, name=card.name)
         net.linear.load_state_dict(published_linear(net.config.backbone))
         return net
     raise ValueError(f"{card.name!r} is the metric of another distribution, which has its network.")

@@ -1,21 +1,92 @@
-"""One network in memory for all that use the same weights."""
+"""What this process holds of networks, and what frees it: one of each, for all who need it.
+
+- A network by its weights and device, and the face detector in the same way: as long as somebody holds it.
+- The copies of a network on other devices and in other types: each as long as somebody holds it.
+- What is made of a network, such as its fingerprint and what runs it on a backend: as long as the network lives.
+- The networks that functions used last, which nobody holds between two calls: until others have been used.
+
+What one holder does to a network, all holders see.
+"""
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
+from collections import deque
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from weakref import WeakValueDictionary
+from typing import Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import torch
+from torch import nn
 
 from topiq_metrics.models.folding import fold
-from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.network import QualityNetwork, for_all_modes
 from topiq_metrics.weights.load import load_network, locate
 
-_Key = tuple[str, str, int, int, torch.device]
-_networks: WeakValueDictionary[_Key, QualityNetwork] = WeakValueDictionary()
-_lock = threading.Lock()
+Kept = TypeVar("Kept")
+Network = TypeVar("Network", bound=nn.Module)
+Place: TypeAlias = "tuple[torch.device, torch.dtype]"
+
+RECENT = 4
+"""Networks of functions that are kept: one for each task, and one more."""
+
+
+class Holdings:
+    """What is in memory for a whole process, as this module says."""
+
+    def __init__(self) -> None:
+        self.shared: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
+        self.copies: WeakKeyDictionary[nn.Module, WeakValueDictionary[Place, Any]] = WeakKeyDictionary()
+        self.made: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
+        self.recent: deque[tuple[nn.Module, nn.Module]] = deque(maxlen=RECENT)
+        self._lock = threading.Lock()
+        # What is made of a network may take long, and others need not wait for it.
+        self._making = threading.RLock()
+
+    def share(self, key: Hashable, make: Callable[[], Kept], is_good: Callable[[Kept], bool] = lambda _: True) -> Kept:
+        """The one thing of this key that somebody holds, if it is still good; else a new one."""
+        with self._lock:
+            found: Kept | None = self.shared.get(key)
+            if found is None or not is_good(found):
+                found = make()
+                self.shared[key] = found
+            return found
+
+    def copy(self, network: Network, there: Place) -> Network:
+        """The one copy of a network, or of what it is itself a copy of, on a device in a type."""
+        with self._lock, for_all_modes():
+            copies = self.copies.setdefault(network, WeakValueDictionary())
+            copies[place_of(network)] = network
+            found: Network | None = copies.get(there)
+            if found is None or place_of(found) != there:
+                found = copy.deepcopy(network).to(*there)
+                copies[there] = found
+                self.copies[found] = copies
+            return found
+
+    def make_once(self, network: nn.Module, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What is made of a network, the same for all who ask; it must not hold the network."""
+        of_network = self.made.get(network, {})
+        if key not in of_network:
+            with self._making:
+                of_network = self.made.setdefault(network, {})
+                if key not in of_network:
+                    of_network[key] = make()
+        kept: Kept = of_network[key]
+        return kept
+
+    def keep(self, shared: nn.Module, network: nn.Module) -> None:
+        """Hold a network, and the one that it is a copy of, until `RECENT` others have been used."""
+        with self._lock:
+            if (shared, network) in self.recent:
+                self.recent.remove((shared, network))
+            self.recent.append((shared, network))
+
+
+HOLDINGS = Holdings()
 
 
 def shared_network(
@@ -34,23 +105,51 @@ def shared_network(
         return fold(load_network(name, None)).to(device)
     path = locate(name, weights)
     where = canonical_device(device)
-    with _lock:
-        key = _key(name, path, where)
-        net = _networks.get(key) if key is not None else None
-        if net is None or not _is_pristine(net, where):
-            net = fold(load_network(name, path)).to(where)
-            if key is not None:
-                _networks[key] = net
-        return net
+
+    def load() -> QualityNetwork:
+        return fold(load_network(name, path)).to(where)
+
+    identity = file_identity(path)
+    if identity is None:
+        return load()
+    return HOLDINGS.share((name, *identity, where), load, lambda net: _is_pristine(net, where))
 
 
-def _key(name: str, path: Path, device: torch.device) -> _Key | None:
-    """None where there is no such file, which loading then reports."""
+def recent_network(name: str, weights: str | os.PathLike[str] | None, device: torch.device | str) -> QualityNetwork:
+    """As `shared_network`, for somebody who does not hold it: the last few stay in memory."""
+    shared = neutral_network(name, weights)
+    network = placed(shared, device)
+    if weights is not None:
+        HOLDINGS.keep(shared, network)
+    return network
+
+
+def neutral_network(name: str, weights: str | os.PathLike[str] | None) -> QualityNetwork:
+    """As `shared_network` on the CPU, whatever the default device and the mode of whoever asks first."""
+    with for_all_modes(), torch.device("cpu"):
+        return shared_network(name, weights, device="cpu")
+
+
+def placed(network: Network, device: torch.device | str, dtype: torch.dtype | None = None) -> Network:
+    """Give ``network`` itself if it is on ``device`` in ``dtype``, else its copy there, the same for all who ask."""
+    here = place_of(network)
+    there = (canonical_device(device), dtype or here[1])
+    return network if there == here else HOLDINGS.copy(network, there)
+
+
+def place_of(network: nn.Module) -> Place:
+    """The device and the type of a network."""
+    parameter = next(network.parameters())
+    return parameter.device, parameter.dtype
+
+
+def file_identity(path: Path) -> tuple[str, int, int] | None:
+    """What tells a file from others and from what it was before; None where there is none."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return name, str(path.resolve()), status.st_size, status.st_mtime_ns, device
+    return str(path.resolve()), status.st_size, status.st_mtime_ns
 
 
 def canonical_device(device: torch.device | str | None) -> torch.device:

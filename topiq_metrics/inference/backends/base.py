@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from topiq_metrics._extras import missing
+from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY, parse_memory
+from topiq_metrics.inference.strips import score_within
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork, float32_by_default, for_all_modes
-from topiq_metrics.models.strips import DEFAULT_MAX_MEMORY, parse_memory
+from topiq_metrics.weights.sharing import HOLDINGS
 
 Run: TypeAlias = Callable[..., Tensor]
 """Takes images ``(N, 3, H, W)`` in [0, 1] and, in full-reference mode, references; gives ``(N,)`` where they are."""
@@ -85,6 +85,8 @@ class Backend:
                 f"Backend {self.name!r} in {self.precision} has no gradients: detach the images, or take backend "
                 "'torch' in float32."
             )
+        if self.is_plain:
+            return score_within(net, *images, max_memory=self.max_memory)
         return self.open(net, image.device)(*images)
 
     def open(self, net: QualityNetwork, device: torch.device) -> Run:
@@ -95,20 +97,7 @@ class Backend:
             RuntimeError: if it cannot be made.
         """
         chosen = self.on(device)
-        if (found := _opened.get(net, {}).get(chosen)) is not None:
-            return found
-        dtype = next(net.parameters()).dtype
-        if not chosen.is_plain and dtype != torch.float32:
-            raise ValueError(
-                f"Backend {chosen.name!r} in {chosen.precision} takes networks in float32, but got {dtype}: choose a "
-                "`precision` instead of casting the network."
-            )
-        with _lock, undisturbed():
-            opened = _opened.setdefault(net, {})
-            if chosen not in opened:
-                module = importlib.import_module(f"topiq_metrics.inference.backends.{chosen.name}_backend")
-                opened[chosen] = module.open_network(net, chosen.precision, chosen.max_memory)
-            return opened[chosen]
+        return HOLDINGS.make_once(net, chosen, lambda: _open(chosen, net))
 
     def on(self, device: torch.device | str) -> Backend:
         """The backend that this is on a device, which ``"auto"`` depends on.
@@ -131,8 +120,17 @@ class Backend:
         return self
 
 
-_opened: WeakKeyDictionary[QualityNetwork, dict[Backend, Run]] = WeakKeyDictionary()
-_lock = threading.RLock()
+def _open(backend: Backend, net: QualityNetwork) -> Run:
+    dtype = next(net.parameters()).dtype
+    if not backend.is_plain and dtype != torch.float32:
+        raise ValueError(
+            f"Backend {backend.name!r} in {backend.precision} takes networks in float32, but got {dtype}: choose a "
+            "`precision` instead of casting the network."
+        )
+    with undisturbed():
+        module = importlib.import_module(f"topiq_metrics.inference.backends.{backend.name}_backend")
+        run: Run = module.open_network(net, backend.precision, backend.max_memory)
+    return run
 
 
 def check_precision(precision: str, device: str) -> None:

@@ -12,18 +12,17 @@ from typing import Any, TypeAlias, cast
 import torch
 import torch._dynamo
 import torch._inductor.config
-from torch import Tensor
+from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 from torch._inductor.cpp_builder import get_cpp_compiler
 from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
 
 from topiq_metrics.inference.backends.base import Run, check_precision
 from topiq_metrics.inference.backends.torch_backend import DTYPES, reduce_precision, share
-from topiq_metrics.models.backbones import Backbone
+from topiq_metrics.inference.strips import has_strips, score_within
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork, float32_by_default
 from topiq_metrics.models.pooling import GatedPool
-from topiq_metrics.models.strips import has_strips, score_within
 
 Maps: TypeAlias = "Tensor | tuple[Tensor, ...]"
 
@@ -104,17 +103,29 @@ def compile_parts(net: CFANet) -> CFANet:
     The parts know nothing of each other's sizes: to compile the network as a whole for all sizes takes minutes of
     reasoning about them. Images in strips run the same parts.
     """
-    steps = [_Part(step) for step in cast(Backbone, net.backbone).steps()]
-    vars(net.backbone)["steps"] = lambda: steps
-    for pool in net.gated_pools:
-        vars(pool)["gated"] = _Part(cast(GatedPool, pool).gated)
+    for level in range(len(net.gated_pools)):
+        net.backbone.replace_step(level, _Part(nn.Sequential(*net.backbone.layers(level))))
+        net.gated_pools[level] = _CompiledPool(cast(GatedPool, net.gated_pools[level]))
     return net
 
 
-class _Part:
+class _CompiledPool(GatedPool):
+    """A gated pool whose gate is compiled."""
+
+    def __init__(self, plain: GatedPool) -> None:
+        super().__init__(plain.out_channels)
+        self.part = _Part(plain.gated)
+
+    def gated(self, *features: Tensor) -> tuple[Tensor, ...]:
+        maps: tuple[Tensor, ...] = self.part(*features)
+        return maps
+
+
+class _Part(nn.Module):
     """A function of maps ``(N, C, H, W)`` that is compiled once for each of `_EXAMPLES`, for all H and W."""
 
     def __init__(self, function: Callable[..., Maps]) -> None:
+        super().__init__()
         self.function = function
         self.compiled = {
             least: torch.compile(_private(function), fullgraph=True, dynamic=False, backend=COMPILER)
@@ -122,7 +133,7 @@ class _Part:
         }
         self.ready: set[int] = set()
 
-    def __call__(self, *maps: Tensor) -> Maps:
+    def forward(self, *maps: Tensor) -> Maps:
         if min(maps[0].shape[-2:]) < _LEAST_SIDE:
             return self.function(*maps)
         inputs = [x.contiguous(memory_format=torch.channels_last) for x in maps]

@@ -19,9 +19,10 @@ from torch import Tensor
 from topiq_metrics._files import whole_file
 from topiq_metrics._version import __version__
 from topiq_metrics.inference.backends.base import Run
+from topiq_metrics.inference.memory import floats_of
+from topiq_metrics.inference.strips import has_strips, score_within
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork, fingerprint
-from topiq_metrics.models.strips import floats_of, has_strips, score_within
 from topiq_metrics.weights.places import cache_dir
 
 Graph: TypeAlias = "dict[str, bytes]"

@@ -47,11 +47,11 @@ def _make(net: QualityNetwork) -> Graph:
     """Trace a network, with every dimension of its images dynamic but the channels, and fixed sides."""
     import openvino
 
-    from topiq_metrics.inference.export.graph import example_images, takes_one_size
+    from topiq_metrics.inference.export.graph import example_images, fixed_side
 
     images = example_images(net, batch=2)
     model = _convert(copy.deepcopy(net).eval(), images)
-    sides = images[0].shape[-2:] if takes_one_size(net) else (-1, -1)
+    sides = images[0].shape[-2:] if fixed_side(net) else (-1, -1)
     model.reshape({index: [-1, 3, *sides] for index in range(len(images))})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _STRUCTURE

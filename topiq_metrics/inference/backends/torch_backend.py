@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Iterable
+from typing import TypeVar
 from weakref import ref
 
 import torch
 from torch import Tensor, nn
 
 from topiq_metrics.inference.backends.base import Run, check_precision
-from topiq_metrics.models.backbones import Backbone
+from topiq_metrics.inference.strips import score_within
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork
-from topiq_metrics.models.strips import score_within
 
 Network = TypeVar("Network", bound=QualityNetwork)
 
@@ -58,18 +57,17 @@ def reduce_precision(net: Network, dtype: torch.dtype) -> Network:
     All tensors but the cast ones are those of the network.
     """
     reduced = share(net)
+    first_step = reduced.backbone.layers(0) if isinstance(reduced, CFANet) else []
+    last_layers = list(reduced.head) if isinstance(reduced, CFANet) else []
+    exact = {module for layer in (*first_step, *last_layers) for module in layer.modules()}
     for module in reduced.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Linear) and module not in exact:
             for name, parameter in list(module.named_parameters()):
                 setattr(module, name, nn.Parameter(parameter.to(dtype), requires_grad=False))
     if isinstance(reduced, CFANet):
-        exact = share(net)
-        steps = [
-            _in_float32(cast(Backbone, exact.backbone).steps()[0]),
-            *cast(Backbone, reduced.backbone).steps()[1:],
-        ]
-        vars(reduced.backbone)["steps"] = lambda: steps
-        vars(reduced.head)["forward"] = _in_float32(cast(nn.Module, exact.head))
+        reduced.backbone.replace_step(0, _InFloat32(first_step))
+        del reduced.head[:]
+        reduced.head.append(_InFloat32(last_layers))
     return reduced
 
 
@@ -78,11 +76,14 @@ def share(net: Network) -> Network:
     return copy.deepcopy(net, {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())})
 
 
-def _in_float32(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """The function outside of autocast."""
+class _InFloat32(nn.Module):
+    """Layers outside of autocast."""
 
-    def run(x: Tensor) -> Tensor:
+    def __init__(self, layers: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return function(x.float())
-
-    return run
+            out: Tensor = self.layers(x.float())
+        return out

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from topiq_metrics._outputs import check_new, check_place_of_file, check_writable
 from topiq_metrics._version import __version__
-from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
-from topiq_metrics.catalog.builtin import FACE_DETECTOR
+from topiq_metrics.catalog import CFANetConfig, ModelCard, WeightsFile, get_card
 from topiq_metrics.images import MIN_SIDE, SizePolicy
 from topiq_metrics.inference.backends.base import undisturbed
 from topiq_metrics.inference.export.check import TOLERANCES, ExportError, check_refusals, deviation
 from topiq_metrics.inference.export.formats import FORMATS, Format
 from topiq_metrics.inference.export.graph import DTYPES
+from topiq_metrics.models.backbones import find_backbone
 from topiq_metrics.weights import read_metadata, shared_network
 from topiq_metrics.weights.hashes import has_expected_sha256, sha256_of
 from topiq_metrics.weights.load import locate
@@ -108,12 +108,12 @@ def _checked(
 ) -> tuple[Path, SizePolicy, Format, ModelCard]:
     """What is asked for, if it can be done: found out before anything slow begins."""
     card = get_card(name)
-    if not card.architecture:
+    if card.is_foreign:
         raise ValueError(f"{name!r} is the metric of another distribution, whose network cannot be exported here.")
     if weights is None:
         raise ValueError("An untrained network is not exported: argument `weights` must be 'default' or a path.")
     policy = SizePolicy.parse(card.size if size is None else size)
-    if card.network.get("backbone") == "swin_base" and policy != SizePolicy.parse(card.size):
+    if _fixed_side(card) is not None and policy != SizePolicy.parse(card.size):
         raise ValueError(f"The network of {name!r} takes no other size than {card.size}, but got size {str(policy)!r}.")
     if precision not in DTYPES:
         raise ValueError(f"Argument `precision` must be one of {tuple(DTYPES)}, but got {precision!r}.")
@@ -131,6 +131,10 @@ def _checked(
     return path, policy, form, card
 
 
+def _fixed_side(card: ModelCard) -> int | None:
+    return find_backbone(card.network.backbone).fixed_side if isinstance(card.network, CFANetConfig) else None
+
+
 def _metadata(card: ModelCard, file: Path, size: SizePolicy, precision: str, form: Format) -> dict[str, str]:
     """All that a file says about itself; numbers and flags as JSON."""
     published = card.weights is not None and _is_published(file, card.weights)
@@ -138,7 +142,7 @@ def _metadata(card: ModelCard, file: Path, size: SizePolicy, precision: str, for
     trained_on = own.get("trained_on")
     dataset = trained_on.get("dataset", "") if isinstance(trained_on, dict) else ""
     what = f"RGB in [0, 1], float32 (batch, 3, height, width), sides from {MIN_SIDE} px"
-    if FACE_DETECTOR in card.also_needs:
+    if card.scores_faces:
         what += ", of faces that were found and aligned to 512 x 512 before"
     if card.mode == "FR":
         what += "; the reference is of the same shape"

@@ -14,12 +14,10 @@ from torch import Tensor, nn
 
 from topiq_metrics.images import MIN_SIDE, SizePolicy
 from topiq_metrics.images.validation import RANGE_TOLERANCE
-from topiq_metrics.models.backbones.swin import IMAGE_SIDE
-from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.cfanet import CFANet, Grid
 from topiq_metrics.models.folding import fold
 from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.models.pooling import GatedPool
-from topiq_metrics.models.strips import has_strips
 
 if TYPE_CHECKING:
     import onnx
@@ -101,14 +99,15 @@ def _prepared(
     return _Exported(net, size, DTYPES[precision], checked=checked).eval(), example_images(net, batch)
 
 
-def takes_one_size(net: QualityNetwork) -> bool:
-    """Whether the network itself takes images of one size only, as those on Swin do."""
-    return isinstance(net, CFANet) and not has_strips(net)
+def fixed_side(net: QualityNetwork) -> int | None:
+    """Of the square images that the network itself takes and no others, as those on Swin do; None for any."""
+    return net.backbone.fixed_side if isinstance(net, CFANet) else None
 
 
 def example_images(net: QualityNetwork, batch: int) -> tuple[Tensor, ...]:
     """Images to trace the network with, one for each of its inputs."""
-    sides = (IMAGE_SIDE, IMAGE_SIDE) if takes_one_size(net) else (224, 256)
+    side = fixed_side(net)
+    sides = (224, 256) if side is None else (side, side)
     return tuple(torch.rand(batch, 3, *sides) for _ in input_names(net))
 
 
@@ -124,30 +123,36 @@ class _Exported(nn.Module):
         pools = [module for module in self.net.modules() if isinstance(module, GatedPool)]
         for pool in pools:
             # The deepest level is on its own grid.
-            vars(pool)["pool"] = _unpooled if pool is pools[-1] else pool_by_products
+            pool.pool = _Unpooled() if pool is pools[-1] else _PoolByProducts()
 
     def hide_grid(self) -> None:
         """Make the deepest grid's size one of its own for `torch.export`, and all that is pooled to it."""
         net = self.net
-        if not has_strips(net):
+        if not isinstance(net, CFANet) or fixed_side(net):
             return
-        grid = net.grid
-
-        def hidden(height: int, width: int) -> tuple[int, int]:
-            rows, columns = grid(height, width)
-            return _opaque(rows, 1), _opaque(columns, 1)
-
-        vars(net)["grid"] = hidden
+        net.grid = _HiddenGrid(net.grid.stride)
         for pool in net.gated_pools:
-            vars(pool)["pool"] = pool_by_products
+            pool.pool = _PoolByProducts()
 
     def forward(self, *images: Tensor) -> Tensor:
         scores: Tensor = self.net(*(resize(image, self.size).to(self.dtype) for image in images)).float()
         return scores.masked_fill(~_are_valid(images, self.size), math.nan) if self.checked else scores
 
 
-def _unpooled(x: Tensor, grid: tuple[int, int]) -> Tensor:  # noqa: ARG001
-    return x
+class _HiddenGrid(Grid):
+    def forward(self, height: int, width: int) -> tuple[int, int]:
+        rows, columns = super().forward(height, width)
+        return _opaque(rows, 1), _opaque(columns, 1)
+
+
+class _Unpooled(nn.Module):
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:  # noqa: ARG002
+        return x
+
+
+class _PoolByProducts(nn.Module):
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        return pool_by_products(x, grid)
 
 
 def pool_by_products(x: Tensor, grid: tuple[int, int]) -> Tensor:

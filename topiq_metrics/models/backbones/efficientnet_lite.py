@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from topiq_metrics.models.backbones.base import Step, all_levels, chain
+from topiq_metrics.models.backbones.base import Backbone
 
 # kernel, stride, expansion, output channels, repeats
 _STAGES = (
@@ -17,7 +17,6 @@ _STAGES = (
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 )
-_LEVEL_ENDS = (0, 1, 2, 4, 6)
 
 
 class SameConv2d(nn.Conv2d):
@@ -61,15 +60,22 @@ class InvertedResidual(nn.Module):
         return x + out if self.residual else out
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(Backbone):
     """Five levels, strides 2 to 32; the 1280-channel head is left out."""
 
     channels = (16, 24, 40, 112, 320)
     strides = (2, 4, 8, 16, 32)
     mean = (0.5, 0.5, 0.5)
     std = (0.5, 0.5, 0.5)
-    halos = (3, 3, 6, 17, 16)
-    floats = (40, 240, 360, 600, 1600)
+    step_layers = (
+        ("stem", "stages.0"),
+        ("stages.1",),
+        ("stages.2",),
+        ("stages.3", "stages.4"),
+        ("stages.5", "stages.6"),
+    )
+    halo_rows = (3, 3, 6, 17, 16)
+    floats_per_pixel = (40, 240, 360, 600, 1600)
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,14 +89,3 @@ class EfficientNetLite0(nn.Module):
                 width = out_channels
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
-
-    def steps(self) -> list[Step]:
-        steps, start = [], 0
-        for end in _LEVEL_ENDS:
-            stages = list(self.stages)[start : end + 1]
-            steps.append(chain(*stages) if start else chain(self.stem, *stages))
-            start = end + 1
-        return steps
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        return all_levels(self.steps(), image)

@@ -5,37 +5,25 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
-from topiq_metrics.models.backbones.base import Step, all_levels
-from topiq_metrics.models.fusing import FusedConv2d
+from topiq_metrics.models.backbones.base import Backbone
+from topiq_metrics.models.rewrites.onednn import FusedConv2d
 
 
-class ResNet50(ResNet):  # type: ignore[misc]
+class ResNet50(Backbone):
     """Level 0 is the stem after its activation, before the max-pool; then the four stages."""
 
     channels = (64, 256, 512, 1024, 2048)
     strides = (2, 4, 8, 16, 32)
-    mean = (0.485, 0.456, 0.406)
-    std = (0.229, 0.224, 0.225)
-    halos = (3, 7, 7, 11, 5)
-    floats = (22, 240, 640, 1280, 2560)
+    step_layers = (("conv1", "bn1", "relu"), ("maxpool", "layer1"), ("layer2",), ("layer3",), ("layer4",))
+    halo_rows = (3, 7, 7, 11, 5)
+    floats_per_pixel = (22, 240, 640, 1280, 2560)
 
     def __init__(self) -> None:
-        super().__init__(ResidualBlock, [3, 4, 6, 3])
-        del self.avgpool, self.fc
-
-    def steps(self) -> list[Step]:
-        return [self._stem, self._first_stage, self.layer2, self.layer3, self.layer4]
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        return all_levels(self.steps(), image)
-
-    def _stem(self, image: Tensor) -> Tensor:
-        x: Tensor = self.relu(self.bn1(self.conv1(image)))
-        return x
-
-    def _first_stage(self, x: Tensor) -> Tensor:
-        out: Tensor = self.layer1(self.maxpool(x))
-        return out
+        super().__init__()
+        classifier = ResNet(ResidualBlock, [3, 4, 6, 3])
+        for names in self.step_layers:
+            for name in names:
+                self.add_module(name, getattr(classifier, name))
 
 
 class ResidualBlock(Bottleneck):  # type: ignore[misc]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.swin_transformer import ShiftedWindowAttention, SwinTransformer
+from torchvision.ops import Permute
 
-from topiq_metrics.models.backbones.base import Step, all_levels, chain
+from topiq_metrics.models.backbones.base import Backbone
 
 IMAGE_SIDE = 384
 WINDOW = 12
@@ -14,7 +15,7 @@ GRIDS = (96, 48, 24)
 """The side of each stage's grid, before its downsampling; the last stage's is one window, which is never shifted."""
 
 
-class SwinB(SwinTransformer):  # type: ignore[misc]
+class SwinB(Backbone):
     """Four levels: what each stage hands on, after its downsampling; the last has none. No final norm.
 
     Takes images of 384 x 384 only.
@@ -25,13 +26,18 @@ class SwinB(SwinTransformer):  # type: ignore[misc]
 
     channels = (256, 512, 1024, 1024)
     strides = (8, 16, 32, 32)
-    mean = (0.485, 0.456, 0.406)
-    std = (0.229, 0.224, 0.225)
-    halos = ()
-    floats = ()
+    # Stages and mergings take turns after the embedding. They have channels last.
+    step_layers = (
+        ("check", "features.0", "features.1", "features.2", "to_maps.0"),
+        ("to_grids.0", "features.3", "features.4", "to_maps.1"),
+        ("to_grids.1", "features.5", "features.6", "to_maps.2"),
+        ("to_grids.2", "features.7", "to_maps.3"),
+    )
+    fixed_side = IMAGE_SIDE
 
     def __init__(self) -> None:
-        super().__init__(
+        super().__init__()
+        classifier = SwinTransformer(
             patch_size=[4, 4],
             embed_dim=128,
             depths=[2, 2, 18, 2],
@@ -39,38 +45,25 @@ class SwinB(SwinTransformer):  # type: ignore[misc]
             window_size=[WINDOW, WINDOW],
             stochastic_depth_prob=0.0,
         )
-        del self.norm, self.permute, self.avgpool, self.flatten, self.head
+        self.check = _SizeCheck()
+        self.features: nn.Sequential = classifier.features
+        self.to_maps = nn.ModuleList(Permute([0, 3, 1, 2]) for _ in self.channels)
+        self.to_grids = nn.ModuleList(Permute([0, 2, 3, 1]) for _ in self.channels[1:])
         for module in self.modules():
             if isinstance(module, ShiftedWindowAttention):
                 # A constant has no place in a weights file.
                 index = module.relative_position_index
                 module.register_buffer("relative_position_index", index, persistent=False)
 
-    def steps(self) -> list[Step]:
-        # Stages and mergings take turns; a level is one of each, the last one without a merging.
-        embed, *layers = self.features
-        levels = [chain(*layers[index : index + 2], _channels_second) for index in range(0, len(layers), 2)]
-        return [chain(_checked, embed, levels[0]), *(chain(_channels_last, level) for level in levels[1:])]
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        return all_levels(self.steps(), image)
-
-
-def _channels_second(x: Tensor) -> Tensor:
-    return x.permute(0, 3, 1, 2)
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    return x.permute(0, 2, 3, 1)
-
-
-def _checked(image: Tensor) -> Tensor:
-    if image.shape[-2:] != (IMAGE_SIDE, IMAGE_SIDE):
-        raise ValueError(
-            f"Argument `image` must have shape (N, 3, {IMAGE_SIDE}, {IMAGE_SIDE}) for a Swin-B network, but got "
-            f"{tuple(image.shape)}: resize it first, by the size rule 'square={IMAGE_SIDE}'."
-        )
-    return image
+class _SizeCheck(nn.Module):
+    def forward(self, image: Tensor) -> Tensor:
+        if image.shape[-2:] != (IMAGE_SIDE, IMAGE_SIDE):
+            raise ValueError(
+                f"Argument `image` must have shape (N, 3, {IMAGE_SIDE}, {IMAGE_SIDE}) for a Swin-B network, but got "
+                f"{tuple(image.shape)}: resize it first, by the size rule 'square={IMAGE_SIDE}'."
+            )
+        return image
 
 
 def relative_position_index() -> Tensor:

@@ -116,14 +116,14 @@ def _is_too_old(version: str) -> bool:
 
 def _add_rows(configs: dict[str, Any]) -> None:
     for name, card in CARDS.items():
-        if card.architecture == "cfanet":
+        if card.is_topiq:
             configs.setdefault(name, _row(card))
 
 
 def _row(card: ModelCard) -> dict[str, Any]:
     """What pyiqa knows of a metric."""
     # pyiqa marks a bound that a score may pass.
-    mark = "~" if card.network.get("bins", 1) == 1 else ""
+    mark = "~" if card.bins == 1 else ""
     return {
         "metric_opts": {"type": _CATALOGUE_ARCH, "name": card.name},
         "metric_mode": card.mode,

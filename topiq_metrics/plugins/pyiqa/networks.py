@@ -16,8 +16,9 @@ from torchvision.transforms.functional import resize
 from topiq_metrics.catalog import get_card
 from topiq_metrics.errors import ImageTooSmallError, WeightsMismatchError
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.models.backbones.swin import IMAGE_SIDE
-from topiq_metrics.models.cfanet import CFANet, CFANetConfig, expected_rating
+from topiq_metrics.models.backbones.swin import SwinB
+from topiq_metrics.models.cfanet import CFANet, CFANetConfig
+from topiq_metrics.models.heads import expected_rating
 from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.plugins.pyiqa.options import card_of, config_of, is_covered, read_options
 from topiq_metrics.plugins.pyiqa.states import constants, unused_tensors
@@ -210,7 +211,8 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
 
     def _fit(self, image: Tensor) -> Tensor:
         # A Swin takes one size only, whatever is asked for.
-        size = (IMAGE_SIDE, IMAGE_SIDE) if self.net.config.backbone == "swin_base" else self.test_img_size
+        side = self.net.backbone.fixed_side
+        size = self.test_img_size if side is None else (side, side)
         if size is None:
             return image
         resized: Tensor = resize(image, size, antialias=True)
@@ -259,7 +261,7 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
     def _load_backbone(self) -> None:
         """Take the ImageNet weights that pyiqa's network starts from."""
         name = self.semantic_model_name
-        if self.net.config.backbone == "swin_base":
+        if isinstance(self.net.backbone, SwinB):
             backbone = topiq_arch.create_swin(name, pretrained=True, drop_path_rate=0.0)
         else:
             import timm
@@ -288,13 +290,15 @@ class CatalogueNetwork(_Host):
         self, name: str, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None
     ) -> None:
         card = get_card(name)
+        if not isinstance(card.network, CFANetConfig):
+            raise ValueError(f"The network of {name!r} is none of TOPIQ's.")
         path = None
         if pretrained_model_path is not None:
             path = Path(pretrained_model_path).expanduser()
         elif pretrained:
             path = resolve(name)
         with torch.random.fork_rng(devices=[], enabled=path is not None):
-            self._host(CFANet(CFANetConfig(**card.network), name=name))  # type: ignore[arg-type]
+            self._host(CFANet(card.network, name=name))
         self.size = SizePolicy.parse(card.size)
         if path is not None:
             fill(self.net, path)

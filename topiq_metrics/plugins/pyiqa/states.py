@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from topiq_metrics.models.backbones.swin import GRIDS, SwinB, relative_position_index, shift_mask
 from topiq_metrics.models.cfanet import CFANet
@@ -41,7 +41,7 @@ def constants(net: CFANet) -> dict[str, Tensor]:
     if not isinstance(net.backbone, SwinB):
         return found
     # Stages and mergings take turns after the patch embedding.
-    stages: list[nn.Sequential] = list(net.backbone.features)[1::2]
+    stages = [list(stage.children()) for stage in list(net.backbone.features)[1::2]]
     for stage, blocks in enumerate(stages):
         for block in range(len(blocks)):
             prefix = f"semantic_model.layers.{stage}.blocks.{block}."

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from topiq_metrics.models.backbones.resnet import FusedBottleneck, ResidualBlock
-from topiq_metrics.models.folding import fold_batch_norm
-from topiq_metrics.models.fusing import FusedConv2d, fuse
+from topiq_metrics.models.rewrites.batch_norm import fold_batch_norm
+from topiq_metrics.models.rewrites.onednn import FusedConv2d, fuse
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch has no oneDNN")
 

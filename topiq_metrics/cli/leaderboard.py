@@ -15,10 +15,10 @@ from topiq_metrics.cli.names import ImageColumn, ReferenceColumn, ScoreColumn, s
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import Mode
-    from topiq_metrics.evaluation.board import Board
-    from topiq_metrics.evaluation.judging import Protocol
-    from topiq_metrics.evaluation.leaderboard import AnyDataset
-    from topiq_metrics.evaluation.page.page import Thumbnails
+    from topiq_metrics.leaderboard.board import Board
+    from topiq_metrics.leaderboard.plots import Thumbnails
+    from topiq_metrics.leaderboard.ranking import Rules
+    from topiq_metrics.leaderboard.run import AnyDataset
 
 app = Commands()
 
@@ -97,16 +97,16 @@ def leaderboard(
     outputs = output or []
     if force and not outputs:
         fail("--force goes with -o.")
-    protocol = _protocol(median_of)
+    rules = _rules(median_of)
     _check_outputs(outputs, overwrite=force)
     try:
-        from topiq_metrics.evaluation.contenders import find_contenders
-        from topiq_metrics.evaluation.leaderboard import run_leaderboard
+        from topiq_metrics.contenders import find_toolbox_metrics
+        from topiq_metrics.leaderboard.run import run_leaderboard
 
         names = split_names(metrics or [DEFAULT_NR])
         if not names:
             fail("Name a metric with -m.")
-        chosen = find_contenders(names, _mode(mode))
+        chosen = find_toolbox_metrics(names, _mode(mode))
         columns = {"image_column": image_column, "score_column": score_column, "reference_column": reference_column}
         named = next((name for name, column in columns.items() if column is not None), None)
         if named is not None and not any(map(_is_table, data)):
@@ -131,7 +131,7 @@ def leaderboard(
         fail(error)
     except KeyboardInterrupt:
         fail("Interrupted. What has been scored is kept: the same command goes on.", code=130)
-    _give(board, outputs, protocol, None if no_thumbnails else _thumbnails(board, datasets))
+    _give(board, outputs, rules, None if no_thumbnails else _thumbnails(board, datasets))
     if any(entry.status != "scored" for entry in board.entries):
         raise typer.Exit(1)
 
@@ -146,18 +146,18 @@ def merge(
     median_of: MedianOption = "scene",
 ) -> None:
     """Make one board of several: of a metric on the same images, the one with more scores, then the later, counts."""
-    from topiq_metrics.evaluation.board import load_board, merge_boards
+    from topiq_metrics.leaderboard.board import load_board, merge_boards
 
     outputs = output or []
     if force and not outputs:
         fail("--force goes with -o.")
-    protocol = _protocol(median_of)
+    rules = _rules(median_of)
     _check_outputs(outputs, overwrite=force)
     try:
         board = merge_boards([load_board(path) for path in boards])
     except (ValueError, OSError) as error:
         fail(error)
-    _give(board, outputs, protocol)
+    _give(board, outputs, rules)
 
 
 def _mode(mode: str | None) -> Mode | None:
@@ -167,8 +167,8 @@ def _mode(mode: str | None) -> Mode | None:
     return modes[name]
 
 
-def _protocol(median_of: str) -> Protocol:
-    from topiq_metrics.evaluation.judging import MedianOf, Protocol
+def _rules(median_of: str) -> Rules:
+    from topiq_metrics.leaderboard.ranking import MedianOf, Rules
 
     choices: dict[str, MedianOf] = {
         "scene": "scene",
@@ -178,18 +178,18 @@ def _protocol(median_of: str) -> Protocol:
     }
     if median_of not in choices:
         fail(f"Option --median-of must be one of {tuple(choices)}, but got {median_of!r}.")
-    return Protocol(median_of=choices[median_of])
+    return Rules(median_of=choices[median_of])
 
 
 def _check_outputs(outputs: list[Path], *, overwrite: bool) -> None:
     """Find out what would fail at the end before anything is scored."""
-    from topiq_metrics.evaluation.arrays import load_scipy
+    from topiq_metrics.statistics.columns import load_scipy
 
     try:
         load_scipy("stats")
     except ModuleNotFoundError as error:
         fail(error)
-    from topiq_metrics.evaluation.outputs import check_output
+    from topiq_metrics.leaderboard.outputs import check_output
 
     try:
         for path in outputs:
@@ -228,27 +228,27 @@ def _open(root: Path, split: str | None, seed: int | None, *, partial: bool, tab
 
 
 def _thumbnails(board: Board, datasets: list[AnyDataset]) -> Thumbnails:
-    """Finds the pictures of a page's outliers; the board's subjects are those of the datasets."""
+    """Finds the pictures of a page's outliers; the board's test sets are those of the datasets."""
     from topiq_metrics.datasets import Record
 
     files = {
-        subject.key: {record.id: record.image for record in dataset.records if isinstance(record, Record)}
-        for subject, dataset in zip(board.subjects, datasets, strict=True)
+        test_set.key: {record.id: record.image for record in dataset.records if isinstance(record, Record)}
+        for test_set, dataset in zip(board.test_sets, datasets, strict=True)
     }
-    return lambda subject, ids: {name: files[subject.key][name] for name in ids}
+    return lambda test_set, ids: {name: files[test_set.key][name] for name in ids}
 
 
-def _give(board: Board, outputs: list[Path], protocol: Protocol, thumbnails: Thumbnails | None = None) -> None:
-    from topiq_metrics.evaluation.outputs import write_outputs
-    from topiq_metrics.evaluation.tables import as_markdown
+def _give(board: Board, outputs: list[Path], rules: Rules, thumbnails: Thumbnails | None = None) -> None:
+    from topiq_metrics.leaderboard.outputs import write_outputs
+    from topiq_metrics.leaderboard.tables import as_markdown
 
-    if protocol.median_of == "distortion":
-        for subject in board.subjects:
-            if not subject.distortions:
-                note = f"{subject.title} has no types of distortion: its figures are over all images."
+    if rules.median_of == "distortion":
+        for test_set in board.test_sets:
+            if not test_set.distortions:
+                note = f"{test_set.title} has no types of distortion: its figures are over all images."
                 typer.echo(printable(note), err=True)
     try:
-        standings = write_outputs(board, outputs, protocol, thumbnails=thumbnails)
+        rankings = write_outputs(board, outputs, rules, thumbnails=thumbnails)
     except OSError as error:
         fail(error)
-    typer.echo("\n".join(map(str, outputs)) if outputs else as_markdown(standings))
+    typer.echo("\n".join(map(str, outputs)) if outputs else as_markdown(rankings))

@@ -11,8 +11,10 @@ from pathlib import Path
 import topiq_metrics
 from topiq_metrics.catalog import ModelCard, get_card
 from topiq_metrics.images.profiles import parse_profiles
+from topiq_metrics.pages.rendering import render
+from topiq_metrics.pages.text import readable, visible
+from topiq_metrics.pages.thumbnails import Picture
 from topiq_metrics.scoring.items import Encoded, ImageObject
-from topiq_metrics.scoring.report.page import readable, render, visible
 from topiq_metrics.scoring.report.summaries import (
     MAX_PROBLEM_ROWS,
     Cells,
@@ -23,7 +25,6 @@ from topiq_metrics.scoring.report.summaries import (
     Row,
     RowSample,
 )
-from topiq_metrics.scoring.report.thumbnails import Picture
 from topiq_metrics.scoring.rows import Record, reason
 
 GALLERY = 12
@@ -122,7 +123,7 @@ class Report:
             OSError: the file cannot be written.
         """
         path = check_report(path)
-        page = render(self._title, self._data(_span(started, finished)))
+        page = render("report", title=self._title, data=self._data(_span(started, finished)))
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             part.write_text(page, encoding="utf-8", newline="\n")

@@ -27,8 +27,8 @@ from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrco
 from topiq_metrics import SizePolicy, create_metric
 from topiq_metrics.contenders import get_toolbox_metric
 from topiq_metrics.datasets import BIQ2021
-from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
+from topiq_metrics.training.splitting import split_records
 
 Score = Callable[[Tensor], float]
 RULES = ("native", "max_side=768", "max_side=640", "max_side=512", "max_side=448", "max_side=384", "short_side=512")

@@ -36,8 +36,8 @@ from topiq_metrics.leaderboard.ranking import Rules
 from topiq_metrics.leaderboard.run import run_leaderboard
 from topiq_metrics.leaderboard.tables import as_markdown
 from topiq_metrics.training.distortions import PLAIN, distort
-from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
+from topiq_metrics.training.splitting import split_records
 
 PICTURES = (
     "astronaut.png",

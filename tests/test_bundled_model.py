@@ -17,8 +17,8 @@ from topiq_metrics import create_metric, get_card, load_image
 from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.leaderboard.board import Board, load_board
 from topiq_metrics.training.distortions import DISTORTIONS, distort
-from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
+from topiq_metrics.training.splitting import split_records
 from topiq_metrics.weights import read_metadata, resolve, verify
 from topiq_metrics.weights.hashes import sha256_of
 

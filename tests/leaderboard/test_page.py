@@ -29,7 +29,7 @@ KINDS = ("blur", "noise", "<b>jpeg</b>")
 UNMEASURED = Cost(None, None, None, None)
 
 
-def test_set(dataset: str, kinds: Sequence[str], **options: Any) -> TestSet:
+def make_test_set(dataset: str, kinds: Sequence[str], **options: Any) -> TestSet:
     mos = np.random.default_rng(len(dataset)).uniform(0, 1, COUNT)
     ids = [f"{dataset}/{index:02}.png" for index in range(COUNT - 1)] + [HOSTILE]
     return TestSet(
@@ -66,7 +66,7 @@ def scored(of: TestSet, metric: str, noise: float, milliseconds: float, **option
 
 
 def make_board() -> Board:
-    first, second = test_set("first", KINDS), test_set("second", [])
+    first, second = make_test_set("first", KINDS), make_test_set("second", [])
     mos = [float(value) for value in first.mos]
     mos[5] += 1.5
     poor = [None, *np.random.default_rng(0).uniform(0, 1, COUNT - 1).tolist()]

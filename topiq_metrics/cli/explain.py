@@ -63,7 +63,7 @@ def explain(
     """
     from topiq_metrics.errors import WeightsError
     from topiq_metrics.explaining import explain as explain_image
-    from topiq_metrics.explaining.explanation import check_folder
+    from topiq_metrics.explaining.explanation import check_explanation_folder
 
     if output is None and force:
         fail("--force goes with -o.")
@@ -73,7 +73,7 @@ def explain(
     place = None if point is None else _parse(point)
     try:
         if output is not None:
-            check_folder(output, overwrite=force)
+            check_explanation_folder(output, overwrite=force)
         found = explain_image(
             image, reference, metric, weights or "default", size=size, point=place, profiles=profiles, device=device
         )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from topiq_metrics._tables import TABLE_SUFFIXES
 from topiq_metrics.catalog import DEFAULT_NR
 from topiq_metrics.cli.commands import Commands, ForceOption
 from topiq_metrics.cli.console import fail, printable
@@ -88,6 +87,7 @@ def leaderboard(
     --download. Exit code 0: every metric has scored every image; 1: some have not; 2: the command could not start.
     """
     from topiq_metrics.datasets import DatasetError
+    from topiq_metrics.datasets.opening import is_table, open_datasets
     from topiq_metrics.weights.places import cache_dir
 
     if context.invoked_subcommand is not None:
@@ -109,15 +109,14 @@ def leaderboard(
         chosen = find_toolbox_metrics(names, _mode(mode))
         columns = {"image_column": image_column, "score_column": score_column, "reference_column": reference_column}
         named = next((name for name, column in columns.items() if column is not None), None)
-        if named is not None and not any(map(_is_table, data)):
+        if named is not None and not any(map(is_table, data)):
             fail(f"--{named.replace('_', '-')} goes with a table: name a .csv or .tsv file with --data.")
-        datasets = [
-            dataset
-            for root in data
-            for dataset in _open(
-                root, split, seed, partial=partial, table={"higher_is_better": not lower_is_better, **columns}
-            )
-        ]
+        datasets: list[AnyDataset] = []
+        for root in data:
+            opened = open_datasets(root, split, seed, partial=partial, higher_is_better=not lower_is_better, **columns)
+            for dataset in opened:
+                _tell_left_out(dataset)
+            datasets += opened
         board = run_leaderboard(
             datasets,
             chosen,
@@ -198,33 +197,14 @@ def _check_outputs(outputs: list[Path], *, overwrite: bool) -> None:
         fail(error)
 
 
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in TABLE_SUFFIXES
+def _tell_left_out(dataset: AnyDataset) -> None:
+    """Say which images of a table are not there."""
+    from topiq_metrics.datasets import CSVDataset
 
-
-def _open(root: Path, split: str | None, seed: int | None, *, partial: bool, table: dict[str, Any]) -> list[AnyDataset]:
-    """The datasets that a folder is, or holds; or a table, with options of its own."""
-    from topiq_metrics.datasets import DATASETS, PAIR_DATASETS, CSVDataset, DatasetError, choose_datasets
-
-    if _is_table(root):
-        labels = CSVDataset(root, split, partial=partial, seed=seed, **table)
-        if labels.missing and partial:
-            count, first = len(labels.missing), labels.missing[0]
-            note = f"{root}: {count} left out, since they are not there; the first is on {first}"
-            typer.echo(printable(note), err=True)
-        return [labels]
-    found = choose_datasets(str(root))
-    if not found:
-        raise DatasetError(f"{root} holds no dataset that is known here (see `topiq datasets list`).")
-    datasets: list[AnyDataset] = []
-    for key, path, chosen in found:
-        if key in DATASETS:
-            # A seed is for those that have no official split.
-            own = None if DATASETS[key].facts.split.kind == "official" else seed
-            datasets.append(DATASETS[key](path, split, partial=partial, seed=own, **chosen))
-        else:
-            datasets.append(PAIR_DATASETS[key](path, split, partial=partial))
-    return datasets
+    if isinstance(dataset, CSVDataset) and dataset.missing and dataset.partial:
+        count, first = len(dataset.missing), dataset.missing[0]
+        note = f"{dataset.labels}: {count} left out, since they are not there; the first is on {first}"
+        typer.echo(printable(note), err=True)
 
 
 def _thumbnails(board: Board, datasets: list[AnyDataset]) -> Thumbnails:

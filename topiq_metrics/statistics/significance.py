@@ -18,10 +18,11 @@ they say nothing. The last two know groups: images of one reference are not inde
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -242,7 +243,7 @@ def compare(
         oriented[name] = column if better == mos_higher_is_better else -column
 
     codes = np.zeros(len(opinion), dtype=np.intp) if strata is None else group_codes(strata, len(opinion))
-    tester: _Resampler | _Jackknife | None = None
+    tester: _GroupTest | None = None
     if test == "bootstrap":
         tester = _Resampler(opinion, coefficient, groups, bootstrap)
     if test == "jackknife":
@@ -357,39 +358,60 @@ def _jackknife_test(difference: float, without: Array) -> TestResult:
     return TestResult(t, float(2 * load_scipy("stats").t.sf(abs(t), count - 1)))
 
 
-class _Jackknife:
-    """All metrics without one group after the other, each computed once for a choice of images."""
+class _GroupTest(ABC):
+    """A test of two metrics without some groups; what it needs of each is computed once for a choice of images."""
 
-    def __init__(
-        self, mos: Array, coefficient: Coefficient, groups: Sequence[Hashable] | None, strata: Indices
-    ) -> None:
+    name: ClassVar[str]
+
+    def __init__(self, mos: Array, groups: Sequence[Hashable] | None) -> None:
         self.mos = mos
-        self.coefficient: Coefficient = coefficient
         self.groups = groups
-        self.strata = strata
         self.known: dict[tuple[str, bytes], tuple[float, Array]] = {}
 
     def pair(self, names: tuple[str, str], columns: tuple[Array, Array], usable: Mask) -> Pair:
         n = int(usable.sum())
         codes = group_codes(keep_groups(self.groups, usable) or range(n), n)
-        if codes.max() + 1 < MINIMUM_UNITS:
-            return _untested(n, f"a jackknife needs at least {MINIMUM_UNITS} groups, and there are {codes.max() + 1}")
-        (a, without_a), (b, without_b) = (
-            self._values(name, column, usable, codes) for name, column in zip(names, columns, strict=True)
-        )
-        if np.isnan(without_a - without_b).any() or math.isnan(a - b):
-            return _untested(n, "without one of the groups there is no correlation")
-        result = _jackknife_test(a - b, without_a - without_b)
-        return Pair(a - b, math.nan, math.nan, result.statistic, result.p_value, math.nan, n, "untested")
+        units = int(codes.max()) + 1
+        if units < MINIMUM_UNITS:
+            return _untested(n, f"a {self.name} needs at least {MINIMUM_UNITS} groups, and there are {units}")
+        for name, column in zip(names, columns, strict=True):
+            key = name, usable.tobytes()
+            if key not in self.known:
+                self.known[key] = self.values(column, usable, codes)
+        (a, others_a), (b, others_b) = (self.known[name, usable.tobytes()] for name in names)
+        return self.compare(a - b, others_a - others_b, n)
 
-    def _values(self, name: str, column: Array, usable: Mask, codes: Indices) -> tuple[float, Array]:
-        key = name, usable.tobytes()
-        if key not in self.known:
-            rows = column[usable], self.mos[usable], self.strata[usable]
-            whole = self._of(*rows)
-            without = [self._of(*(row[codes != code] for row in rows)) for code in range(int(codes.max()) + 1)]
-            self.known[key] = whole, np.array(without)
-        return self.known[key]
+    @abstractmethod
+    def values(self, column: Array, usable: Mask, codes: Indices) -> tuple[float, Array]:
+        """A metric's coefficient on the usable rows, whose groups are the codes, and on parts or resamples of them."""
+
+    @abstractmethod
+    def compare(self, difference: float, differences: Array, n: int) -> Pair:
+        """The test of two metrics, given the differences of their values."""
+
+
+class _Jackknife(_GroupTest):
+    """All metrics without one group after the other."""
+
+    name = "jackknife"
+
+    def __init__(
+        self, mos: Array, coefficient: Coefficient, groups: Sequence[Hashable] | None, strata: Indices
+    ) -> None:
+        super().__init__(mos, groups)
+        self.coefficient: Coefficient = coefficient
+        self.strata = strata
+
+    def values(self, column: Array, usable: Mask, codes: Indices) -> tuple[float, Array]:
+        rows = column[usable], self.mos[usable], self.strata[usable]
+        without = [self._of(*(row[codes != code] for row in rows)) for code in range(int(codes.max()) + 1)]
+        return self._of(*rows), np.array(without)
+
+    def compare(self, difference: float, differences: Array, n: int) -> Pair:
+        if np.isnan(differences).any() or math.isnan(difference):
+            return _untested(n, "without one of the groups there is no correlation")
+        result = _jackknife_test(difference, differences)
+        return Pair(difference, math.nan, math.nan, result.statistic, result.p_value, math.nan, n, "untested")
 
     def _of(self, column: Array, mos: Array, strata: Indices) -> float:
         if self.coefficient == "srcc":
@@ -409,46 +431,33 @@ def _standard_ranks(column: Array, strata: Indices) -> Array:
     return ranks
 
 
-class _Resampler:
-    """The paired bootstrap: all metrics on the same resamples, each computed once for a choice of images."""
+class _Resampler(_GroupTest):
+    """The paired bootstrap: all metrics on the same resamples."""
+
+    name = "paired bootstrap"
 
     def __init__(
         self, mos: Array, coefficient: Coefficient, groups: Sequence[Hashable] | None, bootstrap: Bootstrap
     ) -> None:
-        self.mos = mos
+        super().__init__(mos, groups)
         self.coefficient = COEFFICIENTS[coefficient]
-        self.groups = groups
         self.bootstrap = bootstrap
-        self.known: dict[tuple[str, bytes], tuple[float, Array]] = {}
 
-    def pair(self, names: tuple[str, str], columns: tuple[Array, Array], usable: Mask) -> Pair:
-        n = int(usable.sum())
-        kept = keep_groups(self.groups, usable)
-        units = n if kept is None else len(set(kept))
-        if units < MINIMUM_UNITS:
-            return _untested(n, f"a paired bootstrap needs at least {MINIMUM_UNITS} groups, and there are {units}")
-        (a, drawn_a), (b, drawn_b) = (
-            self._values(name, column, usable, kept) for name, column in zip(names, columns, strict=True)
-        )
-        drawn = drawn_a - drawn_b
-        interval = self.bootstrap.percentile(drawn)
+    def values(self, column: Array, usable: Mask, codes: Indices) -> tuple[float, Array]:
+        correlation = self.coefficient(column[usable], self.mos[usable])
+        n = len(codes)
+        value = float(correlation(np.ones((1, n), dtype=np.intp))[0])
+        return value, self.bootstrap.distribution(lambda counts: correlation(counts)[:, None], n, codes.tolist())[:, 0]
+
+    def compare(self, difference: float, differences: Array, n: int) -> Pair:
+        interval = self.bootstrap.percentile(differences)
         if interval.reason:
             return _untested(n, interval.reason)
-        drawn = drawn[~np.isnan(drawn)]
+        drawn = differences[~np.isnan(differences)]
         # Both sides have 0, so that equal metrics have p = 1; one resample more on each, so that no p is 0.
         beyond = min(int(np.sum(drawn <= 0)), int(np.sum(drawn >= 0)))
         p_value = min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
-        return Pair(a - b, interval.low, interval.high, math.nan, p_value, math.nan, n, "untested")
-
-    def _values(self, name: str, column: Array, usable: Mask, groups: Sequence[Hashable] | None) -> tuple[float, Array]:
-        key = name, usable.tobytes()
-        if key not in self.known:
-            correlation = self.coefficient(column[usable], self.mos[usable])
-            n = int(usable.sum())
-            value = float(correlation(np.ones((1, n), dtype=np.intp))[0])
-            drawn = self.bootstrap.distribution(lambda counts: correlation(counts)[:, None], n, groups)[:, 0]
-            self.known[key] = value, drawn
-        return self.known[key]
+        return Pair(difference, interval.low, interval.high, math.nan, p_value, math.nan, n, "untested")
 
 
 def _untested(n: int, reason: str) -> Pair:

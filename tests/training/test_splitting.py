@@ -14,7 +14,7 @@ from topiq_metrics.training.recipe import RecipeError
 
 
 def ids(data: QualityData, part: str) -> list[str]:
-    return sorted(data.whole.records[i].image.stem for i in getattr(data.parts, part))
+    return sorted(data.whole.records[i].image.stem for i in getattr(data.splits, part))
 
 
 def rows(path: Path, header: str, *lines: str) -> Path:
@@ -60,7 +60,7 @@ def small(recipe):
 
 
 def scores(data: QualityData, part: str) -> list[float]:
-    loaded = data._part(getattr(data.parts, part))
+    loaded = data._split(getattr(data.splits, part))
     return [loaded.read(i)[1] for i in range(len(loaded))]
 
 
@@ -187,7 +187,7 @@ class TestScale:
         data = QualityData(small(), ratings("image,score", *self.lines))
         assert (data.scale.low, data.scale.high, data.scale.target) == (10, 32, (0, 1))
         records = data.whole.records
-        assert scores(data, "training") == pytest.approx([(records[i].score - 10) / 22 for i in data.parts.training])
+        assert scores(data, "training") == pytest.approx([(records[i].score - 10) / 22 for i in data.splits.training])
 
     def test_as_told(self, ratings, small):
         data = QualityData(small(data__score_range=[0, 100]), ratings("image,score", *self.lines))
@@ -230,7 +230,7 @@ class TestScale:
         table.write_bytes("\r\n".join(["photo\tJOD", *cells, "gone\\x.png\t11"]).encode("utf-16"))
         data = QualityData(small(data__image_column="Photo", data__score_column="jod"), table)
         assert [record.image for record in data.whole.records] == [record.image for record in known.whole.records]
-        assert data.parts == known.parts
+        assert data.splits == known.splits
         last = len(self.lines) + 2
         assert capsys.readouterr().err == (
             f"{table}: 1 image is not there and left out; the first is on line {last}: gone\\x.png\n"

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from topiq_metrics._files import write_whole
 from topiq_metrics.catalog import default_metric, get_card
 from topiq_metrics.catalog.builtin import FACE_DETECTOR
 from topiq_metrics.errors import ImageError, ImageTooSmallError
-from topiq_metrics.explaining import explain
-from topiq_metrics.explaining.explanation import check_folder
-from topiq_metrics.explaining.overlays import draw_comparison
 from topiq_metrics.images import MIN_SIDE, SizePolicy
 from topiq_metrics.images.loader import ImageSource, load_with_origin
 from topiq_metrics.images.profiles import Origin, note_on_colors
 from topiq_metrics.inference.predictor import NetworkPredictor
-from topiq_metrics.scoring.sources.files import is_folder, is_image, is_pattern, matches, walk
-from topiq_metrics.weights import load_network
 
-PathLike = str | os.PathLike[str]
-_COMPARISON = "comparison.png"
+PathLike: TypeAlias = "str | os.PathLike[str]"
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ def rank_images(
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
         raise ValueError(f"{twice} is named twice.")
-    name = _metric(metric, reference)
+    name = metric_for(metric, reference)
     card = get_card(name)
     if not card.architecture:
         raise ValueError(f"{name!r} is the metric of another distribution, which cannot be run here.")
@@ -129,104 +121,6 @@ def rank_images(
         scores.append(score)
         noises.append(max(abs(other - score) for other in others))
     return _ranked(paths, sources, scores, noises, notes, sign=1 if card.higher_is_better else -1)
-
-
-def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) -> list[str]:
-    """The pictures that files, folders (searched recursively) and globs name, as `rank_images` takes them.
-
-    Args:
-        names: of files, folders and globs.
-        reference: left out of what folders and globs hold.
-
-    Raises:
-        ValueError: if a folder has no picture in it, or a glob matches none.
-    """
-    found: list[str] = []
-    for each in names:
-        name = os.fspath(each)
-        if is_folder(name):
-            held = [path for path in walk(os.path.normpath(name)) if is_image(path)]
-            if not held:
-                raise ValueError(f"There is no image in the folder {name}.")
-        elif is_pattern(name):
-            held = matches(name)
-        else:
-            found.append(name)
-            continue
-        found += [path for path in held if reference is None or not _is_same(path, reference)]
-    return found
-
-
-def save_comparison(
-    ranked: Sequence[RankedImage],
-    folder: PathLike,
-    reference: ImageSource | None = None,
-    metric: str | None = None,
-    weights: PathLike = "default",
-    *,
-    size: str | SizePolicy | None = None,
-    profiles: str = "apply",
-    device: str | None = None,
-    overwrite: bool = False,
-) -> list[Path]:
-    """Show where ranked pictures differ: ``comparison.png`` with the maps of all, best first, and a folder for each.
-
-    The maps of all pictures are held at once, up to 1 kB for each pixel that is scored.
-
-    Args:
-        ranked: what `rank_images` gave for the same arguments.
-        folder: is made if there is none; the folder it is to lie in must be there.
-        reference: as for `rank_images`, and so the others.
-        metric: see there.
-        weights: see there.
-        size: see there.
-        profiles: see there.
-        device: see there.
-        overwrite: replace the files of an earlier comparison.
-
-    Returns:
-        The paths of the files. What `topiq_metrics.Explanation.save` writes of a picture is in a folder with its
-        name, without the suffix; of several with the same name, in ``NAME``, ``NAME-2`` and so on.
-
-    Raises:
-        FileExistsError: if there is a comparison or an explanation, without ``overwrite``.
-        OSError: if files cannot be written.
-        ValueError: if the scores are not those of ``ranked``.
-    """
-    folder = check_comparison_folder(folder, overwrite=overwrite)
-    folders = [folder / name for name in _names(ranked)]
-    if folder.is_dir():
-        for each in folders:
-            check_folder(each, overwrite=overwrite)
-    net = load_network(_metric(metric, reference), weights, device=device)
-    found = [explain(image.source, reference, net=net, size=size, profiles=profiles) for image in ranked]
-    for image, explanation in zip(ranked, found, strict=True):
-        if not math.isclose(explanation.score, image.score, rel_tol=1e-3, abs_tol=1e-3):
-            raise ValueError(
-                f"{image.path} was ranked by a score of {image.score:.4f}, but has {explanation.score:.4f} here: give "
-                "the reference, the metric, the weights and the size of `rank_images`."
-            )
-    folder.mkdir(exist_ok=True)
-    paths = []
-    for each, explanation in zip(folders, found, strict=True):
-        paths += explanation.save(each, overwrite=overwrite)
-    stream = io.BytesIO()
-    draw_comparison(found, [f"{image.place}. {image.path}" for image in ranked]).save(stream, "PNG")
-    # The last, so that what was interrupted does not look whole.
-    write_whole(folder / _COMPARISON, stream.getvalue())
-    return [folder / _COMPARISON, *paths]
-
-
-def check_comparison_folder(folder: PathLike, *, overwrite: bool) -> Path:
-    """The folder, if `save_comparison` can be expected to write there; nothing is changed.
-
-    Raises:
-        OSError: if not.
-    """
-    path = check_folder(folder, overwrite=overwrite)
-    if (path / _COMPARISON).exists() and not overwrite:
-        raise FileExistsError(f"{path / _COMPARISON} is there already: name another folder, or overwrite it (--force).")
-    return path
 
 
 def _list(images: object) -> list[ImageSource]:
@@ -260,26 +154,9 @@ def _load(source: ImageSource, name: str, profiles: str) -> tuple[Tensor, Origin
         raise type(error)(f"{name}: {error}") from error
 
 
-def _is_same(path: str, other: PathLike) -> bool:
-    return os.path.realpath(path) == os.path.realpath(other)
-
-
-def _metric(metric: str | None, reference: ImageSource | None) -> str:
+def metric_for(metric: str | None, reference: ImageSource | None) -> str:
+    """The metric that is named, or the bundled one that goes with a reference or the lack of it."""
     return default_metric(with_reference=reference is not None) if metric is None else metric
-
-
-def _names(ranked: Sequence[RankedImage]) -> list[str]:
-    """A name for each picture, whichever its place."""
-    stems = {path: Path(path).stem for path in sorted(image.path for image in ranked)}
-    taken: set[str] = set()
-    for path, stem in stems.items():
-        name, count = stem, 1
-        while name.casefold() in taken:
-            count += 1
-            name = f"{stem}-{count}"
-        taken.add(name.casefold())
-        stems[path] = name
-    return [stems[image.path] for image in ranked]
 
 
 def _views(picture: Tensor, reference: Tensor | None) -> Iterator[list[Tensor]]:

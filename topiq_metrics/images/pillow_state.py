@@ -1,4 +1,7 @@
-"""Pillow's warnings, silenced without a data race."""
+"""What of Pillow is the whole process's, changed while we decode, by several threads at once, and put back.
+
+That is its warnings, and its leniency with files that are cut short.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,14 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, cast
 
+from PIL import ImageFile
+
 _FROM_PILLOW = r"PIL(\.|$)"
 _RULE = ("ignore", None, Warning, re.compile(_FROM_PILLOW), 0)
 _lock = threading.Lock()
-_users = 0
+_quiet_users = 0
+_strict_users = 0
+_was_lenient = False
 
 
 @contextlib.contextmanager
@@ -36,22 +43,43 @@ def quiet_pillow() -> Iterator[None]:
         _leave()
 
 
+@contextlib.contextmanager
+def strict_pillow() -> Iterator[None]:
+    """Let a truncated file be an error, whatever ``ImageFile.LOAD_TRUNCATED_IMAGES`` says; several threads may enter.
+
+    Other packages, pyiqa among them, set it for the whole process, and missing pixels would be scored as grey ones.
+    """
+    global _strict_users, _was_lenient  # noqa: PLW0603
+    with _lock:
+        if not _strict_users:
+            _was_lenient = ImageFile.LOAD_TRUNCATED_IMAGES
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+        _strict_users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _strict_users -= 1
+            if not _strict_users and _was_lenient:
+                ImageFile.LOAD_TRUNCATED_IMAGES = True
+
+
 def _filters() -> list[Any]:
     return cast("list[Any]", warnings.filters)
 
 
 def _enter() -> None:
-    global _users  # noqa: PLW0603
+    global _quiet_users  # noqa: PLW0603
     with _lock:
-        _users += 1
+        _quiet_users += 1
         if _RULE not in _filters():
             _filters().insert(0, _RULE)
 
 
 def _leave() -> None:
-    global _users  # noqa: PLW0603
+    global _quiet_users  # noqa: PLW0603
     with _lock:
-        _users -= 1
+        _quiet_users -= 1
         # A catch_warnings elsewhere may have taken the rule away already.
-        if not _users and _RULE in _filters():
+        if not _quiet_users and _RULE in _filters():
             _filters().remove(_RULE)

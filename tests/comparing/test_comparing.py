@@ -51,7 +51,7 @@ def grey(path: Path, level: int, corner: int | None = None) -> Path:
 class TestRanks:
     @pytest.fixture(autouse=True)
     def scorer(self, monkeypatch):
-        monkeypatch.setattr("topiq_metrics.comparing.NetworkPredictor", Scorer)
+        monkeypatch.setattr("topiq_metrics.comparing.ranking.NetworkPredictor", Scorer)
 
     def test_best_first(self, tmp_path):
         paths = [grey(tmp_path / f"{level}.png", level) for level in (51, 153, 102)]
@@ -217,7 +217,7 @@ class TestMistakes:
             rank_images(pictures, metric="")
 
     def test_no_score(self, pictures, monkeypatch):
-        monkeypatch.setattr("topiq_metrics.comparing.NetworkPredictor", Scorer)
+        monkeypatch.setattr("topiq_metrics.comparing.ranking.NetworkPredictor", Scorer)
         monkeypatch.setattr(Scorer, "__call__", lambda *_: torch.full((1,), torch.nan))
         with pytest.raises(ImageError, match=r"original\.png has no score: the network gives nan"):
             rank_images(pictures)

@@ -22,10 +22,10 @@ from topiq_metrics.evaluation import (
     fit_logistic,
     krcc,
     plcc,
-    protocol,
     rmse,
     srcc,
 )
+from topiq_metrics.statistics import protocol
 
 pytest.importorskip("scipy", reason="scipy is not installed")
 

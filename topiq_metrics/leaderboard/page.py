@@ -142,19 +142,18 @@ class _Grid(NamedTuple):
 
 
 def _rows(ranking: Ranking, number: int, names: Mapping[str, str], has_pairs: bool) -> list[_Row]:
-    name = names[ranking.test_set.key]
-
-    def row(entry: Entry, **others: object) -> _Row:
-        return _Row(entry, _breakable(entry.metric), name, _reason(entry))._replace(**others)
-
+    test_set = names[ranking.test_set.key]
     rows = []
     for place, entry in enumerate(ranking.scored):
         result = ranking.results[place] if ranking.results else None
         verdict = ranking.against_first(entry.metric)
         figures = _figures(result, has_pairs) if result else _agreement(ranking, place)
         rows.append(
-            row(
+            _Row(
                 entry,
+                _breakable(entry.metric),
+                test_set,
+                _reason(entry),
                 kind="" if result else "chosen",
                 key=f"{number} {place}" if result else "",
                 place=place + 1,
@@ -163,7 +162,10 @@ def _rows(ranking: Ranking, number: int, names: Mapping[str, str], has_pairs: bo
                 figures=[*figures, *_costs(entry)],
             )
         )
-    return rows + [row(entry, kind="unscored") for entry in ranking.unscored]
+    unscored = (
+        _Row(entry, _breakable(entry.metric), test_set, _reason(entry), "unscored") for entry in ranking.unscored
+    )
+    return [*rows, *unscored]
 
 
 def _breakable(name: str) -> list[str]:

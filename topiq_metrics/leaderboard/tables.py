@@ -52,8 +52,8 @@ def as_csv(rankings: Sequence[Ranking]) -> str:
                 figure = result.figure(name)
                 row |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
             writer.writerow({name: _plain(value) for name, value in row.items()})
-        for place, result in enumerate(ranking.preferences, start=1):
-            row = {**head, **_ranked(ranking, place, result.entry), **_agreement(result.preference)}
+        for place, chosen in enumerate(ranking.preferences, start=1):
+            row = {**head, **_ranked(ranking, place, chosen.entry), **_agreement(chosen.preference)}
             writer.writerow({name: _plain(value) for name, value in row.items()})
         for entry in ranking.unscored:
             writer.writerow({**head, **_named(entry)})

@@ -25,10 +25,10 @@ from torch import Tensor
 from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrcoef
 
 from topiq_metrics import SizePolicy, create_metric
+from topiq_metrics.contenders import get_toolbox_metric
 from topiq_metrics.datasets import BIQ2021
-from topiq_metrics.evaluation.contenders import get_contender
-from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
+from topiq_metrics.training.splitting import split_records
 
 Score = Callable[[Tensor], float]
 RULES = ("native", "max_side=768", "max_side=640", "max_side=512", "max_side=448", "max_side=384", "short_side=512")
@@ -36,7 +36,7 @@ RULES = ("native", "max_side=768", "max_side=640", "max_side=512", "max_side=448
 
 def lower_is_better(name: str) -> Score:
     """A metric of another toolbox, turned round."""
-    predictor = get_contender(name).open()
+    predictor = get_toolbox_metric(name).open()
     return lambda image: -predictor(image[None]).item()
 
 

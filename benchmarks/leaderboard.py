@@ -28,16 +28,16 @@ from torchvision.utils import save_image
 
 from topiq_metrics import load_image
 from topiq_metrics.catalog import Mode
+from topiq_metrics.contenders import find_toolbox_metrics, missing_toolboxes
 from topiq_metrics.datasets import BIQ2021, CSVDataset, IQADataset
-from topiq_metrics.evaluation.contenders import find_contenders, missing_toolboxes
-from topiq_metrics.evaluation.judging import Protocol
-from topiq_metrics.evaluation.leaderboard import run_leaderboard
-from topiq_metrics.evaluation.outputs import SUFFIXES, write_outputs
-from topiq_metrics.evaluation.tables import as_markdown
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.leaderboard.outputs import SUFFIXES, write_outputs
+from topiq_metrics.leaderboard.ranking import Rules
+from topiq_metrics.leaderboard.run import run_leaderboard
+from topiq_metrics.leaderboard.tables import as_markdown
 from topiq_metrics.training.distortions import PLAIN, distort
-from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
+from topiq_metrics.training.splitting import split_records
 
 PICTURES = (
     "astronaut.png",
@@ -117,13 +117,13 @@ def main() -> int:
     (arguments.scores / "pictures").mkdir(parents=True, exist_ok=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
     dataset = held_out(arguments.biq2021) if mode == "NR" else damaged(arguments.scores / "pictures")
-    contenders = [each for each in find_contenders(arguments.metrics, mode) if each.mode == mode]
+    metrics = [each for each in find_toolbox_metrics(arguments.metrics, mode) if each.mode == mode]
     board = run_leaderboard(
-        [dataset], contenders, store=arguments.scores, notice=lambda text: print(text, file=sys.stderr, flush=True)
+        [dataset], metrics, store=arguments.scores, notice=lambda text: print(text, file=sys.stderr, flush=True)
     )
     paths = [(arguments.output / arguments.board).with_suffix(suffix) for suffix in SUFFIXES]
-    standings = write_outputs(board, paths, Protocol(median_of="distortion"), title=TITLES[arguments.board])
-    print(as_markdown(standings))
+    rankings = write_outputs(board, paths, Rules(median_of="distortion"), title=TITLES[arguments.board])
+    print(as_markdown(rankings))
     return 0
 
 

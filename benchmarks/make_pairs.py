@@ -35,7 +35,7 @@ from topiq_metrics.training.crops import generator_of
 from topiq_metrics.training.distortions import DISTORTIONS, distort
 from topiq_metrics.training.distortions.arrays import as_picture
 from topiq_metrics.training.distortions.kadid import KADID, kadid_damage
-from topiq_metrics.training.parts import split_by_name
+from topiq_metrics.training.splitting import split_by_name
 
 LOWEST_MOS = 0.75
 VALIDATION, TEST = 0.08, 0.14

@@ -40,8 +40,8 @@ from topiq_metrics.models.feature_selection import FeatureSelection
 from topiq_metrics.models.folding import fold
 from topiq_metrics.training import losses, qfm
 from topiq_metrics.training.backbones import load_pretrained_backbone
-from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
+from topiq_metrics.training.splitting import split_records
 
 BACKBONE, METRIC = "efficientnet_lite0", "topiq_nr-lite"
 CHANNELS = (16, 24, 40, 112, 320)

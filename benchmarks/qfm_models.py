@@ -24,9 +24,9 @@ from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.evaluation import evaluate
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.training import qfm
-from topiq_metrics.training.data import Part, Scale, WholePart
-from topiq_metrics.training.parts import split_records
+from topiq_metrics.training.data import DataSplit, Scale, WholeImages
 from topiq_metrics.training.recipe import load_recipe
+from topiq_metrics.training.splitting import split_records
 from topiq_metrics.weights import load_network
 
 RECIPE = load_recipe("qfm_iqm-lite")
@@ -75,13 +75,13 @@ def main() -> int:
     arguments = parser.parse_args()
     dataset = BIQ2021(arguments.biq2021, "train", partial=True)
     test = split_records(dataset, RECIPE.data).test[: arguments.images]
-    part = Part(dataset, test, Scale(*dataset.facts.score_range, lower_is_better=False))
+    part = DataSplit(dataset, test, Scale(*dataset.facts.score_range, lower_is_better=False))
     print(f"{len(test)} images of BIQ2021")
     print(f"{'':40} {'SRCC':>24} {'PLCC':>7} {'sensitivity':>12}")
     for model in arguments.models:
         name, _, file = model.partition("=")
         net = cast(CFANet, load_network(name, file or "default"))
-        images = DataLoader(WholePart(part, SizePolicy.parse(get_card(name).size)), num_workers=1)
+        images = DataLoader(WholeImages(part, SizePolicy.parse(get_card(name).size)), num_workers=1)
         scores, opinion, moved = measure(net, images)
         found = evaluate(scores, opinion)
         interval = f"{found.srcc.value:.3f} [{found.srcc.low:.3f}, {found.srcc.high:.3f}]"

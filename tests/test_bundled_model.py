@@ -15,10 +15,10 @@ from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrco
 
 from topiq_metrics import create_metric, get_card, load_image
 from topiq_metrics.datasets import BIQ2021
-from topiq_metrics.evaluation.board import Board, load_board
+from topiq_metrics.leaderboard.board import Board, load_board
 from topiq_metrics.training.distortions import DISTORTIONS, distort
-from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import load_recipe
+from topiq_metrics.training.splitting import split_records
 from topiq_metrics.weights import read_metadata, resolve, verify
 from topiq_metrics.weights.hashes import sha256_of
 
@@ -139,7 +139,7 @@ def board() -> Board:
 def test_the_published_board_has_the_result_of_the_card(board: Board) -> None:
     (entry,) = (entry for entry in board.entries if entry.metric == NAME)
     assert entry.provenance["weights_sha256"] == sha256_of(resolve(NAME, download=False))
-    scores, mos = torch.tensor(entry.scores), torch.tensor(board.subjects[0].mos)
+    scores, mos = torch.tensor(entry.scores), torch.tensor(board.test_sets[0].mos)
     results = read_metadata(resolve(NAME, download=False))["results"]
     assert len(scores) == results["test_images"]
     assert spearman_corrcoef(scores, mos).item() == pytest.approx(results["test_srcc"], abs=2e-3)
@@ -153,9 +153,9 @@ def test_result_on_photographs_never_trained_on(board: Board) -> None:
         pytest.skip("TOPIQ_METRICS_DATA names no folder with biq2021/")
     images = BIQ2021(folder, "train", partial=True)
     indices = split_records(images, load_recipe(NAME).data).test
-    (subject,) = board.subjects
-    assert [images.records[i].id for i in indices] == list(subject.ids)
-    assert [images.records[i].score for i in indices] == list(subject.mos)
+    (test_set,) = board.test_sets
+    assert [images.records[i].id for i in indices] == list(test_set.ids)
+    assert [images.records[i].score for i in indices] == list(test_set.mos)
     (entry,) = (entry for entry in board.entries if entry.metric == NAME)
     metric = create_metric(NAME, reduction="none")
     for index, expected in list(zip(indices, entry.scores, strict=True))[::9]:

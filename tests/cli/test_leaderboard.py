@@ -147,7 +147,7 @@ def test_weights_are_downloaded_when_asked_for(arguments, topiq, monkeypatch):
         notify(f"Licence of the weights: {file.license}.")
         raise WeightsNotFoundError("there is no network here")
 
-    monkeypatch.setattr("topiq_metrics.evaluation.leaderboard.fetch_file", fetch)
+    monkeypatch.setattr("topiq_metrics.leaderboard.run.fetch_file", fetch)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     result = topiq(*arguments, "-m", "topiq_nr-lite,topiq_fr", "--download")

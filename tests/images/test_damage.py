@@ -11,7 +11,7 @@ from PIL import Image, ImageFile
 
 from topiq_metrics.errors import ImageError, TruncatedImageError, UnsupportedImageError
 from topiq_metrics.images import load_image
-from topiq_metrics.images.quiet import quiet_pillow
+from topiq_metrics.images.pillow_state import quiet_pillow
 
 FORMATS = {
     "JPEG": {"quality": 90},
@@ -149,7 +149,7 @@ class TestWarnings:
 
     def test_where_filters_belong_to_the_thread(self, noisy_file, monkeypatch):
         flags = types.SimpleNamespace(context_aware_warnings=True)
-        monkeypatch.setattr("topiq_metrics.images.quiet.sys", types.SimpleNamespace(flags=flags))
+        monkeypatch.setattr("topiq_metrics.images.pillow_state.sys", types.SimpleNamespace(flags=flags))
         before = list(warnings.filters)
         load_image(noisy_file)
         assert list(warnings.filters) == before

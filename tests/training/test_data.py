@@ -9,8 +9,8 @@ import torch
 from topiq_metrics.training.crops import RandomCrop
 from topiq_metrics.training.data import Collate, QualityData, TrainingItem
 from topiq_metrics.training.distortions import PLAIN, distort
-from topiq_metrics.training.parts import split_by_name
 from topiq_metrics.training.recipe import RecipeError
+from topiq_metrics.training.splitting import split_by_name
 
 NAMES = [f"ss0{i % 5} ({i}).jpg" for i in range(2000)]
 
@@ -153,11 +153,14 @@ class TestCollate:
 class TestQualityData:
     def test_loaders(self, dataset, recipe):
         data = QualityData(recipe(), dataset)
-        assert len(data.parts.training) + len(data.parts.validation) + len(data.parts.test) == 24
+        assert len(data.splits.training) + len(data.splits.validation) + len(data.splits.test) == 24
         batch = next(iter(data.train_dataloader()))
         assert batch.images.shape == (4, 3, 64, 64)
         assert batch.damaged.shape == (2, 3, 64, 64)
-        for loader, part in ((data.val_dataloader(), data.parts.validation), (data.test_dataloader(), data.parts.test)):
+        for loader, part in (
+            (data.val_dataloader(), data.splits.validation),
+            (data.test_dataloader(), data.splits.test),
+        ):
             batches = list(loader)
             assert [images.shape for images, _ in batches] == [(1, 3, 96, 96)] * len(part)
             assert [score.item() for _, score in batches] == [data.whole.records[i].score for i in part]

@@ -59,7 +59,7 @@ def explain(
     half of it (50% if all places count alike).
     """
     from topiq_metrics.explaining import explain as explain_image
-    from topiq_metrics.explaining.explanation import check_folder
+    from topiq_metrics.explaining.explanation import check_explanation_folder
 
     if output is None and force:
         fail("--force goes with -o.")
@@ -71,7 +71,7 @@ def explain(
     # It fails where memory does not suffice, on whatever device.
     with exit_on_error(failed=(RuntimeError, MemoryError), brief=True, output=output):
         if output is not None:
-            check_folder(output, overwrite=force)
+            check_explanation_folder(output, overwrite=force)
         found = explain_image(
             image, reference, name, weights or "default", size=size, point=place, profiles=profiles, device=device
         )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from topiq_metrics._tables import TABLE_SUFFIXES
 from topiq_metrics.catalog import DEFAULT_NR
 from topiq_metrics.cli.commands import Commands
 from topiq_metrics.cli.console import exit_on_error, fail, printable
@@ -22,10 +21,10 @@ from topiq_metrics.cli.options import (
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import Mode
-    from topiq_metrics.evaluation.board import Board
-    from topiq_metrics.evaluation.judging import Protocol
-    from topiq_metrics.evaluation.leaderboard import AnyDataset
-    from topiq_metrics.evaluation.page.page import Thumbnails
+    from topiq_metrics.leaderboard.board import Board
+    from topiq_metrics.leaderboard.plots import Thumbnails
+    from topiq_metrics.leaderboard.ranking import Rules
+    from topiq_metrics.leaderboard.run import AnyDataset
 
 app = Commands()
 
@@ -94,6 +93,7 @@ def leaderboard(
     A metric that cannot be had, or that fails, is on the board with its reason. Nothing is downloaded without
     --download. Exit code 0: every metric has scored every image; 1: some have not; 2: the command could not start.
     """
+    from topiq_metrics.datasets.opening import is_table, open_datasets
     from topiq_metrics.weights.places import cache_dir
 
     if context.invoked_subcommand is not None:
@@ -103,27 +103,26 @@ def leaderboard(
     outputs = output or []
     if force and not outputs:
         fail("--force goes with -o.")
-    protocol = _protocol(median_of)
+    rules = _rules(median_of)
     _check_outputs(outputs, overwrite=force)
     with exit_on_error(interrupted="Interrupted. What has been scored is kept: the same command goes on."):
-        from topiq_metrics.evaluation.contenders import find_contenders
-        from topiq_metrics.evaluation.leaderboard import run_leaderboard
+        from topiq_metrics.contenders import find_toolbox_metrics
+        from topiq_metrics.leaderboard.run import run_leaderboard
 
         names = split_names(metrics or [DEFAULT_NR])
         if not names:
             fail("Name a metric with -m.")
-        chosen = find_contenders(names, _mode(mode))
+        chosen = find_toolbox_metrics(names, _mode(mode))
         columns = {"image_column": image_column, "score_column": score_column, "reference_column": reference_column}
         named = next((name for name, column in columns.items() if column is not None), None)
-        if named is not None and not any(map(_is_table, data)):
+        if named is not None and not any(map(is_table, data)):
             fail(f"--{named.replace('_', '-')} goes with a table: name a .csv or .tsv file with --data.")
-        datasets = [
-            dataset
-            for root in data
-            for dataset in _open(
-                root, split, seed, partial=partial, table={"higher_is_better": not lower_is_better, **columns}
-            )
-        ]
+        datasets: list[AnyDataset] = []
+        for root in data:
+            opened = open_datasets(root, split, seed, partial=partial, higher_is_better=not lower_is_better, **columns)
+            for dataset in opened:
+                _tell_left_out(dataset)
+            datasets += opened
         board = run_leaderboard(
             datasets,
             chosen,
@@ -133,7 +132,7 @@ def leaderboard(
             download=download,
             notice=lambda text: typer.echo(printable(text), err=True),
         )
-    _give(board, outputs, protocol, None if no_thumbnails else _thumbnails(board, datasets))
+    _give(board, outputs, rules, None if no_thumbnails else _thumbnails(board, datasets))
     if any(entry.status != "scored" for entry in board.entries):
         raise typer.Exit(1)
 
@@ -146,16 +145,16 @@ def merge(
     median_of: MedianOption = "scene",
 ) -> None:
     """Make one board of several: of a metric on the same images, the one with more scores, then the later, counts."""
-    from topiq_metrics.evaluation.board import load_board, merge_boards
+    from topiq_metrics.leaderboard.board import load_board, merge_boards
 
     outputs = output or []
     if force and not outputs:
         fail("--force goes with -o.")
-    protocol = _protocol(median_of)
+    rules = _rules(median_of)
     _check_outputs(outputs, overwrite=force)
     with exit_on_error():
         board = merge_boards([load_board(path) for path in boards])
-    _give(board, outputs, protocol)
+    _give(board, outputs, rules)
 
 
 def _mode(mode: str | None) -> Mode | None:
@@ -165,8 +164,8 @@ def _mode(mode: str | None) -> Mode | None:
     return modes[name]
 
 
-def _protocol(median_of: str) -> Protocol:
-    from topiq_metrics.evaluation.judging import MedianOf, Protocol
+def _rules(median_of: str) -> Rules:
+    from topiq_metrics.leaderboard.ranking import MedianOf, Rules
 
     choices: dict[str, MedianOf] = {
         "scene": "scene",
@@ -176,70 +175,51 @@ def _protocol(median_of: str) -> Protocol:
     }
     if median_of not in choices:
         fail(f"Option --median-of must be one of {tuple(choices)}, but got {median_of!r}.")
-    return Protocol(median_of=choices[median_of])
+    return Rules(median_of=choices[median_of])
 
 
 def _check_outputs(outputs: list[Path], *, overwrite: bool) -> None:
     """Find out what would fail at the end before anything is scored."""
     with exit_on_error():
-        from topiq_metrics.evaluation.arrays import load_scipy
+        from topiq_metrics.leaderboard.outputs import check_output
+        from topiq_metrics.statistics.columns import load_scipy
 
         load_scipy("stats")
-        from topiq_metrics.evaluation.outputs import check_output
 
         for path in outputs:
             check_output(path, overwrite=overwrite)
 
 
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in TABLE_SUFFIXES
+def _tell_left_out(dataset: AnyDataset) -> None:
+    """Say which images of a table are not there."""
+    from topiq_metrics.datasets import CSVDataset
 
-
-def _open(root: Path, split: str | None, seed: int | None, *, partial: bool, table: dict[str, Any]) -> list[AnyDataset]:
-    """The datasets that a folder is, or holds; or a table, with options of its own."""
-    from topiq_metrics.datasets import DATASETS, PAIR_DATASETS, CSVDataset, DatasetError, choose_datasets
-
-    if _is_table(root):
-        labels = CSVDataset(root, split, partial=partial, seed=seed, **table)
-        if labels.missing and partial:
-            count, first = len(labels.missing), labels.missing[0]
-            note = f"{root}: {count} left out, since they are not there; the first is on {first}"
-            typer.echo(printable(note), err=True)
-        return [labels]
-    found = choose_datasets(str(root))
-    if not found:
-        raise DatasetError(f"{root} holds no dataset that is known here (see `topiq datasets list`).")
-    datasets: list[AnyDataset] = []
-    for key, path, chosen in found:
-        if key in DATASETS:
-            # A seed is for those that have no official split.
-            own = None if DATASETS[key].facts.split.kind == "official" else seed
-            datasets.append(DATASETS[key](path, split, partial=partial, seed=own, **chosen))
-        else:
-            datasets.append(PAIR_DATASETS[key](path, split, partial=partial))
-    return datasets
+    if isinstance(dataset, CSVDataset) and dataset.missing and dataset.partial:
+        count, first = len(dataset.missing), dataset.missing[0]
+        note = f"{dataset.labels}: {count} left out, since they are not there; the first is on {first}"
+        typer.echo(printable(note), err=True)
 
 
 def _thumbnails(board: Board, datasets: list[AnyDataset]) -> Thumbnails:
-    """Finds the pictures of a page's outliers; the board's subjects are those of the datasets."""
+    """Finds the pictures of a page's outliers; the board's test sets are those of the datasets."""
     from topiq_metrics.datasets import Record
 
     files = {
-        subject.key: {record.id: record.image for record in dataset.records if isinstance(record, Record)}
-        for subject, dataset in zip(board.subjects, datasets, strict=True)
+        test_set.key: {record.id: record.image for record in dataset.records if isinstance(record, Record)}
+        for test_set, dataset in zip(board.test_sets, datasets, strict=True)
     }
-    return lambda subject, ids: {name: files[subject.key][name] for name in ids}
+    return lambda test_set, ids: {name: files[test_set.key][name] for name in ids}
 
 
-def _give(board: Board, outputs: list[Path], protocol: Protocol, thumbnails: Thumbnails | None = None) -> None:
-    from topiq_metrics.evaluation.outputs import write_outputs
-    from topiq_metrics.evaluation.tables import as_markdown
+def _give(board: Board, outputs: list[Path], rules: Rules, thumbnails: Thumbnails | None = None) -> None:
+    from topiq_metrics.leaderboard.outputs import write_outputs
+    from topiq_metrics.leaderboard.tables import as_markdown
 
-    if protocol.median_of == "distortion":
-        for subject in board.subjects:
-            if not subject.distortions:
-                note = f"{subject.title} has no types of distortion: its figures are over all images."
+    if rules.median_of == "distortion":
+        for test_set in board.test_sets:
+            if not test_set.distortions:
+                note = f"{test_set.title} has no types of distortion: its figures are over all images."
                 typer.echo(printable(note), err=True)
     with exit_on_error():
-        standings = write_outputs(board, outputs, protocol, thumbnails=thumbnails)
-    typer.echo("\n".join(map(str, outputs)) if outputs else as_markdown(standings))
+        rankings = write_outputs(board, outputs, rules, thumbnails=thumbnails)
+    typer.echo("\n".join(map(str, outputs)) if outputs else as_markdown(rankings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -129,7 +129,7 @@ class PairRecord:
 R = TypeVar("R", Record, PairRecord)
 
 
-class DatasetReader(Dataset[tuple[Any, ...]], Generic[R]):
+class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
     """A folder in its official layout as records; see `IQADataset` and `PairDataset`."""
 
     facts: DatasetFacts

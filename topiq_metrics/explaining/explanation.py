@@ -82,7 +82,7 @@ class Explanation:
             FileExistsError: if such files are there, without ``overwrite``.
             OSError: if they cannot be written.
         """
-        folder = check_folder(folder, overwrite=overwrite)
+        folder = check_explanation_folder(folder, overwrite=overwrite)
         folder.mkdir(exist_ok=True)
         stream = io.BytesIO()
         np.savez_compressed(stream, **self.arrays())  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ class Explanation:
         return [folder / name for name in contents]
 
 
-def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Path:
+def check_explanation_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Path:
     """The folder, if `Explanation.save` can be expected to write there; nothing is changed.
 
     Raises:

@@ -40,7 +40,7 @@ _PLUGINS = {
     "TIFF": ("TiffImagePlugin", "TiffImageFile", None),
     "WebP": ("WebPImagePlugin", "WebPImageFile", "webp"),
 }
-FORMATS = tuple(sorted([*_PLUGINS, "HEIF"]))
+READABLE = tuple(sorted([*_PLUGINS, "HEIF"]))
 
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
@@ -75,7 +75,7 @@ def open_image(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
     Raises:
         TruncatedImageError: if there are no bytes.
         NotAnImageError: if the bytes are of no format that is known.
-        UnsupportedImageError: if they are of one that is not in `FORMATS`, or that Pillow was built without.
+        UnsupportedImageError: if they are of one that is not in `READABLE`, or that Pillow was built without.
         CameraRawError: if they are a camera's raw file.
         ImageTooLargeError: if the header tells of more than ``max_pixels`` pixels.
     """
@@ -89,7 +89,7 @@ def open_image(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
     if kind is None:
         _refuse_known(header, name)
         raise NotAnImageError(
-            f"{name}: not an image in a format that is read here ({', '.join(FORMATS)}).",
+            f"{name}: not an image in a format that is read here ({', '.join(READABLE)}).",
             " Whatever else Pillow can open may be passed as a PIL image.",
         )
     stream.seek(0)
@@ -118,7 +118,7 @@ def _refuse_known(header: bytes, name: str) -> None:
     other = other_format(header)
     if other is not None:
         raise UnsupportedImageError(
-            f"{name}: is {other}, which is not read here ({', '.join(FORMATS)} are). "
+            f"{name}: is {other}, which is not read here ({', '.join(READABLE)} are). "
             "Whatever else Pillow can open may be passed as a PIL image."
         )
 

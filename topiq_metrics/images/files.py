@@ -13,9 +13,8 @@ from topiq_metrics._extras import install_line
 from topiq_metrics.errors import ImageError, ImageNotFoundError
 from topiq_metrics.images.color import Pixels, pillow_to_pixels
 from topiq_metrics.images.decoding import image_errors, open_image
+from topiq_metrics.images.pillow_state import quiet_pillow, strict_pillow
 from topiq_metrics.images.profiles import Profiles
-from topiq_metrics.images.quiet import quiet_pillow
-from topiq_metrics.images.strict import strict_pillow
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 """A pathlib.Path of a URL has lost one of its two slashes; a drive of Windows has a single letter."""

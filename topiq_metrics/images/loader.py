@@ -16,9 +16,8 @@ from topiq_metrics.images.arrays import array_to_rgb, pixels_to_rgb, tensor_to_r
 from topiq_metrics.images.color import Pixels, pillow_to_pixels
 from topiq_metrics.images.decoding import MAX_PIXELS, check_pixels, image_errors
 from topiq_metrics.images.files import decode_path, decode_stream
+from topiq_metrics.images.pillow_state import quiet_pillow, strict_pillow
 from topiq_metrics.images.profiles import Origin, Profiles, parse_profiles
-from topiq_metrics.images.quiet import quiet_pillow
-from topiq_metrics.images.strict import strict_pillow
 from topiq_metrics.images.tiff import refuse_misread
 
 ImageSource: TypeAlias = (

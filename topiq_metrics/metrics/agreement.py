@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
-from topiq_metrics.evaluation.correlation import plcc, rmse
-from topiq_metrics.evaluation.logistic import PARAMETERS, LogisticName, fit_logistic
 from topiq_metrics.metrics.states import KeptStates
+from topiq_metrics.statistics.correlation import plcc, rmse
+from topiq_metrics.statistics.logistic import PARAMETERS, LogisticName, fit_logistic
 
 
 class _AgreementMetric(KeptStates):

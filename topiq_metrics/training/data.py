@@ -23,8 +23,8 @@ from topiq_metrics.datasets import DATASETS, CSVDataset, IQADataset
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
 from topiq_metrics.training.distortions import PLAIN, distort
-from topiq_metrics.training.parts import split_records
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
+from topiq_metrics.training.splitting import split_records
 from topiq_metrics.training.unlabelled import UnlabelledImages, find_unlabelled
 
 PAIRS = "pairs.csv"
@@ -123,7 +123,7 @@ class Collate:
 
 
 @dataclass(frozen=True)
-class Part:
+class DataSplit:
     """Some images of a dataset, each with its reference if the network needs one, and its score on the one scale."""
 
     dataset: IQADataset
@@ -147,37 +147,37 @@ class Part:
         return counts / counts.sum()
 
 
-class TrainingPart(Dataset[TrainingItem]):
+class TrainingCrops(Dataset[TrainingItem]):
     """The crops of one epoch."""
 
-    def __init__(self, part: Part, size: SizePolicy, crop: RandomCrop, seed: int, epoch: int) -> None:
-        self.part = part
+    def __init__(self, split: DataSplit, size: SizePolicy, crop: RandomCrop, seed: int, epoch: int) -> None:
+        self.split = split
         self.size = size
         self.crop = crop
         self.seeds = (seed, epoch)
 
     def __len__(self) -> int:
-        return len(self.part)
+        return len(self.split)
 
     def __getitem__(self, index: int) -> TrainingItem:
-        images, score = self.part.read(index)
+        images, score = self.split.read(index)
         crops = self.crop([self.size.apply(image) for image in images], generator_of("crop", *self.seeds, index))
         seed = draw_seed("damage", *self.seeds, index)
-        return TrainingItem(crops[0], score, seed, crops[1] if len(crops) > 1 else None, self.part.shares(index))
+        return TrainingItem(crops[0], score, seed, crops[1] if len(crops) > 1 else None, self.split.shares(index))
 
 
-class WholePart(Dataset[tuple[Any, ...]]):
+class WholeImages(Dataset[tuple[Any, ...]]):
     """Whole images, as ``(image, score)`` or ``(image, reference, score)``."""
 
-    def __init__(self, part: Part, size: SizePolicy) -> None:
-        self.part = part
+    def __init__(self, split: DataSplit, size: SizePolicy) -> None:
+        self.split = split
         self.size = size
 
     def __len__(self) -> int:
-        return len(self.part)
+        return len(self.split)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        images, score = self.part.read(index)
+        images, score = self.split.read(index)
         return *(self.size.apply(image) for image in images), score
 
 
@@ -211,7 +211,7 @@ def epoch_order(count: int, per_epoch: int, seed: int, epoch: int) -> Tensor:
 
 
 class QualityData(LightningDataModule):
-    """The parts of one dataset as a recipe asks for them."""
+    """The splits of one dataset as a recipe asks for them."""
 
     def __init__(self, recipe: Recipe, root: Path) -> None:
         super().__init__()
@@ -224,9 +224,9 @@ class QualityData(LightningDataModule):
         self.bins = card.bins
         self.whole = _open(settings, root, with_reference=card.mode == "FR", name=recipe.name)
         self.scale = _find_scale(settings, self.whole, self.bins, recipe.name)
-        self.parts = split_records(self.whole, settings)
+        self.splits = split_records(self.whole, settings)
         for part in ("training", "validation", "test"):
-            if not getattr(self.parts, part):
+            if not getattr(self.splits, part):
                 raise RecipeError(
                     f"The {part} part of {root} is empty: {len(self.whole)} images are too few for the shares."
                 )
@@ -242,11 +242,11 @@ class QualityData(LightningDataModule):
         trainer = self.trainer
         epoch, rank, world = (trainer.current_epoch, trainer.global_rank, trainer.world_size) if trainer else (0, 0, 1)
         side = settings.crop if epoch < self.first_final_epoch else settings.final_crop
-        part = self._part(self.parts.training)
+        split = self._split(self.splits.training)
         crop = RandomCrop(settings, side)
-        crops: Dataset[Any] = TrainingPart(part, self.crop_size, crop, self.seed, epoch)
+        crops: Dataset[Any] = TrainingCrops(split, self.crop_size, crop, self.seed, epoch)
         others = UnlabelledImages(self.unlabelled, self.crop_size, crop) if self.unlabelled else None
-        order = epoch_order(len(part), settings.images_per_epoch, self.seed, epoch)
+        order = epoch_order(len(split), settings.images_per_epoch, self.seed, epoch)
         return DataLoader(
             crops,
             batch_size=settings.batch_size // world,
@@ -259,26 +259,26 @@ class QualityData(LightningDataModule):
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """The validation images of this process."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return self._loader(self.parts.validation[rank::world])
+        return self._loader(self.splits.validation[rank::world])
 
     def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        return self._loader(self.parts.test)
+        return self._loader(self.splits.test)
 
     def _loader(self, indices: Sequence[int]) -> DataLoader[tuple[Tensor, ...]]:
         # Under the metric's own size policy, as a user's are scored; one at a time, since they differ in size.
-        images: Dataset[Any] = WholePart(self._part(indices), self.size)
+        images: Dataset[Any] = WholeImages(self._split(indices), self.size)
         return DataLoader(images, num_workers=self.settings.workers, generator=torch.Generator())
 
-    def _part(self, indices: Sequence[int]) -> Part:
-        return Part(self.whole, indices, self.scale, self.bins)
+    def _split(self, indices: Sequence[int]) -> DataSplit:
+        return DataSplit(self.whole, indices, self.scale, self.bins)
 
     def _check_ratings(self) -> None:
-        part = self._part(self.parts.training)
-        lacking = next((i for i in range(len(part)) if part.shares(i) is None), None)
+        split = self._split(self.splits.training)
+        lacking = next((i for i in range(len(split)) if split.shares(i) is None), None)
         if lacking is not None:
             raise RecipeError(
                 f"'emd' in loss needs the counts of {self.bins} ratings of each image, which "
-                f"{self.whole.facts.name} does not have for {self.whole.records[part.indices[lacking]].image.name}."
+                f"{self.whole.facts.name} does not have for {self.whole.records[split.indices[lacking]].image.name}."
             )
 
 

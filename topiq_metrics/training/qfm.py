@@ -132,23 +132,27 @@ def add_noise(features: Tensor, noise: Tensor, strengths: Tensor | float) -> Ten
     return features + (strengths * noise).view(*noise.shape, *[1] * (features.ndim - 2))
 
 
-def worst_strength(head: Head, features: Tensor, noise: Tensor, *, bound: float, steps: int = 2) -> Tensor:
+def worst_strength(
+    head: Head, features: Tensor, noise: Tensor, *, bound: float, steps: int = 2, scores: Tensor | None = None
+) -> Tensor:
     """The strength of the noise, of ``steps`` even ones up to ``bound``, that changes each score most: ``(N,)``.
 
     One number for each image is sought, so trying some is the surest maximisation. Nothing is differentiated.
+    ``scores`` are those of the features without noise, where they are known.
     """
     if steps < 1 or bound <= 0:
         raise ValueError(f"Expected `bound` above 0 and at least one of `steps`, but got {bound} and {steps}.")
     with torch.no_grad():
-        score = head(features)
+        clean = head(features) if scores is None else scores
         strengths = [bound * step / steps for step in range(1, steps + 1)]
-        changes = torch.stack([(head(add_noise(features, noise, strength)) - score).abs() for strength in strengths])
+        changes = torch.stack([(head(add_noise(features, noise, strength)) - clean).abs() for strength in strengths])
         return torch.tensor(strengths, dtype=features.dtype, device=features.device)[changes.argmax(dim=0)]
 
 
-def sensitivity(head: Head, features: Tensor, noise: Tensor, strengths: Tensor) -> Tensor:
-    """How much each score changes under its noise, ``(N,)``: ``|head(f + αn) - head(f)|``."""
-    return (head(add_noise(features, noise, strengths)) - head(features)).abs()
+def sensitivity(head: Head, features: Tensor, noise: Tensor, strengths: Tensor, scores: Tensor | None = None) -> Tensor:
+    """How much each score changes under its noise, ``(N,)``: ``|head(f + αn) - head(f)|``; see `worst_strength`."""
+    clean = head(features) if scores is None else scores
+    return (head(add_noise(features, noise, strengths)) - clean).abs()
 
 
 def sensitivity_loss(
@@ -170,8 +174,10 @@ def sensitivity_loss(
     found = noise.any(dim=1)
     if not found.any():
         return features.sum() * 0
-    strengths = worst_strength(head, features[found], noise[found], bound=bound, steps=steps)
-    changes = sensitivity(head, features[found], noise[found], strengths).square()
+    features, noise = features[found], noise[found]
+    scores = head(features)
+    strengths = worst_strength(head, features, noise, bound=bound, steps=steps, scores=scores)
+    changes = sensitivity(head, features, noise, strengths, scores).square()
     return changes.mean() if count is None else changes.sum() / count
 
 

@@ -38,7 +38,7 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         before = predict(start, data.test_dataloader())[0]
         results["test_srcc_before"] = spearman_corrcoef(before, scores).item()
         results["test_plcc_before"] = pearson_corrcoef(before, scores).item()
-    names = [data.whole.records[i].image.name for i in data.parts.test]
+    names = [data.whole.records[i].image.name for i in data.splits.test]
     with (folder / "test_scores.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("image", "mos", "score"))
@@ -46,8 +46,8 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
     curves = _read_curves(folder)
     _plot(folder, predictions, scores, curves)
     parts = (
-        f"Trained on {len(data.parts.training)} images of {data.whole.facts.name}, stopped by "
-        f"{len(data.parts.validation)}, tested once on {len(data.parts.test)}; no two parts share a file name."
+        f"Trained on {len(data.splits.training)} images of {data.whole.facts.name}, stopped by "
+        f"{len(data.splits.validation)}, tested once on {len(data.splits.test)}; no two parts share a file name."
     )
     if missing := getattr(data.whole, "missing", []):
         parts += f" Left out, since they were not there: {len(missing)}; the first is on {missing[0]}."

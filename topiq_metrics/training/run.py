@@ -267,9 +267,9 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
             "dataset": facts.name,
             "citation": facts.citation or recipe.data.about,
             "license": facts.license,
-            "images": {part: len(getattr(data.parts, part)) for part in ("training", "validation", "test")},
+            "images": {part: len(getattr(data.splits, part)) for part in ("training", "validation", "test")},
             "split_hashes": {
-                part: split_hash(data.whole.records[i] for i in getattr(data.parts, part))
+                part: split_hash(data.whole.records[i] for i in getattr(data.splits, part))
                 for part in ("training", "validation", "test")
             },
             "scores": {"low": scale.low, "high": scale.high, "higher_is_better": not scale.lower_is_better},

@@ -16,18 +16,25 @@ from topiq_metrics.weights.hashes import sha256_of
 from topiq_metrics.weights.load import locate
 
 
+class TeacherError(RecipeError):
+    """A teacher that cannot be had, or whose scores are not those that are to be learned."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"'teachers' in unlabelled: {reason}")
+
+
 def load_teacher(teacher: str, recipe: Recipe) -> QualityNetwork:
     """The network of a weights file, or of the metric of this name; as a user's it is frozen, and fast.
 
     Raises:
-        RecipeError: it cannot be had, or its scores are of another kind than those of the recipe's metric.
+        TeacherError: it cannot be had, or its scores are of another kind than those of the recipe's metric.
     """
     try:
         card, weights = _identify(teacher, recipe)
         _check_fits(teacher, card, recipe)
         return fold(load_network(card.name, weights))
     except WeightsError as error:
-        raise RecipeError(f"'teachers' in unlabelled: {error}") from error
+        raise TeacherError(str(error)) from error
 
 
 def describe_teacher(teacher: str, recipe: Recipe) -> dict[str, Any]:
@@ -51,24 +58,20 @@ def _identify(teacher: str, recipe: Recipe) -> tuple[ModelCard, str | Path]:
         return CARDS[teacher], "default"
     path = Path(teacher).expanduser()
     if not path.suffix and not path.exists():
-        raise RecipeError(
-            f"'teachers' in unlabelled: there is neither a metric nor a file {teacher!r}. {suggest(teacher, CARDS)}"
-        )
+        raise TeacherError(f"there is neither a metric nor a file {teacher!r}. {suggest(teacher, CARDS)}")
     name = read_metadata(path).get("name", recipe.name)
     try:
         return get_card(name), path
     except ValueError as error:
-        raise RecipeError(f"'teachers' in unlabelled: {teacher} is of {name!r}. {error}") from error
+        raise TeacherError(f"{teacher} is of {name!r}. {error}") from error
 
 
 def _check_fits(teacher: str, card: ModelCard, recipe: Recipe) -> None:
     if not card.is_topiq or card.mode != "NR" or card.score_range != get_card(recipe.name).score_range:
-        raise RecipeError(
-            f"'teachers' in unlabelled: {teacher} is of {card.name}, whose scores are not those of {recipe.name}."
-        )
+        raise TeacherError(f"{teacher} is of {card.name}, whose scores are not those of {recipe.name}.")
     size, data = SizePolicy.parse(card.size), recipe.data
     if size.kind == "square" and {data.crop, data.final_crop} != {size.side}:
-        raise RecipeError(
-            f"'teachers' in unlabelled: {teacher} is of {card.name}, which takes squares of {size.side} px: set 'crop' "
-            "and 'final_crop' in data to that."
+        raise TeacherError(
+            f"{teacher} is of {card.name}, which takes squares of {size.side} px: set 'crop' and 'final_crop' in data "
+            "to that."
         )

@@ -8,9 +8,9 @@ import statistics
 
 import pytest
 
+from topiq_metrics.pages.thumbnails import Picture
 from topiq_metrics.scoring.report import summaries
 from topiq_metrics.scoring.report.summaries import ErrorGroups, Extremes, Histogram, Row, RowSample
-from topiq_metrics.scoring.report.thumbnails import Picture
 
 
 def histogram_of(values):

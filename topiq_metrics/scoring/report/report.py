@@ -13,8 +13,10 @@ from topiq_metrics._outputs import check_place_of_file, check_writable
 from topiq_metrics._version import __version__
 from topiq_metrics.catalog import ModelCard, get_card
 from topiq_metrics.images.profiles import parse_profiles
+from topiq_metrics.pages.rendering import render
+from topiq_metrics.pages.text import readable, visible
+from topiq_metrics.pages.thumbnails import Picture
 from topiq_metrics.scoring.items import Encoded, ImageObject
-from topiq_metrics.scoring.report.page import readable, render, visible
 from topiq_metrics.scoring.report.summaries import (
     MAX_PROBLEM_ROWS,
     Cells,
@@ -25,7 +27,6 @@ from topiq_metrics.scoring.report.summaries import (
     Row,
     RowSample,
 )
-from topiq_metrics.scoring.report.thumbnails import Picture
 from topiq_metrics.scoring.rows import Record, reason
 
 GALLERY = 12
@@ -123,7 +124,7 @@ class Report:
             OSError: the file cannot be written.
         """
         path = check_report(path)
-        page = render(self._title, self._data(_span(started, finished)))
+        page = render("report", title=self._title, data=self._data(_span(started, finished)))
         write_whole(path, page.encode())
 
     @staticmethod

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from topiq_metrics.scoring.report.thumbnails import Picture
+from topiq_metrics.pages.thumbnails import Picture
 
 Cells: TypeAlias = "tuple[str | int | float | None, ...]"
 

@@ -1,0 +1,273 @@
+"""Pictures ranked by a metric, with its own noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from topiq_metrics import explain, load_image, rank_images
+from topiq_metrics.comparing import find_pictures, save_comparison
+from topiq_metrics.errors import ImageError, ImageTooSmallError
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.training.distortions import distort
+
+
+@pytest.fixture
+def pictures(tmp_path, save_picture) -> list[Path]:
+    """One picture, its copy, and what blur makes of it."""
+    original = load_image(save_picture(tmp_path / "original.png", 160, 128, seed=1))
+    paths = [tmp_path / "original.png"]
+    for name, severity in (("copy", None), ("soft", 0.6), ("blurred", 0.9)):
+        image = original if severity is None else distort(original, "blur", severity, seed=0)
+        paths.append(tmp_path / f"{name}.png")
+        Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy()).save(paths[-1])
+    return paths
+
+
+class Scorer:
+    """A network of which the answer is known: the mean of an image, minus that of its reference."""
+
+    size = SizePolicy.parse("native")
+
+    def __init__(self, *arguments, **options):
+        pass
+
+    def __call__(self, images, references=None):
+        return images.mean().view(1) - (0 if references is None else references.mean().view(1))
+
+
+def grey(path: Path, level: int, corner: int | None = None) -> Path:
+    image = Image.new("RGB", (40, 40), (level,) * 3)
+    if corner is not None:
+        image.putpixel((0, 0), (corner,) * 3)
+    image.save(path)
+    return path
+
+
+class TestRanks:
+    @pytest.fixture(autouse=True)
+    def scorer(self, monkeypatch):
+        monkeypatch.setattr("topiq_metrics.comparing.ranking.NetworkPredictor", Scorer)
+
+    def test_best_first(self, tmp_path):
+        paths = [grey(tmp_path / f"{level}.png", level) for level in (51, 153, 102)]
+        found = rank_images(paths)
+        assert [Path(image.path).name for image in found] == ["153.png", "102.png", "51.png"]
+        assert [image.place for image in found] == [1, 2, 3]
+        assert [image.score for image in found] == pytest.approx([0.6, 0.4, 0.2])
+        assert all(image.ties == () for image in found)
+
+    def test_alike_are_tied(self, tmp_path):
+        paths = [grey(tmp_path / "a.png", 102), grey(tmp_path / "b.png", 102), grey(tmp_path / "c.png", 51)]
+        first, second, third = rank_images(paths)
+        assert (first.path, first.ties, first.place) == (str(paths[0]), (str(paths[1]),), 1)
+        assert (second.path, second.ties, second.place) == (str(paths[1]), (str(paths[0]),), 1)
+        assert (third.place, third.ties) == (3, ())
+
+    def test_less_than_the_noise_is_no_difference(self, tmp_path):
+        """A bright corner pixel is lost with its row, which moves the mean by 0.6 / 1600."""
+        noisy, near = grey(tmp_path / "noisy.png", 102, corner=255), grey(tmp_path / "near.png", 102)
+        first, second = rank_images([near, noisy])
+        assert first.path == str(noisy)
+        assert first.noise == pytest.approx(0.6 / 1600, rel=0.01)
+        assert second.noise == pytest.approx(0, abs=1e-6)
+        assert first.ties == (str(near),)
+        assert second.place == 1
+
+    def test_the_reference_moves_along(self, tmp_path):
+        """The same pixel in both makes no noise."""
+        paths = [grey(tmp_path / f"{level}.png", level, corner=255) for level in (102, 103)]
+        reference = grey(tmp_path / "reference.png", 102, corner=255)
+        first, second = rank_images(paths, reference)
+        assert [first.score, second.score] == pytest.approx([1599 / 1600 / 255, 0], abs=1e-6)
+        assert first.noise < 1e-5
+        assert (first.place, second.place) == (1, 2)
+
+    def test_lower_is_better(self, tmp_path):
+        paths = [grey(tmp_path / f"{level}.png", level) for level in (51, 153)]
+        first, second = rank_images(paths, paths[0], "lpips+")
+        assert (first.path, second.path) == (str(paths[0]), str(paths[1]))
+
+
+class TestMetrics:
+    def test_the_bundled_one(self, pictures):
+        found = rank_images(pictures)
+        assert [Path(image.path).stem for image in found] == ["copy", "original", "soft", "blurred"]
+        assert [image.place for image in found] == [1, 1, 3, 4]
+
+    def test_pictures_in_memory(self, pictures, tmp_path):
+        """Arrays, tensors, PIL images, bytes and batches are ranked as their files are."""
+        wanted = rank_images(pictures[2:], pictures[0])
+        pixels = [load_image(path) for path in pictures[2:]]
+        arrays = [(image * 255).round().byte().permute(1, 2, 0).numpy() for image in pixels]
+        batches = [
+            (arrays, load_image(pictures[0])),
+            (pixels, np.asarray(Image.open(pictures[0]))),
+            (torch.stack(pixels), pictures[0].read_bytes()),
+            (np.stack(arrays), str(pictures[0])),
+            ([path.read_bytes() for path in pictures[2:]], Image.open(pictures[0])),
+            ([Image.fromarray(arrays[0]), pixels[1].requires_grad_()], pictures[0]),
+        ]
+        for images, reference in batches:
+            found = rank_images(images, reference)
+            assert [image.path for image in found] == ["images[0]", "images[1]"]
+            assert [image.score for image in found] == pytest.approx([image.score for image in wanted], abs=1e-6)
+            assert [image.place for image in found] == [image.place for image in wanted]
+        mixed = rank_images([pictures[2], arrays[1]], pictures[0])
+        assert [image.path for image in mixed] == [str(pictures[2]), "images[1]"]
+        paths = save_comparison(mixed, tmp_path / "out", pictures[0])
+        assert {path.parent.name for path in paths[1:]} == {"soft", "images[1]"}
+
+    def test_with_a_file(self, pictures, fr_weights):
+        found = rank_images(pictures[1:], pictures[0], "topiq_fr", fr_weights)
+        assert len(found) == 3
+        assert all(image.noise >= 0 for image in found)
+
+    def test_smallest_pictures(self, tmp_path, save_picture):
+        paths = [save_picture(tmp_path / f"{seed}.png", 32, 32, seed=seed) for seed in range(2)]
+        assert len(rank_images(paths)) == 2
+
+
+class TestFolders:
+    def test_its_pictures(self, pictures, tmp_path, monkeypatch):
+        (tmp_path / "notes.txt").touch()
+        names = [str(path) for path in sorted(pictures)]
+        assert find_pictures([tmp_path]) == names
+        assert find_pictures([f"{tmp_path}/*.png"]) == names
+        monkeypatch.chdir(tmp_path)
+        assert find_pictures(["."]) == [path.name for path in sorted(pictures)]
+
+    def test_the_reference_is_no_competitor(self, pictures, tmp_path):
+        others = [str(path) for path in sorted(pictures[1:])]
+        assert find_pictures([tmp_path], pictures[0]) == others
+        # Unless it is named.
+        assert find_pictures([pictures[0]], pictures[0]) == [str(pictures[0])]
+
+    def test_what_is_below_it(self, pictures, tmp_path, save_picture):
+        below = save_picture(tmp_path / "a" / "b.png", 64, 48)
+        assert str(below) in find_pictures([tmp_path])
+
+    def test_an_empty_one(self, tmp_path):
+        with pytest.raises(ValueError, match="There is no image in the folder"):
+            find_pictures([tmp_path])
+
+    def test_a_name_of_nothing_is_left_to_who_reads_it(self):
+        assert find_pictures(["none.png"]) == ["none.png"]
+
+
+class TestMistakes:
+    def test_one_picture(self, pictures):
+        with pytest.raises(ValueError, match="takes two pictures or more, but got 1"):
+            rank_images(pictures[:1])
+
+    def test_the_same_twice(self, pictures):
+        with pytest.raises(ValueError, match=r"original\.png is named twice"):
+            rank_images([pictures[0], *pictures[:2]])
+
+    def test_a_metric_without_its_reference(self, pictures):
+        with pytest.raises(ValueError, match="'topiq_fr' is a full-reference metric: name the reference"):
+            rank_images(pictures, metric="topiq_fr")
+
+    def test_a_reference_for_a_metric_without(self, pictures):
+        with pytest.raises(ValueError, match="'topiq_nr' scores an image by itself: leave out the reference"):
+            rank_images(pictures[1:], pictures[0], "topiq_nr")
+
+    def test_another_size(self, pictures, tmp_path, save_picture, fr_weights):
+        other = save_picture(tmp_path / "other.png", 100, 128)
+        with pytest.raises(ImageError, match=r"other\.png has 100 x 128 pixels, but the reference .* has 160 x 128"):
+            rank_images([pictures[1], other], pictures[0], "topiq_fr", fr_weights)
+
+    def test_too_small(self, pictures, tmp_path, save_picture):
+        small = save_picture(tmp_path / "small.png", 31, 40)
+        with pytest.raises(ImageTooSmallError, match=r"small\.png is too small"):
+            rank_images([pictures[0], small])
+
+    def test_faces(self, pictures):
+        with pytest.raises(ValueError, match="'topiq_nr-face' scores the faces that it finds"):
+            rank_images(pictures, metric="topiq_nr-face")
+
+    def test_a_name_instead_of_a_list(self):
+        with pytest.raises(ValueError, match=r"must be a list of pictures, but got 'a\.png'"):
+            rank_images("a.png")
+
+    @pytest.mark.parametrize(
+        ("images", "got"),
+        [
+            (np.zeros((40, 40, 3), np.uint8), r"one of \(40, 40, 3\)"),
+            (torch.zeros(3, 40, 40), r"one of \(3, 40, 40\)"),
+            (Image.new("RGB", (40, 40)), "Image"),
+            (b"GIF89a", "bytes"),
+            (3, "int"),
+        ],
+    )
+    def test_one_picture_that_is_no_list(self, images, got):
+        with pytest.raises(ValueError, match=f"must be a list of pictures, but got {got}"):
+            rank_images(images)
+
+    def test_an_array_that_is_no_picture(self):
+        with pytest.raises(ImageError, match=r"images\[1\]: Argument `source` must be an array of shape"):
+            rank_images([np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40, 2), np.uint8)])
+
+    def test_no_name_of_a_metric(self, pictures):
+        with pytest.raises(ValueError, match="There is no metric named ''"):
+            rank_images(pictures, metric="")
+
+    def test_no_score(self, pictures, monkeypatch):
+        monkeypatch.setattr("topiq_metrics.comparing.ranking.NetworkPredictor", Scorer)
+        monkeypatch.setattr(Scorer, "__call__", lambda *_: torch.full((1,), torch.nan))
+        with pytest.raises(ImageError, match=r"original\.png has no score: the network gives nan"):
+            rank_images(pictures)
+
+    def test_no_picture(self, pictures, tmp_path):
+        with pytest.raises(ImageError, match="none"):
+            rank_images([pictures[0], tmp_path / "none.png"])
+
+
+class TestSaved:
+    def test_a_sheet_of_all_and_a_folder_for_each(self, pictures, tmp_path):
+        ranked = rank_images(pictures[1:])
+        paths = save_comparison(ranked, tmp_path / "out")
+        assert paths[0] == tmp_path / "out" / "comparison.png"
+        assert {path.parent.name for path in paths[1:]} == {"copy", "soft", "blurred"}
+        assert all(path.is_file() for path in paths)
+        with Image.open(paths[0]) as comparison, Image.open(tmp_path / "out" / "copy" / "sheet.png") as sheet:
+            assert comparison.width == sheet.width
+            assert comparison.height == 3 * (sheet.height + 40)
+            assert torch.equal(pixels(comparison)[40 : 40 + sheet.height], pixels(sheet))
+
+    def test_names_that_are_the_same(self, pictures, tmp_path, save_picture):
+        other = save_picture(tmp_path / "again" / "copy.png", 64, 64)
+        paths = save_comparison(rank_images([other, pictures[1]]), tmp_path / "out")
+        assert {path.parent.name for path in paths[1:]} == {"copy", "copy-2"}
+
+    def test_other_arguments_than_before(self, pictures, tmp_path):
+        ranked = rank_images(pictures[2:], pictures[0])
+        with pytest.raises(ValueError, match=r"was ranked by a score of .* give the reference"):
+            save_comparison(ranked, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_an_explanation_is_in_the_way(self, pictures, tmp_path):
+        ranked = rank_images(pictures[2:])
+        explain(pictures[2]).save(folder := tmp_path / "soft")
+        with pytest.raises(FileExistsError, match="is there already"):
+            save_comparison(ranked, tmp_path)
+        assert not (tmp_path / "comparison.png").exists()
+        assert folder.is_dir()
+
+    def test_an_earlier_one_is_kept(self, pictures, tmp_path):
+        ranked = rank_images(pictures[2:])
+        save_comparison(ranked, tmp_path / "out")
+        before = (tmp_path / "out" / "comparison.png").read_bytes()
+        with pytest.raises(FileExistsError, match=r"comparison\.png is there already"):
+            save_comparison(ranked[::-1], tmp_path / "out")
+        assert (tmp_path / "out" / "comparison.png").read_bytes() == before
+        save_comparison(ranked[::-1], tmp_path / "out", overwrite=True)
+        assert (tmp_path / "out" / "comparison.png").read_bytes() != before
+
+
+def pixels(image: Image.Image) -> torch.Tensor:
+    return (load_image(image) * 255).permute(1, 2, 0)

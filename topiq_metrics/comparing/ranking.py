@@ -1,0 +1,190 @@
+"""Which of several pictures is best, as far as a metric can tell."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from topiq_metrics.catalog import default_metric, get_card
+from topiq_metrics.errors import ImageError, ImageTooSmallError
+from topiq_metrics.images import MIN_SIDE, SizePolicy
+from topiq_metrics.images.loader import ImageSource, load_with_origin
+from topiq_metrics.images.profiles import Origin, note_on_colors
+from topiq_metrics.inference.predictor import NetworkPredictor
+
+PathLike: TypeAlias = "str | os.PathLike[str]"
+
+
+@dataclass(frozen=True)
+class RankedImage:
+    """A picture among its competitors.
+
+    Attributes:
+        path: the picture; ``images[0]`` for the first that was given, and so on, where it is no path.
+        score: the metric's.
+        noise: the metric's own: how far the score moves, at most, when the picture is mirrored or, if it has any to
+            spare, loses a row and a column of pixels, and its reference likewise, which nobody would call better or
+            worse.
+        place: 1 plus the number of pictures that are better by more than the greater noise of both. One that is noisy
+            may have the place of better ones.
+        ties: the paths of those that are neither better nor worse by more than that.
+        source: the picture as it was given.
+        note: what there is to know of the score, such as that the reference has another colour profile; or an empty
+            string.
+    """
+
+    path: str
+    score: float
+    noise: float
+    place: int
+    ties: tuple[str, ...]
+    source: ImageSource = field(repr=False, compare=False)
+    note: str = ""
+
+
+def rank_images(
+    images: Sequence[ImageSource],
+    reference: ImageSource | None = None,
+    metric: str | None = None,
+    weights: PathLike = "default",
+    *,
+    size: str | SizePolicy | None = None,
+    profiles: str = "apply",
+    device: str | None = None,
+) -> list[RankedImage]:
+    """Rank pictures by a metric, best first, and say which of them it does not tell apart.
+
+    Args:
+        images: two pictures or more, each as `topiq_metrics.load_image` takes it: paths, arrays ``(H, W, 3)``, tensors
+            ``(3, H, W)``, PIL images and so on; or a batch of arrays or tensors.
+        reference: the picture that all are versions of, for a full-reference metric.
+        metric: a metric of the catalogue; by default the bundled one, with a reference or without.
+        weights: ``"default"``, or a file.
+        size: a size policy instead of the metric's own.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as if they
+            were sRGB, of pictures and reference alike.
+        device: where to run; a GPU if there is one.
+
+    Raises:
+        ValueError: fewer than two pictures, one of them twice, or a metric that does not go with a reference or the
+            lack of it, finds what it scores (faces) or is of another distribution.
+        ImageError: a picture cannot be read or scored, is too small, or is not of the reference's size.
+        WeightsError: the weights cannot be had.
+
+    Examples:
+        >>> from topiq_metrics import rank_images
+        >>> best, *others = rank_images(["a.png", "b.png", "c.png"], "original.png")  # doctest: +SKIP
+    """
+    sources = _list(images)
+    paths = [_name(source, f"images[{index}]") for index, source in enumerate(sources)]
+    if len(paths) < 2:
+        raise ValueError(f"To compare takes two pictures or more, but got {len(paths)}.")
+    twice = next((path for path in paths if paths.count(path) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is named twice.")
+    name = metric_for(metric, reference)
+    card = get_card(name)
+    if card.is_foreign:
+        raise ValueError(f"{name!r} is the metric of another distribution, which cannot be run here.")
+    if card.scores_faces:
+        raise ValueError(f"{name!r} scores the faces that it finds: `topiq score` does that.")
+    card.check_reference(reference)
+    predictor = NetworkPredictor(name, weights, size=size, device=device)
+    original, origin = (None, None) if reference is None else _load(reference, "reference", profiles)
+    scores, noises, notes = [], [], []
+    for path, source in zip(paths, sources, strict=True):
+        picture, own_origin = _load(source, path, profiles)
+        if too_small := predictor.size.too_small(*picture.shape[-2:]):
+            raise ImageTooSmallError(f"{path} is too small: {too_small}.")
+        if original is not None and picture.shape != original.shape:
+            raise ImageError(
+                f"{path} has {_in_pixels(picture)}, but the reference {_name(reference, '')} has "
+                f"{_in_pixels(original)}."
+            )
+        score, *others = (_score(predictor, view) for view in _views(picture, original))
+        if not math.isfinite(score):
+            raise ImageError(f"{path} has no score: the network gives {score}.")
+        notes.append(note_on_colors(own_origin, origin))
+        scores.append(score)
+        noises.append(max(abs(other - score) for other in others))
+    return _ranked(paths, sources, scores, noises, notes, sign=1 if card.higher_is_better else -1)
+
+
+def _list(images: object) -> list[ImageSource]:
+    """The pictures one by one, also of a batch.
+
+    Raises:
+        ValueError: if there is only one.
+    """
+    if isinstance(images, (str, os.PathLike)):
+        raise ValueError(f"Argument `images` must be a list of pictures, but got {os.fspath(images)!r}.")
+    if isinstance(images, (Tensor, np.ndarray)):
+        if images.ndim != 4:
+            raise ValueError(f"Argument `images` must be a list of pictures, but got one of {tuple(images.shape)}.")
+    elif isinstance(images, (bytes, bytearray, memoryview, Image.Image)) or not isinstance(images, Iterable):
+        raise ValueError(f"Argument `images` must be a list of pictures, but got {type(images).__name__}.")
+    return list(images)
+
+
+def _name(source: object, otherwise: str) -> str:
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else otherwise
+
+
+def _load(source: ImageSource, name: str, profiles: str) -> tuple[Tensor, Origin]:
+    """`load_with_origin` whose errors name what has no name by itself."""
+    try:
+        picture, origin = load_with_origin(source, profiles=profiles)
+        return picture.detach(), origin
+    except ImageError as error:
+        if isinstance(source, (str, os.PathLike)):
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
+def metric_for(metric: str | None, reference: ImageSource | None) -> str:
+    """The metric that is named, or the bundled one that goes with a reference or the lack of it."""
+    return default_metric(with_reference=reference is not None) if metric is None else metric
+
+
+def _views(picture: Tensor, reference: Tensor | None) -> Iterator[list[Tensor]]:
+    """A picture and its reference as they are, and in ways that change neither's quality."""
+    pair = [x for x in (picture, reference) if x is not None]
+    yield pair
+    yield [x.flip(-1) for x in pair]
+    if min(picture.shape[-2:]) > MIN_SIDE:
+        yield [x[:, 1:, 1:] for x in pair]
+        yield [x[:, :-1, :-1] for x in pair]
+
+
+def _score(predictor: NetworkPredictor, pair: list[Tensor]) -> float:
+    return predictor(*(predictor.size.apply(x[None]) for x in pair)).item()
+
+
+def _ranked(
+    paths: Sequence[str],
+    sources: Sequence[ImageSource],
+    scores: Sequence[float],
+    noises: Sequence[float],
+    notes: Sequence[str],
+    *,
+    sign: int,
+) -> list[RankedImage]:
+    ranked = []
+    for i in sorted(range(len(paths)), key=lambda i: (-sign * scores[i], paths[i])):
+        leads = {j: sign * (scores[j] - scores[i]) for j in range(len(paths)) if j != i}
+        told = {j for j, lead in leads.items() if abs(lead) > max(noises[i], noises[j])}
+        place = 1 + sum(leads[j] > 0 for j in told)
+        ties = tuple(paths[j] for j in leads if j not in told)
+        ranked.append(RankedImage(paths[i], scores[i], noises[i], place, ties, sources[i], notes[i]))
+    return ranked
+
+
+def _in_pixels(picture: Tensor) -> str:
+    return f"{picture.shape[-1]} x {picture.shape[-2]} pixels"

@@ -1,0 +1,44 @@
+"""Metrics of several toolboxes side by side on data that people have rated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from topiq_metrics._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from topiq_metrics.leaderboard.board import Board, BoardError, Entry, TestSet, load_board, merge_boards, save_board
+    from topiq_metrics.leaderboard.page import leaderboard_page
+    from topiq_metrics.leaderboard.ranking import MetricResult, PreferenceResult, Ranking, Rules, judge
+    from topiq_metrics.leaderboard.run import run_leaderboard
+    from topiq_metrics.leaderboard.tables import as_csv, as_markdown
+
+__all__ = [
+    "Board",
+    "BoardError",
+    "Entry",
+    "MetricResult",
+    "PreferenceResult",
+    "Ranking",
+    "Rules",
+    "TestSet",
+    "as_csv",
+    "as_markdown",
+    "judge",
+    "leaderboard_page",
+    "load_board",
+    "merge_boards",
+    "run_leaderboard",
+    "save_board",
+]
+
+_HOMES = {
+    "board": ("Board", "BoardError", "Entry", "TestSet", "load_board", "merge_boards", "save_board"),
+    "page": ("leaderboard_page",),
+    "ranking": ("MetricResult", "PreferenceResult", "Ranking", "Rules", "judge"),
+    "run": ("run_leaderboard",),
+    "tables": ("as_csv", "as_markdown"),
+}
+
+# Reading boards and merging them needs no network.
+__getattr__ = lazy_names(__name__, {name: home for home, names in _HOMES.items() for name in names})

@@ -1,0 +1,327 @@
+"""Metrics of several toolboxes on several datasets, side by side: scores, costs and provenance become a board."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import functools
+import itertools
+import math
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+
+from topiq_metrics._version import versions
+from topiq_metrics.catalog import get_card
+from topiq_metrics.contenders import MetricUnavailableError, ToolboxMetric
+from topiq_metrics.datasets import IQADataset, PairDataset, PairRecord, Record
+from topiq_metrics.errors import ImageError, WeightsError
+from topiq_metrics.images import load_image
+from topiq_metrics.leaderboard.board import Board, Cost, Entry, TestSet
+from topiq_metrics.leaderboard.cost import measure_cost
+from topiq_metrics.leaderboard.peak_memory import peak_memory
+from topiq_metrics.leaderboard.scores import ScoreStore, image_keys
+from topiq_metrics.scoring.engine import Engine
+from topiq_metrics.scoring.items import Item
+from topiq_metrics.weights import find_file
+from topiq_metrics.weights.fetch import fetch_file
+
+if TYPE_CHECKING:
+    from topiq_metrics.inference import Predictor
+
+TIMED_IMAGES = 7
+
+AnyDataset: TypeAlias = "IQADataset | PairDataset"
+Notice = Callable[[str], None]
+
+
+def run_leaderboard(
+    datasets: Sequence[AnyDataset],
+    metrics: Sequence[ToolboxMetric],
+    *,
+    store: Path,
+    device: str | None = None,
+    workers: int | None = 0,
+    weights: str | Path = "default",
+    download: bool = False,
+    notice: Notice = lambda text: None,  # noqa: ARG005
+) -> Board:
+    """Score every dataset with every metric.
+
+    What cannot be scored is on the board with its reason. Scores are kept in ``store`` as they come, so that a second
+    run computes what is missing only.
+
+    Args:
+        datasets: readers of scored images, or of pairs with preferences.
+        metrics: of whatever toolboxes.
+        store: folder of the scores so far.
+        device: where metrics run; a GPU if there is one.
+        workers: processes that decode; see `topiq_metrics.score_images`.
+        weights: of the metrics of our catalogue: ``"default"``, or a file if there is one such metric.
+        download: fetch weights that are not on this machine; otherwise nothing is downloaded.
+        notice: is told what goes on, a line at a time.
+
+    Raises:
+        ValueError: two datasets, or two metrics, are the same.
+    """
+    test_sets = [describe(dataset) for dataset in datasets]
+    for what, names in (("dataset", [s.key for s in test_sets]), ("metric", [m.name for m in metrics])):
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            hint = " Rename one of two files of the same name." if what == "dataset" else ""
+            raise ValueError(f"The {what} {twice!r} is there twice.{hint}")
+    if store.exists() and not store.is_dir():
+        raise NotADirectoryError(f"{store} is a file: the scores so far need a folder.")
+    data = list(zip(map(_Images.of, datasets), test_sets, strict=True))
+    entries: list[Entry] = []
+    for metric in metrics:
+        entries += _entries(metric, data, ScoreStore(store), device, workers, weights, download, notice)
+    return Board(test_sets, entries)
+
+
+def describe(dataset: AnyDataset) -> TestSet:
+    """What a board says of a dataset."""
+    records: Sequence[Record | PairRecord] = dataset.records
+    facts = dataset.facts
+
+    def column(name: str) -> list[str]:
+        values = [str(record.extras.get(name, "")) for record in records]
+        return values if all(values) and len(set(values)) > 1 else []
+
+    return TestSet(
+        dataset=facts.key,
+        name=facts.name,
+        split=dataset.split or "all",
+        split_hash=dataset.split_hash,
+        seed=None if isinstance(dataset, PairDataset) else dataset.seed,
+        partial=dataset.partial,
+        higher_is_better=facts.higher_is_better,
+        citation=facts.citation,
+        license=facts.license,
+        ids=[record.id for record in records],
+        mos=[record.preference if isinstance(record, PairRecord) else record.score for record in records],
+        groups=[record.group for record in records] if any(r.group != r.id for r in records) else [],
+        distortions=column("distortion"),
+        scenes=column("scene"),
+        pairs=dataset.rule if isinstance(dataset, PairDataset) else "",
+    )
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The images of a dataset that are to be scored, each with its reference, once.
+
+    Attributes:
+        dataset: key of the dataset.
+        records: the images.
+        places: of each score of an `Entry`, the image that it is of.
+    """
+
+    dataset: str
+    records: Sequence[Record]
+    places: Sequence[int]
+
+    @functools.cached_property
+    def keys(self) -> list[str]:
+        """See `image_keys`: every file is looked at, which is once enough for all metrics."""
+        return image_keys(self.dataset, self.records)
+
+    @classmethod
+    def of(cls, dataset: AnyDataset) -> _Images:
+        if not isinstance(dataset, PairDataset):
+            return cls(dataset.facts.key, dataset.records, range(len(dataset.records)))
+        # An image is in many pairs.
+        found: dict[tuple[Path, Path], int] = {}
+        seen = [(record.first, record.reference) for record in dataset.records]
+        seen += [(record.second, record.reference) for record in dataset.records]
+        places = [found.setdefault(each, len(found)) for each in seen]
+        records = [
+            Record(image, math.nan, "", reference, id=os.path.relpath(image, dataset.root).replace(os.sep, "/"))
+            for image, reference in found
+        ]
+        return cls(dataset.facts.key, records, places)
+
+
+def _entries(
+    metric: ToolboxMetric,
+    data: Sequence[tuple[_Images, TestSet]],
+    store: ScoreStore,
+    device: str | None,
+    workers: int | None,
+    weights: str | Path,
+    download: bool,
+    notice: Notice,
+) -> Iterator[Entry]:
+    try:
+        given = weights if metric.is_ours else "default"
+        if download and metric.is_ours and given == "default":
+            _fetch(metric.name, notice)
+        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # Metrics of other kinds need not know how to.
+        predictor = metric.open(place, given, **({"download": True} if download else {}))
+    except (MetricUnavailableError, ModuleNotFoundError) as error:
+        reason = error.reason if isinstance(error, MetricUnavailableError) else str(error)
+        notice(f"{metric.name}: unavailable: {reason}{_remedy(metric, error, download=download)}")
+        for _, test_set in data:
+            yield _entry(metric, test_set, "unavailable", reason)
+        return
+    identity = _identity(metric, predictor, weights)
+    machine = f"{platform.node()}, {getattr(predictor, 'device', 'cpu')}, {torch.get_num_threads()} threads"
+    for images, test_set in data:
+        if metric.mode == "FR" and not any(record.reference for record in images.records):
+            yield _entry(metric, test_set, "unfit", f"{test_set.name} has no references")
+            continue
+        notes: list[str] = []
+        scores, problems, added = _scores(metric, predictor, images, store, identity, workers, notes)
+        number = sum(score is not None for score in scores)
+        notice(f"{metric.name}: {number} of {len(scores)} images of {test_set.name}")
+        if notes:
+            notice(f"{metric.name}: {len(notes)} images of {test_set.name} with a note; the first: {notes[0]}")
+        now = _provenance(predictor)
+        where = store.provenance(metric.name, identity, test_set.key, now, has_scored=added)
+        provenance = {**identity, **where}
+        if not number:
+            yield replace(_entry(metric, test_set, "failed", problems[0]), provenance=provenance)
+            continue
+        reason = f"{len(problems)} of {len(scores)} images have no score; the first: {problems[0]}" if problems else ""
+        yield replace(
+            _entry(metric, test_set, "partial" if problems else "scored", reason),
+            scores=[scores[place] for place in images.places],
+            cost=store.cost(
+                metric.name,
+                identity,
+                f"{test_set.key} on {machine}",
+                functools.partial(_cost, predictor, given, images.records),
+            ),
+            provenance=provenance,
+        )
+
+
+def _fetch(name: str, notice: Notice) -> None:
+    """Download what a metric of ours lacks, after saying under which licence."""
+    # What goes wrong is told when the metric is built.
+    with contextlib.suppress(WeightsError):
+        for file in get_card(name).files:
+            if file.published and find_file(file) is None:
+                fetch_file(file, name, notify=notice)
+
+
+def _remedy(metric: ToolboxMetric, error: Exception, *, download: bool) -> str:
+    """What to type, where a download would do. It is not for the board, which others read."""
+    if download or not (isinstance(error, MetricUnavailableError) and error.is_download):
+        return ""
+    own = f", or `topiq weights fetch {metric.name}`" if metric.is_ours else ""
+    return f". To download: add --download{own}."
+
+
+def _scores(
+    metric: ToolboxMetric,
+    predictor: Predictor,
+    images: _Images,
+    store: ScoreStore,
+    identity: dict[str, Any],
+    workers: int | None,
+    notes: list[str],
+) -> tuple[list[float | None], list[str], bool]:
+    """The score of each image, or None; the reasons of those; and whether some were not known before.
+
+    What rows have to say of their scores goes into ``notes``.
+    """
+    keys, records = images.keys, images.records
+    known = store.read(metric.name, identity)
+    missing = [index for index, key in enumerate(keys) if key not in known]
+    problems: list[str] = []
+
+    def rows() -> Iterator[tuple[str, float]]:
+        with Engine([predictor], workers=workers) as engine:
+            items = (_item(records[index]) for index in missing)
+            for index, row in zip(missing, engine.rows(items), strict=True):
+                score = row.scores[predictor.card.name]
+                if score is None:
+                    problems.append(_problem(records[index], row.error))
+                if row.note:
+                    notes.append(row.note)
+                yield keys[index], math.nan if score is None else score
+
+    if missing:
+        for key, score in zip([keys[i] for i in missing], store.add(metric.name, identity, rows()), strict=True):
+            known[key] = score
+    values = [known[key] for key in keys]
+    return [score if math.isfinite(score) else None for score in values], problems, len(missing) > len(problems)
+
+
+def _problem(record: Record, error: str) -> str:
+    # A board that is published does not tell where images lie.
+    for path in (record.image, record.reference):
+        if path is not None:
+            error = error.replace(str(path), path.name)
+    return f"{record.id}: {error}"
+
+
+def _item(record: Record) -> Item:
+    return Item(path=record.image, reference=record.reference)
+
+
+def _cost(predictor: Predictor, weights: str | Path, candidates: Sequence[Record]) -> Cost:
+    step = max(1, len(candidates) // TIMED_IMAGES)
+    pairs, images = [], []
+    for record in itertools.islice(candidates, 0, step * TIMED_IMAGES, step):
+        files = [record.image, record.reference] if predictor.card.mode == "FR" else [record.image]
+        pair = [file for file in files if file is not None]
+        if len(pair) < len(files):
+            continue
+        try:
+            images.append([load_image(file) for file in pair])
+        except ImageError:
+            continue
+        pairs.append(pair)
+    try:
+        cost = measure_cost(predictor, images)
+    except Exception:  # noqa: BLE001 - a metric that fails on an image of the few; its scores are what counts
+        return Cost()
+    if not images:
+        return cost
+    middle = sorted(range(len(images)), key=lambda index: images[index][0].numel())[len(images) // 2]
+    return replace(cost, memory=peak_memory(predictor, weights, pairs[middle]))
+
+
+def _entry(metric: ToolboxMetric, test_set: TestSet, status: Any, reason: str = "") -> Entry:
+    return Entry(
+        test_set=test_set.key,
+        metric=metric.name,
+        toolbox=metric.toolbox,
+        mode=metric.mode,
+        higher_is_better=metric.higher_is_better,
+        status=status,
+        reason=reason,
+    )
+
+
+def _identity(metric: ToolboxMetric, predictor: Predictor, weights: str | Path) -> dict[str, Any]:
+    """What a score depends on, beside the image."""
+    identity: dict[str, Any] = {
+        "metric": metric.name,
+        "package": metric.package,
+        "version": metric.version,
+        "size": str(predictor.size),
+    }
+    if metric.is_ours:
+        from topiq_metrics.weights.hashes import sha256_of
+        from topiq_metrics.weights.load import locate
+
+        identity["weights_sha256"] = sha256_of(locate(metric.name_in_toolbox, weights))
+    return identity
+
+
+def _provenance(predictor: Predictor) -> dict[str, Any]:
+    return {
+        "device": str(getattr(predictor, "device", "cpu")),
+        "machine": f"{platform.machine()}, {platform.system()}, {torch.get_num_threads()} threads",
+        "python": platform.python_version(),
+        "versions": versions("torch", "torchvision", "pillow"),
+        "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+    }

@@ -59,4 +59,4 @@ def test_other_words(command, topiq, pair):
     image, reference = pair
     result = topiq(command, image, reference, "--profiles", "drop")
     assert result.exit_code == 2
-    assert "Argument `profiles` must be 'apply' or 'ignore', but got 'drop'" in result.stderr
+    assert "Option --profiles must be 'apply' or 'ignore', but got 'drop'" in result.stderr

@@ -63,8 +63,8 @@ WRONG = {
     "a file": (["photo.jpg", "-o", "photo.jpg"], "photo.jpg is a file: give a folder."),
     "forced": (["photo.jpg", "--force"], "--force goes with -o."),
     "no weights": (["photo.jpg", "--weights", "no.pth"], "no.pth"),
-    "device": (["photo.jpg", "--device", "abacus"], "Argument `device` must be such as 'cpu' or 'cuda:1'"),
-    "size": (["photo.jpg", "--size", "64"], "Argument `size` must be 'native'"),
+    "device": (["photo.jpg", "--device", "abacus"], "Option --device must be such as 'cpu' or 'cuda:1'"),
+    "size": (["photo.jpg", "--size", "64"], "Option --size must be 'native'"),
     "weights that are not here": (["photo.jpg", "photo.jpg", "-m", "lpips+"], "alexnet-owt-7be5be79.pth"),
 }
 

@@ -168,7 +168,7 @@ def test_weights_are_downloaded_when_asked_for(arguments, topiq, monkeypatch):
         (["-m", "nothing*"], "No metric fits 'nothing*'"),
         (["-m", " , "], "Name a metric with -m"),
         (["--mode", "both"], "must be nr or fr, but got 'both'"),
-        (["--median-of", "mode"], "must be one of ('scene', 'distortion', 'split', 'none'), but got 'mode'"),
+        (["--median-of", "mode"], "must be one of scene, distortion, split, none, but got 'mode'"),
         (["-o", "folder.json"], "folder.json is a folder: name a file"),
         (["--scores", "file"], "file is a file: the scores so far need a folder"),
     ],

@@ -13,7 +13,8 @@ from topiq_metrics.cli.console import exit_on_error, print_table
 
 def list_models(
     mode: Annotated[
-        Literal["NR", "FR"] | None, typer.Option(help="Only no-reference or only full-reference metrics.")
+        Literal["NR", "FR"] | None,
+        typer.Option(case_sensitive=False, help="Only no-reference or only full-reference metrics."),
     ] = None,
 ) -> None:
     """List every metric: mode, range, size rule, training set, weights' licence."""

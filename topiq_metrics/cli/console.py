@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -14,6 +15,9 @@ from topiq_metrics.errors import WeightsError, one_line
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+_OPTIONS = {"references": "reference"}
+"""Of arguments of the library that the command line calls otherwise."""
 
 Errors = tuple[type[BaseException], ...]
 
@@ -89,9 +93,20 @@ def printable(text: str) -> str:
 
 
 def _in_words(message: object, output: Path | None) -> str:
-    """Without Python's ``[Errno 28]``, and with the file that the system tells of."""
+    """Without Python's ``[Errno 28]``, and with the file that the system tells of; options as they are typed."""
     if not isinstance(message, OSError) or message.strerror is None:
-        return str(message)
+        return _as_typed(str(message))
     file = output if message.filename is None else message.filename
     full = "The disk is full. " if is_full_disk(message) else ""
     return f"{full}{message.strerror}" if file is None else f"{full}{file}: {message.strerror}"
+
+
+def _as_typed(text: str) -> str:
+    """An error of the library in the command line's words: no Python tuples, and options by their names."""
+    text = re.sub(r"\(('[^']*'(?:, '[^']*')*),?\)", lambda found: found[1].replace("'", ""), text)
+    return re.sub(r"\b([Aa])rgument `(\w+)`", _option, text)
+
+
+def _option(found: re.Match[str]) -> str:
+    name = _OPTIONS.get(found[2], found[2].replace("_", "-"))
+    return f"{'O' if found[1] == 'A' else 'o'}ption --{name}"

@@ -174,7 +174,7 @@ def _rules(median_of: str) -> Rules:
         "none": "",
     }
     if median_of not in choices:
-        fail(f"Option --median-of must be one of {tuple(choices)}, but got {median_of!r}.")
+        fail(f"Option --median-of must be one of {', '.join(choices)}, but got {median_of!r}.")
     return Rules(median_of=choices[median_of])
 
 

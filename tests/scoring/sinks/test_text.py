@@ -244,7 +244,8 @@ def test_the_rows_of_another_shard_are_not_replaced(suffix, shard, tmp_path, pro
     output = tmp_path / f"out{suffix}"
     fill(output, replace(provenance, shard="0/2"), [make_row()])
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    message = rf"out{suffix} has the rows of shard 0/2, which those of shard {shard} would replace"
+    own = "these" if shard == "0/1" else f"those of shard {shard}"
+    message = rf"out{suffix} has the rows of shard 0/2, which {own} would replace"
     with pytest.raises(OutputError, match=message):
         check_output(output, shard=shard)
     with pytest.raises(OutputError, match=message):
@@ -254,6 +255,22 @@ def test_the_rows_of_another_shard_are_not_replaced(suffix, shard, tmp_path, pro
     }
     # Its own may be done again.
     fill(output, replace(provenance, shard="0/2"), [make_row(), make_row("b.png")])
+
+
+@TEXT
+def test_who_overwrites_replaces_the_rows_of_a_shard_but_not_of_a_sibling(suffix, tmp_path, provenance, make_row):
+    output = tmp_path / f"out{suffix}"
+    fill(output, replace(provenance, shard="0/2"), [make_row()])
+    for opened in (
+        check_output,
+        lambda path, *, shard, overwrite: open_sink(path, replace(provenance, shard=shard), overwrite=overwrite),
+    ):
+        with pytest.raises(OutputError, match="which those of shard 1/2 would replace: each shard needs a file of"):
+            opened(output, shard="1/2", overwrite=True)
+    assert check_output(output, shard="0/1", overwrite=True) == output
+    with open_sink(output, replace(provenance, shard="0/1"), overwrite=True) as sink:
+        sink.write(make_row("b.png"))
+    assert Provenance.load(next(tmp_path.glob(f"out{suffix}.provenance.json"))).shard == "0/1"
 
 
 @pytest.mark.parametrize("state", ["stopped", "whole"])

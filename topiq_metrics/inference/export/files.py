@@ -120,7 +120,7 @@ def _checked(
     path = Path(path).expanduser()
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise ValueError(f"Argument `path` must end in one of {tuple(FORMATS)}, but got {path.name!r}.")
+        raise ValueError(f"The file must end in one of {tuple(FORMATS)}, but got {path.name!r}.")
     form = FORMATS[suffix]
     for target in (path, *(path.with_suffix(suffix) for suffix in form.also)):
         check_place_of_file(target)

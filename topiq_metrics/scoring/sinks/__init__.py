@@ -81,7 +81,7 @@ def check_output(
     if suffix == _PARQUET:
         check_parquet(path, resume or overwrite, shard)
     else:
-        check_text(path, resume or overwrite, shard)
+        check_text(path, shard, resume=resume, overwrite=overwrite)
     return path
 
 

@@ -27,12 +27,13 @@ from topiq_metrics.scoring.sinks.formats import FORMATS
 from topiq_metrics.scoring.sinks.rowlog import RowLog
 
 
-def check_text(path: Path, may_have_rows: bool, shard: str) -> None:
+def check_text(path: Path, shard: str, *, resume: bool, overwrite: bool) -> None:
     """Raise OutputError if a `TextSink` cannot be expected to write ``path``."""
     check_unlocked(_lock_file(path), str(path))
-    if not may_have_rows:
+    if not (resume or overwrite):
         _refuse_leftover(path)
-        _refuse_other_shard(path, shard)
+    if not resume:
+        _refuse_other_shard(path, shard, overwrite=overwrite)
 
 
 class TextSink:
@@ -55,7 +56,7 @@ class TextSink:
                 self._finish_last()
                 _beside(self.place).unlink(missing_ok=True)
                 self.place.unlink(missing_ok=True)
-            self._log = self._open(resume)
+            self._log = self._open(resume, overwrite)
         except BaseException:
             self._lock.release()
             raise
@@ -91,11 +92,11 @@ class TextSink:
             self._log.close()
             self._lock.release()
 
-    def _open(self, resume: bool) -> RowLog:
+    def _open(self, resume: bool, overwrite: bool) -> RowLog:
         self._finish_last()
         if not resume:
             _refuse_leftover(self.path)
-            _refuse_other_shard(self.path, self._provenance.shard)
+            _refuse_other_shard(self.path, self._provenance.shard, overwrite=overwrite)
         if _has_rows(self.path):
             found = self._compare(self.place)
             if found.complete:
@@ -184,8 +185,11 @@ def _refuse_leftover(path: Path) -> None:
         )
 
 
-def _refuse_other_shard(path: Path, shard: str) -> None:
-    """Raise OutputError if the finished rows there are of another part of the images, which this one would replace."""
+def _refuse_other_shard(path: Path, shard: str, *, overwrite: bool) -> None:
+    """Raise OutputError if the finished rows there are of another part of the images, which this one would replace.
+
+    To overwrite is meant, unless both are parts of the same division: then it is their common name that is not.
+    """
     if not path.exists():
         return
     try:
@@ -193,11 +197,18 @@ def _refuse_other_shard(path: Path, shard: str) -> None:
     except OutputError:
         # It is no output of a job that is known.
         return
-    if there != shard:
-        raise OutputError(
-            f"{path} has the rows of shard {there}, which those of shard {shard} would replace: each shard needs a "
-            "file of its own, or all of them a .parquet folder."
+    parts = {there.rpartition("/")[2], shard.rpartition("/")[2]}
+    if there == shard or (overwrite and (len(parts) > 1 or parts == {"1"})):
+        return
+    own = "these" if shard == "0/1" else f"those of shard {shard}"
+    raise OutputError(
+        f"{path} has the rows of shard {there}, which {own} would replace: "
+        + (
+            "name another output, or overwrite it (--force)."
+            if len(parts) > 1
+            else "each shard needs a file of its own, or all of them a .parquet folder."
         )
+    )
 
 
 def _has_rows(path: Path) -> bool:

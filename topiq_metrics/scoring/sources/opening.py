@@ -128,6 +128,8 @@ def open_source(
 def _is_one(source: object) -> bool:
     if isinstance(source, os.PathLike) or any(kind.takes(source) for kind in KINDS):
         return True
+    if hasattr(source, "read"):
+        raise TypeError("Argument `source` is an open file: give its path, or what `load_image` makes of it.")
     if isinstance(source, (bytes, dict)) or not isinstance(source, Iterable):
         raise TypeError(
             "Argument `source` must be a path, a URL, an Item, an image in memory, a data frame or a Hugging Face "

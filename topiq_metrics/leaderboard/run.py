@@ -322,6 +322,7 @@ def _provenance(predictor: Predictor) -> dict[str, Any]:
         "device": str(getattr(predictor, "device", "cpu")),
         "machine": f"{platform.machine()}, {platform.system()}, {torch.get_num_threads()} threads",
         "python": platform.python_version(),
-        "versions": versions("torch", "torchvision", "pillow"),
+        # Torch's own tells its build, too.
+        "versions": {**versions("torch", "torchvision", "pillow"), "torch": torch.__version__},
         "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
     }

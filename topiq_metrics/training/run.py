@@ -19,6 +19,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+import torchvision
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
@@ -279,6 +280,9 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
         "results": {key: value if math.isfinite(value) else None for key, value in results.items()},
         "versions": {
             **versions("torch", "torchvision", "pytorch-lightning"),
+            # Their own tell the build, too.
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
             "python": platform.python_version(),
         },
     }

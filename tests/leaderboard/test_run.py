@@ -347,7 +347,7 @@ def test_directions_and_ties(board: Board) -> None:
     assert [each.entry.metric for each in no_reference.results] == ["again", "bright", "dark", "some"]
     assert all(each.value == pytest.approx(1) for each in no_reference.results)
     assert no_reference.against_first("dark") == "tied"
-    assert [entry.metric for entry in no_reference.others] == ["fails", "missing"]
+    assert [entry.metric for entry in no_reference.unscored] == ["fails", "missing"]
     assert not full_reference.results
     some = no_reference.results[3]
     assert (some.evaluation.n, some.evaluation.left_out) == (10, 2)

@@ -22,12 +22,9 @@ def render(page: str, **content: Any) -> str:
         content: what the template shows: any text, escaped and made visible; and ``data`` for the script, JSON values
             without NaN.
     """
-    from markupsafe import Markup
-
     parts = {"style": _read("style.css"), "script": _read(f"{page}.js")}
     hashes = {f"{name}_hash": _hash(text) for name, text in parts.items()}
-    own = {name: Markup(text) for name, text in parts.items()}  # noqa: S704 - files of this package
-    return _environment().get_template(f"{page}.html").render(**own, **hashes, **content)
+    return _environment().get_template(f"{page}.html").render(**parts, **hashes, **content)
 
 
 @functools.cache

@@ -57,6 +57,7 @@ def leaderboard(
             "-m",
             "--metric",
             "--metrics",
+            metavar="NAME",
             help="Names with commas, in one option or several: topiq_nr-lite,pyiqa:niqe,'piq:*' … "
             f"Default: {DEFAULT_NR}.",
         ),

@@ -31,7 +31,7 @@ def score(
         list[str],
         typer.Argument(
             help="Images, folders, globs; lists (.txt, - for stdin), tables (.csv, .tsv, .parquet), shards (.tar); "
-            "URLs of any of these; hf:NAME:SPLIT."
+            "URLs of any of these; hf:NAME:SPLIT.",
         ),
     ],
     metric: Annotated[
@@ -40,6 +40,7 @@ def score(
             "-m",
             "--metric",
             "--metrics",
+            metavar="NAME",
             help="A metric, or several with commas; may be repeated. "
             f"Default: {DEFAULT_NR}; with references {DEFAULT_FR}.",
         ),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import random
 import sys
@@ -131,7 +132,10 @@ def test_nothing_at_all_is_an_error(nothing):
         open_source(nothing)
 
 
-@pytest.mark.parametrize(("source", "kind"), [(3, "int"), (b"a.png", "bytes"), ([3], "int"), ([["a.png"]], "list")])
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [(3, "int"), (b"a.png", "bytes"), ([3], "int"), ([["a.png"]], "list"), (io.BytesIO(b"a.png"), "an open file")],
+)
 def test_other_objects_are_an_error(source, kind):
     with pytest.raises(TypeError, match=rf"Argument `source` .*{kind}"):
         open_source(source)

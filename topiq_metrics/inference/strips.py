@@ -36,12 +36,19 @@ def score_within(
     everything anyway.
     """
     images = [image] if reference is None else [image, reference]
-    is_recorded = torch.is_grad_enabled() and any(x.requires_grad for x in (*images, *net.parameters()))
-    is_traced = torch.compiler.is_compiling()
-    if max_memory is None or is_recorded or is_traced or not has_strips(net):
+    if _runs_whole(net, images, max_memory):
         scores: Tensor = net(*images)
         return scores
+    net = cast(CFANet, net)
+    return _score(net, output_within(net, *images, max_memory=max_memory), images)
+
+
+def output_within(net: CFANet, image: Tensor, reference: Tensor | None = None, *, max_memory: int | None) -> Tensor:
+    """The raw output of the head, ``(N, K)``, as `score_within`."""
     net.check_inputs(reference)
+    images = [image] if reference is None else [image, reference]
+    if max_memory is None or _runs_whole(net, images, max_memory):
+        return net.regress(list(net.levels(*images)))
     pyramid = Pyramid(net, image.shape[-2], image.shape[-1])
     group = max_memory if image.device.type != "cpu" else _CPU_GROUP
     way = plan(pyramid, max_memory // image.element_size(), group // image.element_size())
@@ -50,7 +57,12 @@ def score_within(
         groups = zip(*(torch.split(x, way.images) for x in several), strict=True)
         levels = zip(*(levels_by_strips(pyramid, group, way.segments) for group in groups), strict=True)
         outputs.append(net.regress([torch.cat(parts) for parts in levels]))
-    return _score(net, torch.cat(outputs), images)
+    return torch.cat(outputs)
+
+
+def _runs_whole(net: QualityNetwork, images: Sequence[Tensor], max_memory: int | None) -> bool:
+    is_recorded = torch.is_grad_enabled() and any(x.requires_grad for x in (*images, *net.parameters()))
+    return max_memory is None or is_recorded or torch.compiler.is_compiling() or not has_strips(net)
 
 
 def has_strips(net: QualityNetwork) -> TypeGuard[CFANet]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from torchvision.transforms.functional import resize
 from topiq_metrics.catalog import get_card
 from topiq_metrics.errors import ImageTooSmallError, WeightsMismatchError
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.inference.backends import Backend
+from topiq_metrics.inference.strips import output_within
 from topiq_metrics.models.backbones.swin import SwinB
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.heads import expected_rating
 from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.plugins.pyiqa.options import card_of, config_of, is_covered, read_options
+from topiq_metrics.plugins.pyiqa.scoring import OWN_OPTIONS, Structure, backend_of, folded_copy, forget
 from topiq_metrics.plugins.pyiqa.states import constants, unused_tensors
 from topiq_metrics.weights import resolve
 from topiq_metrics.weights.checkpoints import read_state
@@ -33,11 +37,13 @@ class _Host(nn.Module):
 
     net: CFANet
 
-    def _host(self, net: CFANet) -> None:
+    def _host(self, net: CFANet, backend: Backend) -> None:
         """Take the network; where pyiqa's class is a base, its constructor must not run."""
         nn.Module.__init__(self)
-        # Not folded, nor channels-last: the weights may be trained, and scores stay closest to pyiqa's own.
+        # Not folded, nor channels-last: the weights may be trained. What scores is a copy, see `scoring`.
         self.net = net
+        self._backend = backend
+        self._structure = Structure.of(net)
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.requires_grad_(False)
@@ -60,12 +66,25 @@ class _Host(nn.Module):
         """
         if not (return_mos or return_dist):
             raise ValueError("One of the arguments `return_mos` and `return_dist` must be True.")
-        distribution = self._predict(self._find(x), y)
-        mos = distribution if self.net.config.bins == 1 else expected_rating(distribution)[:, None]
+        images = self._images(self._find(x), y)
+        if self.net.config.bins == 1 or not return_dist:
+            mos = distribution = self._score(images)
+        else:
+            distribution = self._distribution(images)
+            mos = expected_rating(distribution)[:, None]
         wanted = [output for output, asked in ((mos, return_mos), (distribution, return_dist)) if asked]
         return wanted if len(wanted) > 1 else wanted[0]
 
-    def _predict(self, x: Tensor, y: Tensor | None) -> Tensor:
+    def refresh(self) -> None:
+        """Tell that weights were changed in a way that leaves no trace, as by writing to a parameter's ``data``."""
+        forget(self.net, certainly=True)
+
+    def train(self, mode: bool = True) -> Any:
+        forget(self.net, certainly=False)
+        return super().train(mode)
+
+    def _images(self, x: Tensor, y: Tensor | None) -> list[Tensor]:
+        """What the network takes."""
         dtype = self.net.h_emb.dtype
         images = [x]
         if self.net.config.mode == "FR":
@@ -76,7 +95,25 @@ class _Host(nn.Module):
         images = [image.to(dtype) if image.is_floating_point() else image for image in images]
         if not self.training:
             images = [self._fit(image) for image in images]
-        return self.net(*images)[:, None] if self.net.config.bins == 1 else self.net.distribution(*images)
+        return images
+
+    def _score(self, images: Sequence[Tensor]) -> Tensor:
+        """The scores, ``(N, 1)``."""
+        net = folded_copy(self.net, self._structure, images)
+        if net is None:
+            scores: Tensor = self.net(*images)
+            return scores[:, None]
+        backend = self._backend
+        if torch.is_grad_enabled() and any(image.requires_grad for image in images):
+            backend = replace(backend, name="torch", precision="float32")
+        return backend(net, *images)[:, None]
+
+    def _distribution(self, images: Sequence[Tensor]) -> Tensor:
+        """The shares of the ratings, ``(N, K)``."""
+        net = folded_copy(self.net, self._structure, images)
+        if net is None:
+            return self.net.distribution(*images)
+        return net.head.distribution(output_within(net, *images, max_memory=self._backend.max_memory))
 
     def _find(self, image: Tensor) -> Tensor:
         """Find the part of an image that is scored."""
@@ -148,8 +185,9 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
 
     Args:
         args: the arguments of pyiqa's class.
-        kwargs: the same, by name. A ``pretrained_model_path`` is loaded strictly; without one, ``pretrained=True``
-            finds the released weights as `topiq_metrics.weights.resolve` does.
+        kwargs: the same, by name, and ``backend``, ``precision`` and ``max_memory``, as of our own metrics; what is not
+            given is that of the environment. A ``pretrained_model_path`` is loaded strictly; without one,
+            ``pretrained=True`` finds the released weights as `topiq_metrics.weights.resolve` does.
 
     Raises:
         TypeError: for an argument that pyiqa's class does not take.
@@ -164,17 +202,19 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
     align_crop_face: bool
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        if is_covered(read_options(*args, **kwargs)):
+        theirs = {name: value for name, value in kwargs.items() if name not in OWN_OPTIONS}
+        if is_covered(read_options(*args, **theirs)):
             return super().__new__(cls)
-        return topiq_arch.CFANet(*args, **kwargs)
+        return topiq_arch.CFANet(*args, **theirs)
 
     @float32_by_default()
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        backend = backend_of(kwargs)
         options = read_options(*args, **kwargs)
         path = _weights_path(options)
         # An initialisation that is thrown away must not advance the user's random numbers.
         with torch.random.fork_rng(devices=[], enabled=path is not None):
-            self._host(CFANet(config_of(options), name=options["model_name"]))
+            self._host(CFANet(config_of(options), name=options["model_name"]), backend)
         self.net.mean = torch.tensor(options["default_mean"], dtype=torch.float32).view(1, 3, 1, 1)
         self.net.std = torch.tensor(options["default_std"], dtype=torch.float32).view(1, 3, 1, 1)
         self.unused = nn.Module()
@@ -196,7 +236,8 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
 
     def forward_cross_attention(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The scores or distributions, ``(N, K)``; no face is looked for."""
-        return self._predict(x, y)
+        images = self._images(x, y)
+        return self._score(images) if self.net.config.bins == 1 else self._distribution(images)
 
     @float32_by_default()
     def preprocess_face(self, x: Tensor) -> Tensor:
@@ -279,16 +320,26 @@ class CatalogueNetwork(_Host):
         name: the metric's name.
         pretrained: whether to fill it with the published weights.
         pretrained_model_path: weights file to fill it with instead.
+        options: ``backend``, ``precision`` and ``max_memory``, as of our own metrics; what is not given is that of the
+            environment.
 
     Raises:
-        ValueError: if there is no such metric.
+        ValueError: if there is no such metric, backend, precision or size.
+        TypeError: for another option.
         WeightsError: if the weights cannot be had or don't fit.
     """
 
     @float32_by_default()
     def __init__(
-        self, name: str, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None
+        self,
+        name: str,
+        pretrained: bool = True,
+        pretrained_model_path: str | os.PathLike[str] | None = None,
+        **options: Any,
     ) -> None:
+        backend = backend_of(options)
+        if options:
+            raise TypeError(f"{name} does not take {', '.join(map(repr, options))}.")
         card = get_card(name)
         if not isinstance(card.network, CFANetConfig):
             raise ValueError(f"The network of {name!r} is none of TOPIQ's.")
@@ -298,7 +349,7 @@ class CatalogueNetwork(_Host):
         elif pretrained:
             path = resolve(name)
         with torch.random.fork_rng(devices=[], enabled=path is not None):
-            self._host(CFANet(card.network, name=name))
+            self._host(CFANet(card.network, name=name), backend)
         self.size = SizePolicy.parse(card.size)
         if path is not None:
             fill(self.net, path)

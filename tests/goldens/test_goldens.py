@@ -25,7 +25,7 @@ from topiq_metrics.weights import load_network
 FILE = Path(__file__).with_name("goldens.json")
 PHOTOGRAPHS = Path(__file__).parents[2] / "docs" / "photographs"
 NAMES = [name for name, card in all_cards().items() if not card.is_foreign]
-EXPORTED = ["topiq_nr-lite", "topiq_fr-lite", "topiq_iaa"]
+EXPORTED = ["topiq_nr-lite", "topiq_fr-lite"]
 
 
 def images(side: int) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ pyiqa's network and ours have the same random weights; `topiq_nr-lite` is compar
 medians and ratios over alternating pairs; the ratios are what to quote. "bare" is the backbone alone, with BatchNorm
 folded (run twice for full-reference).
 
+    python benchmarks/speed.py --inside pyiqa [--repeats 9] [--threads 2] [--json FILE]
     python benchmarks/speed.py [--metrics topiq_nr topiq_fr topiq_nr-lite] [--backends torch:float32 openvino:bfloat16]
         [--repeats 9] [--threads 2] [--device cpu] [--json FILE]
 """
@@ -23,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import inside_pyiqa
 import torch
 import torchvision
 from parity import MISSING, has_pyiqa, random_reference
@@ -92,7 +94,11 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--inside", choices=["pyiqa"], help="compare pyiqa's metrics with and without this package")
     arguments = parser.parse_args()
+    if arguments.inside:
+        given = [f"--repeats={arguments.repeats}", f"--threads={arguments.threads}"]
+        return inside_pyiqa.main(given + ([f"--json={arguments.json}"] if arguments.json else []))
     torch.set_num_threads(arguments.threads)
     if not has_pyiqa():
         print(MISSING, file=sys.stderr)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from topiq_metrics.errors import HDRImageError, ImageError
+from topiq_metrics.errors import HDRImageError, ImageError, UnsupportedImageError
 from topiq_metrics.images import load_image
 from topiq_metrics.images.loader import load_with_origin
 from topiq_metrics.images.tags import read_tags
@@ -170,6 +170,61 @@ class TestCodePoints:
         with Image.open(io.BytesIO(png(picture, cICP=cicp(12, 13)))) as image:
             np.testing.assert_allclose(levels(image), converted(picture, DISPLAY_P3), atol=1.6)
 
+    @pytest.mark.parametrize("kind", ["PNG", "AVIF"])
+    def test_a_pillow_image_twice(self, kind, picture, png, avif):
+        """Pillow closes the file with the first loading."""
+        wide = png(picture, cICP=cicp(12, 13)) if kind == "PNG" else with_nclx(avif, 12, 13)
+        image = Image.open(io.BytesIO(wide))
+        assert load_image(image).equal(load_image(wide))
+        assert load_image(image).equal(load_image(wide))
+        bright = png(picture, cICP=cicp(9, 16)) if kind == "PNG" else with_nclx(avif, 9, 16)
+        image = Image.open(io.BytesIO(bright))
+        for _ in range(2):
+            load_image(image, profiles="ignore")
+            with pytest.raises(HDRImageError, match="is HDR"):
+                load_image(image)
+
+    @pytest.mark.parametrize("kind", ["png", "avif"])
+    def test_a_pillow_image_of_a_file_that_was_loaded_before(self, kind, picture, png, avif, tmp_path):
+        path = tmp_path / f"a.{kind}"
+        path.write_bytes(png(picture, cICP=cicp(9, 16)) if kind == "png" else with_nclx(avif, 9, 16))
+        with Image.open(path) as image:
+            image.load()
+        with pytest.raises(HDRImageError, match="is HDR"):
+            load_image(image)
+        path.unlink()
+        with pytest.raises(HDRImageError, match="is HDR"):
+            load_image(image)
+
+    def test_a_pillow_image_that_was_loaded_before(self, picture, png):
+        image = Image.open(io.BytesIO(png(picture, cICP=cicp(9, 16))))
+        image.load()
+        with pytest.raises(HDRImageError, match="is HDR"):
+            load_image(image)
+
+    def test_a_wrong_checksum(self, picture, png):
+        """A chunk that no decoder needs is dropped, and another that is right may follow."""
+        damaged = bytearray(png(picture, cICP=cicp(9, 16)))
+        damaged[damaged.index(b"cICP") + 8] ^= 1
+        np.testing.assert_array_equal(levels(bytes(damaged)).round(), picture)
+        assert read_tags(io.BytesIO(damaged)) is None
+        whole = png(picture, cICP=cicp(12, 13))
+        at, start = whole.index(b"cICP") - 4, damaged.index(b"cICP") - 4
+        both = bytes(damaged[: start + 16]) + whole[at : at + 16] + bytes(damaged[start + 16 :])
+        assert load_image(both).equal(load_image(whole))
+
+    @pytest.mark.parametrize("points", [(1, 13), (12, 13), (2, 2)])
+    def test_narrow_range(self, points, picture, png, encode):
+        data = png(picture, cICP=bytes([*points, 0, 0]))
+        for source in (data, Image.open(io.BytesIO(data))):
+            with pytest.raises(
+                UnsupportedImageError, match=r"is of narrow range \(cICP\), in which .* write it with full range"
+            ):
+                load_image(source)
+        np.testing.assert_array_equal(levels(data, profiles="ignore").round(), picture)
+        with pytest.raises(HDRImageError, match="is HDR"):
+            load_image(png(picture, cICP=bytes([9, 16, 0, 0])))
+
     def test_a_pillow_image_of_pillow_heif(self, picture, converted):
         image = Image.fromarray(picture)
         image.info["nclx_profile"] = {"color_primaries": 12, "transfer_characteristics": 13}
@@ -239,7 +294,7 @@ class TestOtherFormats:
         expected = converted(stored, ADOBE_RGB, 563 / 256) if is_wide else stored
         np.testing.assert_allclose(levels(encode(picture, "JPEG", quality=95, exif=exif)), expected, atol=1.6)
 
-    @pytest.mark.parametrize("kind", ["ICC", "CICP"])
+    @pytest.mark.parametrize("kind", ["ICC", "CICP", "narrow CICP"])
     def test_jpeg_2000(self, kind, noise, encode, matrix_profile, converted):
         data = encode(noise, "JPEG2000")
         plain = struct.pack(">I4s3sI", 15, b"colr", b"\1\0\0", 16)
@@ -247,13 +302,17 @@ class TestOtherFormats:
         content = (
             b"\2\0\0" + matrix_profile(DISPLAY_P3, "srgb")
             if kind == "ICC"
-            else b"\5\0\0" + struct.pack(">3HB", 12, 13, 0, 128)
+            else b"\5\0\0" + struct.pack(">3HB", 12, 13, 0, 128 if kind == "CICP" else 0)
         )
         box = struct.pack(">I4s", 8 + len(content), b"colr") + content
         at = data.index(b"jp2h") - 4
         (size,) = struct.unpack_from(">I", data, at)
         data = data[:at] + struct.pack(">I", size + len(box)) + data[at + 4 :]
         data = data.replace(plain, box + plain)
+        if kind == "narrow CICP":
+            with pytest.raises(UnsupportedImageError, match="narrow range"):
+                load_image(data)
+            return
         np.testing.assert_allclose(levels(data), converted(noise, DISPLAY_P3), atol=1.6)
 
     def test_bmp_with_a_profile(self, noise, encode, matrix_profile, converted):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
-from topiq_metrics.errors import HDRImageError, ImageError
+from topiq_metrics.errors import HDRImageError, ImageError, UnsupportedImageError
 from topiq_metrics.images.profiles import Origin, Profiles, deep_to_srgb, find_space, to_srgb
 from topiq_metrics.images.spaces import Space
 from topiq_metrics.images.tiff import zero_is_white
@@ -55,6 +55,7 @@ def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply"
 
     Raises:
         HDRImageError: if it is HDR, unless ``profiles`` are ignored.
+        UnsupportedImageError: if its colours are of narrow range, unless ``profiles`` are ignored.
         ImageError: if the values have no known scale.
     """
     # Before the pixels are loaded, after which Pillow has closed the file.
@@ -64,6 +65,11 @@ def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply"
             raise HDRImageError(
                 f"{name}: is HDR: {space.name}. Scores are for SDR: tone-map it first, or have its values read as if "
                 "they were sRGB (profiles='ignore', --profiles ignore)."
+            )
+        if space is not None and space.is_narrow:
+            raise UnsupportedImageError(
+                f"{name}: is of {space.name}, in which black is 16 and white 235 of 255: write it with full range first, "
+                "or have its values read as they are (profiles='ignore', --profiles ignore)."
             )
         return _decode(image, name, space)
     origin = Origin(hdr="" if space is None or not space.hdr else space.name)

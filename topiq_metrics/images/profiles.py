@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -26,7 +28,7 @@ from topiq_metrics.images.spaces import (
     space_of_code_points,
     to_light,
 )
-from topiq_metrics.images.tags import read_tags
+from topiq_metrics.images.tags import Tags, read_tags
 
 Profiles = Literal["apply", "ignore"]
 """What is done with what a file says of its colours: convert them to sRGB, or read the values as they are."""
@@ -38,6 +40,7 @@ _HDR_NAME = re.compile(r"\b(PQ|HLG)\b|\bST ?2084\b", re.IGNORECASE)
 # As libpng: a gamma so close to that of sRGB is what writers of sRGB say.
 _GAMMA_TOLERANCE = 0.05
 _LEVELS = np.arange(256, dtype=np.uint8)
+_REMEMBERED = "_topiq_metrics_tags"
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,12 @@ def find_space(image: Image.Image) -> Space | None:
     Files say it in several ways at once. A profile is preferred to code points, but for PNG's cICP; code points of HDR
     are what counts, whatever stands beside them.
     """
-    stream = getattr(image, "fp", None)
-    # What stands before a file passes over chunks that Pillow does not need.
-    tags = None if stream is None else read_tags(getattr(stream, "source", stream))
+    tags = _tags_of(image)
     points = _code_points(image.info.get("nclx_profile")) if tags is None else tags.code_points
     where = "nclx" if tags is None or tags.where == "ICC" else tags.where
     told = points is not None and points != (_UNSPECIFIED, _UNSPECIFIED)
+    if tags is not None and tags.is_narrow and points is not None and points[1] not in HDR_CURVES:
+        return Space(f"narrow range ({where})", is_narrow=True)
     if points is not None and told and (points[1] in HDR_CURVES or where == "cICP"):
         return space_of_code_points(*points, where)
     profile = image.info.get("icc_profile") or (tags.profile if tags is not None else b"")
@@ -112,6 +115,39 @@ def find_space(image: Image.Image) -> Space | None:
     if points is not None and told:
         return space_of_code_points(*points, where)
     return _space_in_png(image.info) or _space_in_tiff(image) or _space_in_exif(image)
+
+
+def _tags_of(image: Image.Image) -> Tags | None:
+    """What the file says that Pillow passes over.
+
+    It is remembered beside the image: once the pixels are loaded, Pillow has closed the file. (Not in ``info``, which
+    goes on to whatever is computed from the image.) Of one that was loaded before, the file is opened once more.
+    """
+    if not hasattr(image, _REMEMBERED):
+        for stream in (getattr(image, "fp", None), getattr(image, "_fp", None)):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                # What stands before a file passes over chunks that Pillow does not need.
+                source = getattr(stream, "source", stream)
+                source.tell()
+                setattr(image, _REMEMBERED, read_tags(source))
+                break
+        else:
+            with contextlib.suppress(OSError, ValueError), _file_of(image).open("rb") as file:
+                setattr(image, _REMEMBERED, read_tags(file))
+    found: Tags | None = getattr(image, _REMEMBERED, None)
+    return found
+
+
+def _file_of(image: Image.Image) -> Path:
+    """
+    Raises:
+        OSError: it is of no file that is there.
+    """
+    name = getattr(image, "filename", "")
+    path = Path(name) if name else None
+    if path is None or not path.is_file():
+        raise FileNotFoundError(name)
+    return path
 
 
 def to_srgb(image: Image.Image, space: Space | None) -> tuple[Image.Image, Origin]:

@@ -68,8 +68,8 @@ def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply"
             )
         if space is not None and space.is_narrow:
             raise UnsupportedImageError(
-                f"{name}: is of {space.name}, in which black is 16 and white 235 of 255: write it with full range first, "
-                "or have its values read as they are (profiles='ignore', --profiles ignore)."
+                f"{name}: is of {space.name}, in which black is 16 and white 235 of 255: write it with full range "
+                "first, or have its values read as they are (profiles='ignore', --profiles ignore)."
             )
         return _decode(image, name, space)
     origin = Origin(hdr="" if space is None or not space.hdr else space.name)

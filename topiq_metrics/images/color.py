@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from topiq_metrics.errors import HDRImageError, ImageError, UnsupportedImageError
 from topiq_metrics.images.profiles import Origin, Profiles, deep_to_srgb, find_space, to_srgb
 from topiq_metrics.images.spaces import Space
-from topiq_metrics.images.tiff import zero_is_white
+from topiq_metrics.images.tiff import small_palette, zero_is_white
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -79,6 +79,10 @@ def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply"
 def _decode(image: Image.Image, name: str, space: Space | None) -> Pixels:
     image.load()
     turn = _TURNS.get(_orientation(image))
+    palette = small_palette(image)
+    if palette is not None:
+        image = image.copy()
+        image.putpalette(palette)
     if turn is not None:
         image = image.transpose(turn)
     if image.mode.startswith("I") or image.mode == "F":

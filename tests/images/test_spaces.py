@@ -4,6 +4,7 @@ import contextlib
 import io
 import pickle
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image, PngImagePlugin
 from topiq_metrics.errors import HDRImageError, ImageError, UnsupportedImageError
 from topiq_metrics.images import load_image
 from topiq_metrics.images.loader import load_with_origin
+from topiq_metrics.images.profiles import note_on_colors
 from topiq_metrics.images.tags import read_tags
 
 SRGB = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
@@ -401,6 +403,68 @@ class TestIgnored:
 
 
 class TestOrigin:
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+    def test_a_profile_that_cannot_be_read(self, kind, noise, encode):
+        origin = load_with_origin(encode(noise, kind, icc_profile=b"garbage" * 30))[1]
+        plain = load_with_origin(noise)[1]
+        assert origin.unused == "a colour profile that cannot be read"
+        assert not origin.is_like(plain)
+        assert "the image has a colour profile that cannot be read, its reference no colour" in note_on_colors(
+            origin, plain
+        )
+        assert note_on_colors(origin, origin) == ""
+
+    @pytest.mark.parametrize(
+        ("kind", "opened"), [("too large", False), ("checksum", False), ("cut", False), ("cut", True)]
+    )
+    def test_a_profile_that_a_png_does_not_hold_whole(self, kind, opened, noise, png, matrix_profile):
+        """More than 16 MB are not read; what else is said of the colours counts then."""
+        whole = matrix_profile(ADOBE_RGB, 2.2)
+        profile = whole + bytes(17_000_000 if kind == "too large" else 0)
+        packed = zlib.compress(profile)
+        content = b"iCCPa\0\0" + (packed[:100] if kind == "cut" else packed)
+        checksum = 0 if kind == "checksum" else zlib.crc32(content)
+        chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", checksum)
+        plain = png(noise)
+        data = plain[:33] + chunk + plain[33:]
+        source = Image.open(io.BytesIO(data)) if opened else data
+        image, origin = load_with_origin(source)
+        np.testing.assert_array_equal(image, load_image(noise))
+        assert origin.unused == "a colour profile that cannot be read"
+        if not opened:
+            linear = data[:33] + png(noise, gAMA=gama(1))[33:49] + data[33:]
+            assert load_image(linear).equal(load_image(png(noise, gAMA=gama(1))))
+
+    @pytest.mark.parametrize(
+        ("kind", "mode", "why"),
+        [
+            ("JPEG", "L", "of RGB, the picture is grey"),
+            ("PNG", "L", "of RGB, the picture is grey"),
+            ("PNG", "I;16", "the picture is grey of 16 bits"),
+            ("TIFF", "F", "the picture is of floats"),
+        ],
+    )
+    def test_a_profile_of_other_pixels(self, kind, mode, why, noise, encode, matrix_profile):
+        profile = matrix_profile(ADOBE_RGB, 2.2, "Adobe")
+        grey = noise[..., 0].astype({"I;16": np.uint16, "F": np.float32}.get(mode, np.uint8))
+        picture = Image.fromarray(grey / np.float32(255) if mode == "F" else grey)
+        origin = load_with_origin(encode(picture, kind, icc_profile=profile))[1]
+        assert origin.unused == f"the colour profile 'Adobe', which was not applied ({why})"
+        colored = load_with_origin(encode(noise, "PNG", icc_profile=profile))[1]
+        note = note_on_colors(origin, colored)
+        assert f"the image has {origin.unused}, its reference the colour profile 'Adobe', and each was conv" in note
+        assert note.endswith("by its own as far as it can be applied")
+        # What is sRGB's by another name is as if it had been applied.
+        origin = load_with_origin(encode(picture, kind, icc_profile=matrix_profile(SRGB, "srgb")))[1]
+        assert note_on_colors(origin, load_with_origin(noise)[1]) == ""
+
+    def test_a_grey_profile_of_colours(self, noise, encode, grey_profile, cmyk_profile):
+        origin = load_with_origin(encode(noise, "TIFF", icc_profile=grey_profile(1.0)))[1]
+        assert origin.unused.endswith("(of grey, the picture is RGB)")
+        for image in (noise, noise[..., 0]):
+            origin = load_with_origin(encode(image, "TIFF", icc_profile=cmyk_profile({})))[1]
+            assert "of CMYK, the picture is" in origin.unused
+
     def test_alike_by_what_colours_become(self, noise, png, encode, matrix_profile):
         by_profile = load_with_origin(encode(noise, "PNG", icc_profile=matrix_profile(DISPLAY_P3, "srgb")))[1]
         by_points = load_with_origin(png(noise, cICP=cicp(12, 13)))[1]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from topiq_metrics.errors import HDRImageError, ImageError, UnsupportedImageError
-from topiq_metrics.images.profiles import Origin, Profiles, deep_to_srgb, find_space, to_srgb
+from topiq_metrics.images.profiles import Origin, Profiles, deep_to_srgb, find_space, not_applied, to_srgb
 from topiq_metrics.images.spaces import Space
 from topiq_metrics.images.tiff import small_palette, zero_is_white
 
@@ -112,7 +112,8 @@ def _orientation(image: Image.Image) -> int:
 def _deep_grey(image: Image.Image, name: str, space: Space | None) -> Pixels:
     values = np.array(image)
     if image.mode == "F":
-        return Pixels(1 - values if zero_is_white(image) else values, None)
+        upright = 1 - values if zero_is_white(image) else values
+        return Pixels(upright, None, origin=not_applied(space, "the picture is of floats"))
     if image.mode == "I" and not 0 <= values.min() <= values.max() <= 65535:
         raise ImageError(
             f"{name}: 32-bit pixels must be in 0...65535, but these are from {values.min()} to {values.max()}",

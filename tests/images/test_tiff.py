@@ -292,8 +292,24 @@ class TestUnread:
 
     def test_a_codec_that_pillow_was_built_without(self, make_tiff, tiff_page, monkeypatch):
         monkeypatch.setattr("topiq_metrics.images.tiff._has_codec", lambda name: name != "webp")
-        with pytest.raises(UnsupportedImageError, match=r"\(WebP\) is not read: the installed Pillow was"):
-            load_image(make_tiff(tiff_page(np.ones((8, 9, 3), dtype="u1"), {259: ("H", [50001])})))
+        data = make_tiff(tiff_page(np.ones((8, 9, 3), dtype="u1"), {259: ("H", [50001])}))
+        for source in (data, opened(data)):
+            with pytest.raises(UnsupportedImageError, match=r"\(WebP\) is not read: the installed Pillow was"):
+                load_image(source)
+
+    @pytest.mark.parametrize("extra", [1, 2])
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_planes_with_alpha(self, extra, compressed, make_tiff, tiff_page, picture):
+        """Pillow's own decoder refuses those whose colours have been multiplied by it."""
+        values = np.dstack([picture, np.full(picture.shape[:2], 255, dtype=np.uint8)])
+        tags = {338: ("H", [extra])} | (DEFLATE if compressed else {})
+        data = make_tiff(tiff_page(values, tags, planes=True, encode=zlib.compress if compressed else bytes))
+        np.testing.assert_array_equal(pixels(data), unit(picture))
+        if extra == 2 or compressed:
+            np.testing.assert_array_equal(pixels(opened(data)), unit(picture))
+        else:
+            with pytest.raises(UnsupportedImageError, match=r"\(in separate planes\) is not .*; pass the file itself"):
+                load_image(opened(data))
 
 
 @pytest.mark.parametrize(

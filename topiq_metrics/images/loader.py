@@ -130,6 +130,6 @@ def _load_pillow(image: Image.Image, max_pixels: int | None, profiles: Profiles)
     if not width or not height:
         raise ImageError(f"{name}: has no pixels.")
     check_pixels(name, width, height, max_pixels)
-    with quiet_pillow(), strict_pillow(), image_errors(name):
+    with quiet_pillow(), strict_pillow(), image_errors(name, getattr(image, "fp", None)):
         refuse_misread(image, name)
         return _finish(pillow_to_pixels(image, name, profiles), name)

@@ -32,6 +32,7 @@ _MOST_PAGES = 100
 _MOST_SUB_DIRECTORIES = 16
 _ZERO_IS_WHITE, _RGB, _PALETTE, _YCBCR, _CIELAB = 0, 2, 3, 6, 8
 _COLOR_MAP = 320
+_ASSOCIATED = 1
 # What libtiff may have been built without, by Pillow's names.
 _OPTIONAL_CODECS = {34925: "lzma", 50000: "zstd", 50001: "webp"}
 
@@ -83,7 +84,7 @@ def refuse_misread(image: Image.Image, name: str) -> None:
     page = Page(0, {tag: tuple(v) if isinstance(v, (tuple, bytes)) else (v,) for tag, v in tags.items()}, 0, "")
     if page.is_raw():
         raise _raw(name)
-    cause = _misread(page)
+    cause = _misread(page) or (_without_codec(page) if image.tile else None)  # type: ignore[attr-defined]
     if cause is None and page.is_preview() and not image.tell():
         cause = "it is a reduced image; seek the page of full resolution"
     if cause is None and _misread_uncompressed(page):
@@ -172,9 +173,10 @@ def _is_for_libtiff(page: Page) -> bool:
 
 
 def _misread_uncompressed(page: Page) -> bool:
-    """Whether it is one that is misread."""
+    """Whether it is one that is misread or refused."""
+    premultiplied = page.in_planes() and _ASSOCIATED in page.tags.get(EXTRA_SAMPLES, ())
     plain = page.number(BITS, 1) == 8 and page.number(FILL_ORDER, 1) == 1 and page.number(PHOTOMETRIC, 0) != 0
-    return _is_for_libtiff(page) and not (page.in_planes() and plain)
+    return _is_for_libtiff(page) and (premultiplied or not (page.in_planes() and plain))
 
 
 def _without_codec(page: Page) -> str | None:

@@ -134,7 +134,8 @@ def _tags_of(image: Image.Image) -> Tags | None:
     goes on to whatever is computed from the image.) Of one that was loaded before, the file is opened once more.
     """
     if not hasattr(image, _REMEMBERED):
-        for stream in (getattr(image, "fp", None), getattr(image, "_fp", None)):
+        streams: tuple[Any, ...] = (getattr(image, "fp", None), getattr(image, "_fp", None))
+        for stream in streams:
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 # What stands before a file passes over chunks that Pillow does not need.
                 source = getattr(stream, "source", stream)

@@ -84,7 +84,7 @@ def refuse_misread(image: Image.Image, name: str) -> None:
     page = Page(0, {tag: tuple(v) if isinstance(v, (tuple, bytes)) else (v,) for tag, v in tags.items()}, 0, "")
     if page.is_raw():
         raise _raw(name)
-    cause = _misread(page) or (_without_codec(page) if image.tile else None)  # type: ignore[attr-defined]
+    cause = _misread(page) or (_without_codec(page) if image.tile else None)
     if cause is None and page.is_preview() and not image.tell():
         cause = "it is a reduced image; seek the page of full resolution"
     if cause is None and _misread_uncompressed(page):

@@ -112,7 +112,53 @@ def test_an_image_by_itself_in_minus_one_to_one(networks, pair, data_range):
             loss(images)
     # The reference is there to tell, where there is one.
     kind = TOPIQLoss
+    net = networks[kind]
+    assert kind(2.0, net=net)(2 * pair[0] - 0.5, 2 * pair[1]).isfinite()
     assert kind(data_range, net=networks[kind])(x - 0.9 * data_range, x).isfinite()
+
+
+@pytest.mark.parametrize("data_range", [2, 2.0, 10, 255])
+def test_minus_one_to_one_by_itself(networks, pair, data_range):
+    loss = TOPIQNoReferenceLoss(data_range, net=networks[TOPIQNoReferenceLoss])
+    for images in (2 * pair[0] - 1, pair[0] - 0.5, 1.1 * pair[0] - 0.3):
+        with pytest.raises(
+            ValueError, match=r"\[-1, 1\] are to be given as `\(x \+ 1\) / 2` and `data_range=1`"
+        ) as caught:
+            loss(images)
+        assert "clamped" not in str(caught.value)
+    # Overshoot, and an image that is black.
+    assert loss(data_range * (pair[0] * 1.09 - 0.09)).isfinite()
+    assert loss(pair[0] * 0.05).isfinite()
+
+
+@pytest.mark.parametrize("data_range", [1.0, 255])
+def test_values_around_zero(networks, pair, data_range):
+    """Half a data range below 0 is the least of [-0.5, 0.5], not overshoot."""
+    x = (pair[0] - 0.5) * data_range
+    hint = rf"\[-{data_range / 2:g}, {data_range / 2:g}\] are to be given as `x \+ {data_range / 2:g}`"
+    alone = TOPIQNoReferenceLoss(data_range, net=networks[TOPIQNoReferenceLoss])
+    beside = TOPIQLoss(data_range, net=networks[TOPIQLoss])
+    for call in (lambda: alone(x), lambda: beside(x, x)):
+        with pytest.raises(ValueError, match=hint) as caught:
+            call()
+        assert "clamped" not in str(caught.value)
+        assert "(x + 255) / 2" not in str(caught.value)
+
+
+def test_a_hint_for_each_range(networks, pair):
+    net = networks[TOPIQLoss]
+    for data_range, scale, words, others in [
+        (255, 1, "`(x + 1) / 2` and `data_range=1`", ("255) / 2", "clamped")),
+        (255, 127.5, "`x + 127.5`", ("/ 2`", "clamped")),
+        (255, 255, "`(x + 255) / 2`", ("127.5", "clamped")),
+        (2, 1, "`(x + 1) / 2` and `data_range=1`", ("clamped",)),
+        (1, 1, "`(x + 1) / 2`.", ("clamped", "0.5", "data_range=1`")),
+    ]:
+        images = [(2 * x - 1) * scale for x in pair]
+        with pytest.raises(ValueError, match="Expected `y` to be in") as caught:
+            TOPIQLoss(data_range, net=net)(*images)
+        assert words in str(caught.value)
+        assert not any(each in str(caught.value) for each in others)
 
 
 def test_wrong_arguments(make, networks, pair):

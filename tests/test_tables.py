@@ -37,14 +37,18 @@ def test_cells_of_any_length_and_the_limit_of_others_stays():
         ('\n"sep=|"\n\nimage|score\n\na|1\n||\nb|2', "|", ["image", "score"], [(6, ["a", "1"]), (8, ["b", "2"])]),
         ('image,score\n"a\nb",1\nc,2\n', ",", ["image", "score"], [(3, ["a\nb", "1"]), (4, ["c", "2"])]),
         ("image\na;b\n", ",", ["image"], [(2, ["a;b"])]),
-        ("", ",", [], []),
-        ("\n \n", ",", [""], []),
     ],
 )
 def test_tables_as_they_come(text, separator, columns, rows):
     table = read_table(io.StringIO(text, newline=""), ("image", "score"))
     assert (table.separator, table.columns) == (separator, columns)
     assert list(table.rows) == rows
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "sep=;\n"])
+def test_empty(text):
+    with pytest.raises(TableError, match=r"^is empty\.$"):
+        read_table(io.StringIO(text, newline=""))
 
 
 def test_what_is_no_text():

@@ -56,7 +56,7 @@ def read_table(lines: Iterable[str], known: Iterable[str] = (), *, strict: bool 
         strict: whether quotes at odd places are an error.
 
     Raises:
-        TableError: if it is no text.
+        TableError: if it is empty or no text.
         csv.Error: if a row is none; also from ``rows``.
     """
     rest = iter(lines)
@@ -71,6 +71,8 @@ def read_table(lines: Iterable[str], known: Iterable[str] = (), *, strict: bool 
         elif first.strip():
             break
         before += 1
+    else:
+        raise TableError("is empty.")
     if "\0" in first:
         raise TableError("is no text in UTF-8, or in UTF-16 with a byte-order mark.")
     separator = separator or _separator(first, {_plain(name) for name in known})
@@ -134,7 +136,9 @@ def find_column(columns: Sequence[str], wanted: str) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def choose_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str], what: str) -> str:
+def choose_column(
+    columns: Sequence[str], wanted: str | None, usual: Sequence[str], what: str, *, option: str | None = None
+) -> str:
     """The column ``wanted``; where that is None, the first of the usual ones.
 
     Args:
@@ -142,12 +146,18 @@ def choose_column(columns: Sequence[str], wanted: str | None, usual: Sequence[st
         wanted: a name, as for `find_column`.
         usual: names to try.
         what: it holds, for messages.
+        option: that names the column where several usual ones are there; None takes the first of them.
 
     Raises:
-        TableError: there is none, or two have its name.
+        TableError: there is none, two have its name, or the option has to tell.
     """
     candidates = usual if wanted is None else (wanted,)
-    column = next((found for name in candidates if (found := find_column(columns, name)) is not None), None)
+    found = dict.fromkeys(each for name in candidates if (each := find_column(columns, name)) is not None)
+    if option is not None and len(found) > 1:
+        raise TableError(
+            f"has several columns that may hold the {what}: {', '.join(found)}. Say which one does ({option})."
+        )
+    column = next(iter(found), None)
     if column is not None:
         if list(columns).count(column) > 1:
             raise TableError(f"has the column {column!r} more than once.")

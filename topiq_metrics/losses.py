@@ -37,8 +37,10 @@ _REDUCTIONS = ("none", "mean", "sum")
 _OVERSHOOT = (1.0, 1.0)
 """By how many data ranges a network in training may be below and above; images on another scale are further away."""
 
-_OVERSHOOT_ALONE = (0.5, 1.0)
+_OVERSHOOT_ALONE = (0.5 - RANGE_TOLERANCE, 1.0)
 """The same where there is no reference, which does not overshoot and so tells of another scale."""
+
+_UNIT = 1 + RANGE_TOLERANCE
 
 
 class _NetworkLoss(_Loss):
@@ -88,7 +90,8 @@ class _NetworkLoss(_Loss):
         if scaled.numel():
             low, high = torch.stack(torch.aminmax(scaled.detach())).tolist()
             below, above = overshoot or (RANGE_TOLERANCE, RANGE_TOLERANCE)
-            if low < -below or high > 1 + above:
+            is_other = overshoot is _OVERSHOOT_ALONE and _is_symmetric(low * full, high * full, full)
+            if low < -below or high > 1 + above or is_other:
                 allowed = "" if overshoot is None else ", give or take the overshoot of a network"
                 raise ValueError(
                     f"Expected `{name}` to be in [0, {self.data_range}] (`data_range`){allowed}, got values from "
@@ -164,7 +167,8 @@ class TOPIQNoReferenceLoss(_NetworkLoss):
     takes for quality: use it beside one that holds on to the content.
 
     Args:
-        data_range: as in `TOPIQLoss`; below 0, up to half a ``data_range`` is let through.
+        data_range: as in `TOPIQLoss`; below 0, overshoot of less than half a ``data_range`` is let through. With
+            a ``data_range`` of 2 or more, images that look like [-1, 1] are refused, too.
         reduction: as in `TOPIQLoss`.
         model: ``"topiq_nr-lite"``, which needs no download, or another; see `topiq_metrics.TOPIQNoReference`.
         weights: as in `TOPIQLoss`.
@@ -254,14 +258,29 @@ class LPIPSPlusLoss(_NetworkLoss):
         return self._loss(x, y)
 
 
+def _is_symmetric(low: float, high: float, data_range: float) -> bool:
+    """Whether values that could be overshoot of [0, data_range] are rather those of [-1, 1]."""
+    if data_range == 2:
+        return low < -0.1 * data_range
+    return data_range > 2 and -_UNIT <= low < -0.1 and high <= _UNIT
+
+
 def _range_hint(low: float, high: float, data_range: float) -> str:
     """What to do with values of the common ranges that are another."""
-    largest = data_range if high > 1 else 1.0
+    largest = max(-low, high)
+    half = data_range / 2
+    is_unit = largest <= _UNIT
+    # Values that come close to the least of a range are of it, not overshoot.
+    is_centred = largest <= half * _UNIT and low <= -0.9 * half
     hints = []
-    if -1.001 * largest <= low < 0:
-        also = "" if largest == data_range else f" and `data_range={largest:g}`"
-        hints.append(f"Images in [-{largest:g}, {largest:g}] are to be given as `(x + {largest:g}) / 2`{also}.")
-    if low > -0.5 * largest and high < 1.5 * data_range:
+    if is_centred and half != 1:
+        hints.append(f"Images in [-{half:g}, {half:g}] are to be given as `x + {half:g}`.")
+    if is_unit and low < (0 if data_range >= 2 else -0.1):
+        also = "" if data_range == 1 else " and `data_range=1`"
+        hints.append(f"Images in [-1, 1] are to be given as `(x + 1) / 2`{also}.")
+    elif low < -0.1 * data_range and not is_centred and largest <= data_range * _UNIT:
+        hints.append(f"Images in [-{data_range:g}, {data_range:g}] are to be given as `(x + {data_range:g}) / 2`.")
+    if low > -0.9 * half and high < 1.5 * data_range and not (is_unit and data_range >= 2):
         hints.append("Overshoot, as of bicubic resizing, is to be clamped.")
     if data_range < 2 < high <= 256:
         hints.append("Values in 0...255 go with `data_range=255`.")

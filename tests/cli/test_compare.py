@@ -48,7 +48,9 @@ def test_a_folder(topiq, pictures, tmp_path, monkeypatch):
 
 WRONG = {
     "one": (["0.png"], "To compare takes two pictures or more, but got 1."),
-    "missing": (["0.png", "missing.png"], "missing.png"),
+    "missing": (["0.png", "missing.png"], "missing.png: there is no such file or folder."),
+    "missing folder": (["nofolder"], "nofolder: there is no such file or folder."),
+    "references": (["0.png", "1.png", "--ref", "."], ".: is a folder, but compare takes one reference picture"),
     "twice": (["0.png", "0.png"], "0.png is named twice."),
     "two metrics": (
         ["0.png", "1.png", "-m", "topiq_nr", "-m", "topiq_nr-lite"],

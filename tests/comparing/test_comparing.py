@@ -11,7 +11,7 @@ from PIL import Image
 
 from topiq_metrics import explain, load_image, rank_images
 from topiq_metrics.comparing import find_pictures, save_comparison
-from topiq_metrics.errors import ImageError, ImageTooSmallError
+from topiq_metrics.errors import ImageError, ImageNotFoundError, ImageTooSmallError
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.training.distortions import distort
 
@@ -155,11 +155,35 @@ class TestFolders:
         with pytest.raises(ValueError, match="There is no image in the folder"):
             find_pictures([tmp_path])
 
-    def test_a_name_of_nothing_is_left_to_who_reads_it(self):
-        assert find_pictures(["none.png"]) == ["none.png"]
+    @pytest.mark.parametrize("name", ["none.png", "none", "none/none.png"])
+    def test_a_name_of_nothing(self, name, pictures):
+        with pytest.raises(ImageNotFoundError, match=f"^{name}: there is no such file or folder"):
+            find_pictures([pictures[0], name])
+
+    def test_a_url_is_left_to_who_reads_it(self):
+        assert find_pictures(["https://a.org/b.png"]) == ["https://a.org/b.png"]
 
 
 class TestMistakes:
+    def test_a_folder_of_references(self, pictures, tmp_path, monkeypatch):
+        monkeypatch.delattr("topiq_metrics.comparing.ranking.NetworkPredictor")
+        for reference in (tmp_path, str(tmp_path)):
+            with pytest.raises(ImageError, match="is a folder, but compare takes one reference picture"):
+                rank_images(pictures, reference)
+        with pytest.raises(ImageError, match=r"none\.png: there is no such file"):
+            rank_images(pictures, tmp_path / "none.png")
+
+    @pytest.mark.parametrize("module", ["pandas", "polars"])
+    def test_a_data_frame(self, module, pictures):
+        frame = pytest.importorskip(module).DataFrame({"path": [str(path) for path in pictures[:2]]})
+        with pytest.raises(ValueError, match=r"but got a data frame: pass a column .*`list\(frame\['path'\]\)`"):
+            rank_images(frame)
+        assert len(rank_images(list(frame["path"]))) == 2
+
+    def test_a_mapping(self, pictures):
+        with pytest.raises(ValueError, match=r"but got dict: pass `list\(images\.values\(\)\)`"):
+            rank_images({"a": pictures[0], "b": pictures[1]})
+
     def test_one_picture(self, pictures):
         with pytest.raises(ValueError, match="takes two pictures or more, but got 1"):
             rank_images(pictures[:1])

@@ -76,6 +76,29 @@ class TestCSVDataset:
         assert set(record.extras) <= {"id"}
         assert dataset.missing == []
 
+    @pytest.mark.parametrize(
+        ("text", "scores"),
+        [
+            ("image\tscore\na/0.png\t3,5\na/1.PNG\t4\n", [3.5, 4]),
+            ("sep=|\nimage|score\na/0.png|3,5\n", [3.5]),
+            # Decimals throughout, as 0,750 and 3,5 tell.
+            ("image;score\na/0.png;1,000\na/1.PNG;0,750\n", [1, 0.75]),
+            ("image\tscore\na/0.png\t1,000\na/1.PNG\t3,5\n", [1, 3.5]),
+            ("image;score\na/0.png;1000,000\n", [1000]),
+        ],
+    )
+    def test_decimal_commas(self, text, scores, make):
+        dataset = CSVDataset(make(text), higher_is_better=True)
+        assert [record.score for record in dataset.records] == scores
+
+    def test_scores_of_people_beside_those_of_a_metric(self, make):
+        labels = make("image,mos,Score\na/0.png,4,0.5\n")
+        message = r"mine\.csv has several columns that may hold the scores: Score, mos\. Say which .* \(--score-column"
+        with pytest.raises(DatasetError, match=message):
+            CSVDataset(labels, higher_is_better=True)
+        (record,) = CSVDataset(labels, higher_is_better=True, score_column="mos").records
+        assert (record.score, record.extras) == (4, {"Score": "0.5"})
+
     def test_columns_may_be_named(self, make):
         labels = make("image,photo,score,JOD,reference,original\nx.png,a/0.png,0,4,y.png,ref/r.png\n")
         columns = {"image_column": "photo", "score_column": "jod", "reference_column": "original"}
@@ -102,6 +125,11 @@ class TestCSVDataset:
         [
             ("image,x\na/0.png,1\n", r"mine.csv has none of the columns score, mos, .*; its columns are image, x\."),
             ("image,score\na/0.png,1\n\na/1.png,x\n", r"mine\.csv, line 4: expected a number as score, but got 'x'"),
+            ("", r"mine\.csv is empty\."),
+            ("\n\n", r"mine\.csv is empty\."),
+            ("image,score\na/0.png,1_0\n", r"line 2: expected a number as score, but got '1_0'"),
+            ("image;score\na/0.png;850\na/1.PNG;1,000\n", r"line 3: the comma in '1,000' may stand between thousands"),
+            ("image\tscore\na/0.png\t-1,000,000\n", r"line 2: the comma in '-1,000,000' may stand .* decimal points"),
             ("image;score\na/0.png;1,000,5\n", r"line 2: expected a number as score, but got '1\.000\.5'"),
             ("image,score\na/0.png,1\na/1.png,\n", r"line 3: expected a value for each of \('image', 'score'\)"),
             (

@@ -278,6 +278,12 @@ class TestRefusedSources:
         assert isinstance(caught.value.__cause__, FileNotFoundError)
         assert caught.value.reason == "missing"
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+    @pytest.mark.parametrize("name", ["pr\udcfcfung.png", "\udcb5/a.png"])
+    def test_missing_by_a_name_in_another_encoding(self, name, tmp_path):
+        with pytest.raises(ImageNotFoundError, match=r"there is no such file\. Its name is not in UTF-8: is the table"):
+            load_image(tmp_path / name)
+
     def test_directory(self, tmp_path):
         with pytest.raises(ImageError, match="is a directory, not a file"):
             load_image(tmp_path)

@@ -4,14 +4,16 @@ import contextlib
 import io
 import pickle
 import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from topiq_metrics.errors import HDRImageError, ImageError
+from topiq_metrics.errors import HDRImageError, ImageError, UnsupportedImageError
 from topiq_metrics.images import load_image
 from topiq_metrics.images.loader import load_with_origin
+from topiq_metrics.images.profiles import note_on_colors
 from topiq_metrics.images.tags import read_tags
 
 SRGB = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
@@ -170,6 +172,61 @@ class TestCodePoints:
         with Image.open(io.BytesIO(png(picture, cICP=cicp(12, 13)))) as image:
             np.testing.assert_allclose(levels(image), converted(picture, DISPLAY_P3), atol=1.6)
 
+    @pytest.mark.parametrize("kind", ["PNG", "AVIF"])
+    def test_a_pillow_image_twice(self, kind, picture, png, avif):
+        """Pillow closes the file with the first loading."""
+        wide = png(picture, cICP=cicp(12, 13)) if kind == "PNG" else with_nclx(avif, 12, 13)
+        image = Image.open(io.BytesIO(wide))
+        assert load_image(image).equal(load_image(wide))
+        assert load_image(image).equal(load_image(wide))
+        bright = png(picture, cICP=cicp(9, 16)) if kind == "PNG" else with_nclx(avif, 9, 16)
+        image = Image.open(io.BytesIO(bright))
+        for _ in range(2):
+            load_image(image, profiles="ignore")
+            with pytest.raises(HDRImageError, match="is HDR"):
+                load_image(image)
+
+    @pytest.mark.parametrize("kind", ["png", "avif"])
+    def test_a_pillow_image_of_a_file_that_was_loaded_before(self, kind, picture, png, avif, tmp_path):
+        path = tmp_path / f"a.{kind}"
+        path.write_bytes(png(picture, cICP=cicp(9, 16)) if kind == "png" else with_nclx(avif, 9, 16))
+        with Image.open(path) as image:
+            image.load()
+        with pytest.raises(HDRImageError, match="is HDR"):
+            load_image(image)
+        path.unlink()
+        with pytest.raises(HDRImageError, match="is HDR"):
+            load_image(image)
+
+    def test_a_pillow_image_that_was_loaded_before(self, picture, png):
+        image = Image.open(io.BytesIO(png(picture, cICP=cicp(9, 16))))
+        image.load()
+        with pytest.raises(HDRImageError, match="is HDR"):
+            load_image(image)
+
+    def test_a_wrong_checksum(self, picture, png):
+        """A chunk that no decoder needs is dropped, and another that is right may follow."""
+        damaged = bytearray(png(picture, cICP=cicp(9, 16)))
+        damaged[damaged.index(b"cICP") + 8] ^= 1
+        np.testing.assert_array_equal(levels(bytes(damaged)).round(), picture)
+        assert read_tags(io.BytesIO(damaged)) is None
+        whole = png(picture, cICP=cicp(12, 13))
+        at, start = whole.index(b"cICP") - 4, damaged.index(b"cICP") - 4
+        both = bytes(damaged[: start + 16]) + whole[at : at + 16] + bytes(damaged[start + 16 :])
+        assert load_image(both).equal(load_image(whole))
+
+    @pytest.mark.parametrize("points", [(1, 13), (12, 13), (2, 2)])
+    def test_narrow_range(self, points, picture, png, encode):
+        data = png(picture, cICP=bytes([*points, 0, 0]))
+        for source in (data, Image.open(io.BytesIO(data))):
+            with pytest.raises(
+                UnsupportedImageError, match=r"is of narrow range \(cICP\), in which .* write it with full range"
+            ):
+                load_image(source)
+        np.testing.assert_array_equal(levels(data, profiles="ignore").round(), picture)
+        with pytest.raises(HDRImageError, match="is HDR"):
+            load_image(png(picture, cICP=bytes([9, 16, 0, 0])))
+
     def test_a_pillow_image_of_pillow_heif(self, picture, converted):
         image = Image.fromarray(picture)
         image.info["nclx_profile"] = {"color_primaries": 12, "transfer_characteristics": 13}
@@ -239,7 +296,7 @@ class TestOtherFormats:
         expected = converted(stored, ADOBE_RGB, 563 / 256) if is_wide else stored
         np.testing.assert_allclose(levels(encode(picture, "JPEG", quality=95, exif=exif)), expected, atol=1.6)
 
-    @pytest.mark.parametrize("kind", ["ICC", "CICP"])
+    @pytest.mark.parametrize("kind", ["ICC", "CICP", "narrow CICP"])
     def test_jpeg_2000(self, kind, noise, encode, matrix_profile, converted):
         data = encode(noise, "JPEG2000")
         plain = struct.pack(">I4s3sI", 15, b"colr", b"\1\0\0", 16)
@@ -247,13 +304,17 @@ class TestOtherFormats:
         content = (
             b"\2\0\0" + matrix_profile(DISPLAY_P3, "srgb")
             if kind == "ICC"
-            else b"\5\0\0" + struct.pack(">3HB", 12, 13, 0, 128)
+            else b"\5\0\0" + struct.pack(">3HB", 12, 13, 0, 128 if kind == "CICP" else 0)
         )
         box = struct.pack(">I4s", 8 + len(content), b"colr") + content
         at = data.index(b"jp2h") - 4
         (size,) = struct.unpack_from(">I", data, at)
         data = data[:at] + struct.pack(">I", size + len(box)) + data[at + 4 :]
         data = data.replace(plain, box + plain)
+        if kind == "narrow CICP":
+            with pytest.raises(UnsupportedImageError, match="narrow range"):
+                load_image(data)
+            return
         np.testing.assert_allclose(levels(data), converted(noise, DISPLAY_P3), atol=1.6)
 
     def test_bmp_with_a_profile(self, noise, encode, matrix_profile, converted):
@@ -342,6 +403,68 @@ class TestIgnored:
 
 
 class TestOrigin:
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+    def test_a_profile_that_cannot_be_read(self, kind, noise, encode):
+        origin = load_with_origin(encode(noise, kind, icc_profile=b"garbage" * 30))[1]
+        plain = load_with_origin(noise)[1]
+        assert origin.unused == "a colour profile that cannot be read"
+        assert not origin.is_like(plain)
+        assert "the image has a colour profile that cannot be read, its reference no colour" in note_on_colors(
+            origin, plain
+        )
+        assert note_on_colors(origin, origin) == ""
+
+    @pytest.mark.parametrize(
+        ("kind", "opened"), [("too large", False), ("checksum", False), ("cut", False), ("cut", True)]
+    )
+    def test_a_profile_that_a_png_does_not_hold_whole(self, kind, opened, noise, png, matrix_profile):
+        """More than 16 MB are not read; what else is said of the colours counts then."""
+        whole = matrix_profile(ADOBE_RGB, 2.2)
+        profile = whole + bytes(17_000_000 if kind == "too large" else 0)
+        packed = zlib.compress(profile)
+        content = b"iCCPa\0\0" + (packed[:100] if kind == "cut" else packed)
+        checksum = 0 if kind == "checksum" else zlib.crc32(content)
+        chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", checksum)
+        plain = png(noise)
+        data = plain[:33] + chunk + plain[33:]
+        source = Image.open(io.BytesIO(data)) if opened else data
+        image, origin = load_with_origin(source)
+        np.testing.assert_array_equal(image, load_image(noise))
+        assert origin.unused == "a colour profile that cannot be read"
+        if not opened:
+            linear = data[:33] + png(noise, gAMA=gama(1))[33:49] + data[33:]
+            assert load_image(linear).equal(load_image(png(noise, gAMA=gama(1))))
+
+    @pytest.mark.parametrize(
+        ("kind", "mode", "why"),
+        [
+            ("JPEG", "L", "of RGB, the picture is grey"),
+            ("PNG", "L", "of RGB, the picture is grey"),
+            ("PNG", "I;16", "the picture is grey of 16 bits"),
+            ("TIFF", "F", "the picture is of floats"),
+        ],
+    )
+    def test_a_profile_of_other_pixels(self, kind, mode, why, noise, encode, matrix_profile):
+        profile = matrix_profile(ADOBE_RGB, 2.2, "Adobe")
+        grey = noise[..., 0].astype({"I;16": np.uint16, "F": np.float32}.get(mode, np.uint8))
+        picture = Image.fromarray(grey / np.float32(255) if mode == "F" else grey)
+        origin = load_with_origin(encode(picture, kind, icc_profile=profile))[1]
+        assert origin.unused == f"the colour profile 'Adobe', which was not applied ({why})"
+        colored = load_with_origin(encode(noise, "PNG", icc_profile=profile))[1]
+        note = note_on_colors(origin, colored)
+        assert f"the image has {origin.unused}, its reference the colour profile 'Adobe', and each was conv" in note
+        assert note.endswith("by its own as far as it can be applied")
+        # What is sRGB's by another name is as if it had been applied.
+        origin = load_with_origin(encode(picture, kind, icc_profile=matrix_profile(SRGB, "srgb")))[1]
+        assert note_on_colors(origin, load_with_origin(noise)[1]) == ""
+
+    def test_a_grey_profile_of_colours(self, noise, encode, grey_profile, cmyk_profile):
+        origin = load_with_origin(encode(noise, "TIFF", icc_profile=grey_profile(1.0)))[1]
+        assert origin.unused.endswith("(of grey, the picture is RGB)")
+        for image in (noise, noise[..., 0]):
+            origin = load_with_origin(encode(image, "TIFF", icc_profile=cmyk_profile({})))[1]
+            assert "of CMYK, the picture is" in origin.unused
+
     def test_alike_by_what_colours_become(self, noise, png, encode, matrix_profile):
         by_profile = load_with_origin(encode(noise, "PNG", icc_profile=matrix_profile(DISPLAY_P3, "srgb")))[1]
         by_points = load_with_origin(png(noise, cICP=cicp(12, 13)))[1]

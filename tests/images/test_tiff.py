@@ -192,6 +192,35 @@ def test_colours_at_half_resolution(compressed, make_tiff, tiff_page):
     np.testing.assert_allclose(pixels(make_tiff(page)), np.repeat(unit(grey), 3, axis=2), atol=0.01)
 
 
+class TestPalettes:
+    @pytest.mark.parametrize("bits", [8, 4])
+    @pytest.mark.parametrize("depth", [8, 16])
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_of_eight_or_sixteen_bits(self, bits, depth, compressed, make_tiff, tiff_page):
+        rng = np.random.default_rng(0)
+        colors = rng.integers(0, 256, (1 << bits, 3), dtype=np.uint8)
+        indices = rng.integers(0, 1 << bits, (12, 16), dtype=np.uint8)
+        stored = indices if bits == 8 else indices[:, ::2] << 4 | indices[:, 1::2]
+        page = tiff_page(stored, encode=zlib.compress if compressed else bytes)
+        entries = colors.T.ravel().astype(int) * (1 if depth == 8 else 257)
+        page["tags"] |= {256: ("H", [16]), 258: ("H", [bits]), 262: ("H", [3]), 320: ("H", entries.tolist())}
+        page["tags"] |= DEFLATE if compressed else {}
+        data = make_tiff(page)
+        loaded = opened(data)
+        loaded.load()
+        for source in (data, opened(data), loaded, loaded):
+            np.testing.assert_array_equal(pixels(source), unit(colors[indices]))
+        turned = make_tiff(page | {"tags": page["tags"] | {274: ("H", [6])}})
+        np.testing.assert_array_equal(pixels(turned), unit(np.rot90(colors[indices], -1)))
+
+    def test_another_palette_stays(self, make_tiff, tiff_page):
+        page = tiff_page(np.zeros((8, 9), dtype=np.uint8))
+        page["tags"] |= {262: ("H", [3]), 320: ("H", [9] * 768)}
+        image = opened(make_tiff(page))
+        image.putpalette([200, 100, 50] * 256)
+        np.testing.assert_array_equal(pixels(image)[0, 0], unit([200, 100, 50]))
+
+
 class TestZeroIsWhite:
     @pytest.mark.parametrize("dtype", ["<u1", "<u2", "<f4"])
     @pytest.mark.parametrize("compressed", [False, True])
@@ -263,8 +292,24 @@ class TestUnread:
 
     def test_a_codec_that_pillow_was_built_without(self, make_tiff, tiff_page, monkeypatch):
         monkeypatch.setattr("topiq_metrics.images.tiff._has_codec", lambda name: name != "webp")
-        with pytest.raises(UnsupportedImageError, match=r"\(WebP\) is not read: the installed Pillow was"):
-            load_image(make_tiff(tiff_page(np.ones((8, 9, 3), dtype="u1"), {259: ("H", [50001])})))
+        data = make_tiff(tiff_page(np.ones((8, 9, 3), dtype="u1"), {259: ("H", [50001])}))
+        for source in (data, opened(data)):
+            with pytest.raises(UnsupportedImageError, match=r"\(WebP\) is not read: the installed Pillow was"):
+                load_image(source)
+
+    @pytest.mark.parametrize("extra", [1, 2])
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_planes_with_alpha(self, extra, compressed, make_tiff, tiff_page, picture):
+        """Pillow's own decoder refuses those whose colours have been multiplied by it."""
+        values = np.dstack([picture, np.full(picture.shape[:2], 255, dtype=np.uint8)])
+        tags = {338: ("H", [extra])} | (DEFLATE if compressed else {})
+        data = make_tiff(tiff_page(values, tags, planes=True, encode=zlib.compress if compressed else bytes))
+        np.testing.assert_array_equal(pixels(data), unit(picture))
+        if extra == 2 or compressed:
+            np.testing.assert_array_equal(pixels(opened(data)), unit(picture))
+        else:
+            with pytest.raises(UnsupportedImageError, match=r"\(in separate planes\) is not .*; pass the file itself"):
+                load_image(opened(data))
 
 
 @pytest.mark.parametrize(

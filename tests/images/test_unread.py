@@ -1,9 +1,11 @@
 """Whole files of kinds that are not read: their own reason, with what they are; damaged ones stay damaged."""
 
+import io
 import struct
 import zlib
 
 import pytest
+from PIL import Image
 
 from topiq_metrics.errors import TruncatedImageError, UnsupportedImageError
 from topiq_metrics.images import load_image
@@ -20,6 +22,17 @@ def bitmap(bits, compression, size=40, masks=b""):
     start = 14 + size + len(masks)
     header = struct.pack("<IiiHHIIiiII", size, 20, 10, 1, bits, compression, len(data), 0, 0, 0, 0)[:size]
     return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header.ljust(size, b"\0") + masks + data
+
+
+def test_a_pillow_image_that_its_decoder_refuses(picture, encode, monkeypatch):
+    data = encode(picture, "PNG")
+    with Image.open(io.BytesIO(data)) as image:
+
+        def fail():
+            raise OSError("decoder zip not available")
+
+        monkeypatch.setattr(image, "load_prepare", fail)
+        refused(image, "PNG for which the installed Pillow was built without a decoder is not read")
 
 
 class TestBitmaps:

@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 
 from topiq_metrics.comparing.ranking import PathLike
+from topiq_metrics.errors import ImageNotFoundError
 from topiq_metrics.scoring.sources.files import is_folder, is_image, is_pattern, matches, walk
+from topiq_metrics.scoring.sources.places import is_url
 
 
 def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) -> list[str]:
@@ -18,6 +20,7 @@ def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) 
 
     Raises:
         ValueError: if a folder has no picture in it, or a glob matches none.
+        ImageNotFoundError: if nothing has that name; a ValueError, too.
     """
     found: list[str] = []
     for each in names:
@@ -29,10 +32,22 @@ def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) 
         elif is_pattern(name):
             held = matches(name)
         else:
+            _check_there(name)
             found.append(name)
             continue
         found += [path for path in held if reference is None or not _is_same(path, reference)]
     return found
+
+
+def _check_there(name: str) -> None:
+    try:
+        os.lstat(name)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not is_url(name):
+            raise ImageNotFoundError(f"{name}: there is no such file or folder.") from error
+    except (OSError, ValueError):
+        # For who reads it to say.
+        pass
 
 
 def _is_same(path: str, other: PathLike) -> bool:

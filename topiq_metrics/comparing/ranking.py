@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from topiq_metrics.images import MIN_SIDE, SizePolicy
 from topiq_metrics.images.loader import ImageSource, load_with_origin
 from topiq_metrics.images.profiles import Origin, note_on_colors
 from topiq_metrics.inference.predictor import NetworkPredictor
+from topiq_metrics.scoring.sources.memory import is_frame
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
@@ -75,7 +76,8 @@ def rank_images(
     Raises:
         ValueError: fewer than two pictures, one of them twice, or a metric that does not go with a reference or the
             lack of it, finds what it scores (faces) or is of another distribution.
-        ImageError: a picture cannot be read or scored, is too small, or is not of the reference's size.
+        ImageError: a picture cannot be read or scored, is too small, or is not of the reference's size; or the
+            reference is a folder.
         WeightsError: the weights cannot be had.
 
     Examples:
@@ -83,6 +85,11 @@ def rank_images(
         >>> best, *others = rank_images(["a.png", "b.png", "c.png"], "original.png")  # doctest: +SKIP
     """
     sources = _list(images)
+    if isinstance(reference, (str, os.PathLike)) and os.path.isdir(reference):  # noqa: PTH112 - may not be readable
+        raise ImageError(
+            f"{os.fspath(reference)}: is a folder, but compare takes one reference picture, of which all others are "
+            "versions. Pairs of pictures and references are scored by `topiq score`."
+        )
     paths = [_name(source, f"images[{index}]") for index, source in enumerate(sources)]
     if len(paths) < 2:
         raise ValueError(f"To compare takes two pictures or more, but got {len(paths)}.")
@@ -96,8 +103,9 @@ def rank_images(
     if card.scores_faces:
         raise ValueError(f"{name!r} scores the faces that it finds: `topiq score` does that.")
     card.check_reference(reference)
-    predictor = NetworkPredictor(name, weights, size=size, device=device)
+    # First, for it is a matter of no time if it cannot be had.
     original, origin = (None, None) if reference is None else _load(reference, "reference", profiles)
+    predictor = NetworkPredictor(name, weights, size=size, device=device)
     scores, noises, notes = [], [], []
     for path, source in zip(paths, sources, strict=True):
         picture, own_origin = _load(source, path, profiles)
@@ -121,8 +129,18 @@ def _list(images: object) -> list[ImageSource]:
     """The pictures one by one, also of a batch.
 
     Raises:
-        ValueError: if there is only one.
+        ValueError: if there is only one, or it is a table or a mapping.
     """
+    if is_frame(images):
+        raise ValueError(
+            "Argument `images` must be a list of pictures, but got a data frame: pass a column of it, such as "
+            "`list(frame['path'])`."
+        )
+    if isinstance(images, Mapping):
+        raise ValueError(
+            f"Argument `images` must be a list of pictures, but got {type(images).__name__}: pass "
+            "`list(images.values())`."
+        )
     if isinstance(images, (str, os.PathLike)):
         raise ValueError(f"Argument `images` must be a list of pictures, but got {os.fspath(images)!r}.")
     if isinstance(images, (Tensor, np.ndarray)):

@@ -318,7 +318,8 @@ def read_score(value: Any, path: Path | str) -> float:
         DatasetError: it is none.
     """
     try:
-        score = float(value)
+        # Underscores between digits are for programs.
+        score = math.nan if isinstance(value, str) and "_" in value else float(value)
     except (TypeError, ValueError):
         score = math.nan
     if not math.isfinite(score):

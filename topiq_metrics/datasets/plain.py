@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
@@ -11,10 +12,11 @@ from typing import Any, NamedTuple
 
 from topiq_metrics._tables import IMAGE_COLUMNS, SCORE_COLUMNS, choose_column, written_path
 from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, Record
-from topiq_metrics.datasets.files import DatasetError, Folder, opened_table, read_score, table_rows
+from topiq_metrics.datasets.files import DatasetError, Folder, Row, opened_table, read_score, table_rows
 from topiq_metrics.datasets.splits import BY_IMAGE, BY_REFERENCE, OFFICIAL
 
 _OPTIONAL = ("reference", "split", "group")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
 
 
 class CSVDataset(IQADataset):
@@ -22,7 +24,7 @@ class CSVDataset(IQADataset):
 
     It is text with a header: cells are separated by commas, semicolons or tabs, in UTF-8 or in UTF-16 with a byte-order
     mark. Other columns become extras. What the file says is its facts; an image has one row, or one for each of its
-    references. Where semicolons separate, a score may have a decimal comma.
+    references. Where semicolons or tabs separate, a score may have a decimal comma.
 
     Args:
         labels: the file.
@@ -33,7 +35,7 @@ class CSVDataset(IQADataset):
         root: where relative paths start; by default the file's folder.
         image_column: what holds the paths of the images; by default ``path``, ``image``, ``filename``, ``file_name``,
             ``name`` or the like, as in `topiq_metrics.score_images`, the case of letters aside.
-        score_column: what holds the scores; by default ``score``, ``mos``, ``rating`` or the like.
+        score_column: what holds the scores; by default ``score``, ``mos``, ``rating`` or the like, if one is there.
         reference_column: what holds the paths of the references; by default ``reference``, if there is such a column.
         options: those of `IQADataset`. With ``partial``, images that are not there are left out; without, they are
             records of files that cannot be loaded.
@@ -136,12 +138,17 @@ def _rows(labels: Path, image: str | None, score: str | None, reference: str | N
     named = (name for name in (image, score, reference) if name is not None)
     with opened_table(labels, (*IMAGE_COLUMNS, *SCORE_COLUMNS, *_OPTIONAL, *named)) as table:
         image = choose_column(table.columns, image, IMAGE_COLUMNS, "images")
-        score = choose_column(table.columns, score, SCORE_COLUMNS, "scores")
+        # People's and a metric's may stand side by side.
+        score = choose_column(table.columns, score, SCORE_COLUMNS, "scores", option="--score-column, score_column=")
         if reference is not None:
             reference = choose_column(table.columns, reference, (), "references")
         own = (image, score, reference or "reference", "split", "group")
-        for row in table_rows(table, labels, (image, score), own):
-            text = row[score].replace(",", ".") if table.separator == ";" else row[score]
+        rows = list(table_rows(table, labels, (image, score), own))
+        has_commas = table.separator != ","
+        if has_commas:
+            _check_commas(rows, score)
+        for row in rows:
+            text = row[score].replace(",", ".") if has_commas else row[score]
             yield _Row(
                 row.line,
                 row[image],
@@ -151,6 +158,18 @@ def _rows(labels: Path, image: str | None, score: str | None, reference: str | N
                 row.get("group", ""),
                 {column: value for column, value in row.items() if column not in own and value},
             )
+
+
+def _check_commas(rows: Iterable[Row], column: str) -> None:
+    """Refuse commas that may stand between thousands, unless another one in the column is a decimal comma for sure."""
+    with_commas = [row for row in rows if "," in row[column]]
+    if with_commas and all(_THOUSANDS.fullmatch(row[column]) for row in with_commas):
+        first = with_commas[0]
+        raise DatasetError(
+            f"{first.place}: the comma in {first[column]!r} may stand between thousands or before decimals, and no "
+            f"other in the column {column!r} tells which: write the scores without commas between thousands and with "
+            "decimal points."
+        )
 
 
 def _ids(names: Iterable[str]) -> dict[str, str]:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
-from topiq_metrics.errors import HDRImageError, ImageError
-from topiq_metrics.images.profiles import Origin, Profiles, deep_to_srgb, find_space, to_srgb
+from topiq_metrics.errors import HDRImageError, ImageError, UnsupportedImageError
+from topiq_metrics.images.profiles import Origin, Profiles, deep_to_srgb, find_space, not_applied, to_srgb
 from topiq_metrics.images.spaces import Space
-from topiq_metrics.images.tiff import zero_is_white
+from topiq_metrics.images.tiff import small_palette, zero_is_white
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -55,6 +55,7 @@ def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply"
 
     Raises:
         HDRImageError: if it is HDR, unless ``profiles`` are ignored.
+        UnsupportedImageError: if its colours are of narrow range, unless ``profiles`` are ignored.
         ImageError: if the values have no known scale.
     """
     # Before the pixels are loaded, after which Pillow has closed the file.
@@ -65,6 +66,11 @@ def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply"
                 f"{name}: is HDR: {space.name}. Scores are for SDR: tone-map it first, or have its values read as if "
                 "they were sRGB (profiles='ignore', --profiles ignore)."
             )
+        if space is not None and space.is_narrow:
+            raise UnsupportedImageError(
+                f"{name}: is of {space.name}, in which black is 16 and white 235 of 255: write it with full range "
+                "first, or have its values read as they are (profiles='ignore', --profiles ignore)."
+            )
         return _decode(image, name, space)
     origin = Origin(hdr="" if space is None or not space.hdr else space.name)
     return replace(_decode(image, name, None), origin=origin)
@@ -73,6 +79,10 @@ def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply"
 def _decode(image: Image.Image, name: str, space: Space | None) -> Pixels:
     image.load()
     turn = _TURNS.get(_orientation(image))
+    palette = small_palette(image)
+    if palette is not None:
+        image = image.copy()
+        image.putpalette(palette)
     if turn is not None:
         image = image.transpose(turn)
     if image.mode.startswith("I") or image.mode == "F":
@@ -102,7 +112,8 @@ def _orientation(image: Image.Image) -> int:
 def _deep_grey(image: Image.Image, name: str, space: Space | None) -> Pixels:
     values = np.array(image)
     if image.mode == "F":
-        return Pixels(1 - values if zero_is_white(image) else values, None)
+        upright = 1 - values if zero_is_white(image) else values
+        return Pixels(upright, None, origin=not_applied(space, "the picture is of floats"))
     if image.mode == "I" and not 0 <= values.min() <= values.max() <= 65535:
         raise ImageError(
             f"{name}: 32-bit pixels must be in 0...65535, but these are from {values.min()} to {values.max()}",

@@ -39,7 +39,7 @@ def decode_path(
         if _URL.match(name):
             raise ImageNotFoundError(_not_for_urls(name)) from error
         if isinstance(error, FileNotFoundError):
-            raise ImageNotFoundError(f"{name}: there is no such file.") from error
+            raise ImageNotFoundError(f"{name}: there is no such file.{_hint_on_encoding(name)}") from error
         if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where a parent may not be read
             raise ImageError(f"{name}: is a directory, not a file.") from error
         if isinstance(error, PermissionError):
@@ -68,6 +68,13 @@ def _not_for_urls(name: str) -> str:
         f"{name}: is a URL, and only files are read here. URLs are read by `topiq score` and "
         f"`topiq_metrics.score_images`: {install_line('remote')}. Or pass the bytes of the file."
     )
+
+
+def _hint_on_encoding(name: str) -> str:
+    """Names that are no text come from the file system, which has them, or from a list in another encoding."""
+    if any("\udc80" <= character <= "\udcff" for character in name):
+        return " Its name is not in UTF-8: is the table or list that names it in UTF-8?"
+    return ""
 
 
 def _may_block(name: str) -> bool:

@@ -37,7 +37,7 @@ def load_image(source: ImageSource, *, max_pixels: int | None = MAX_PIXELS, prof
       A profile that is broken, or of another colour space than the pixels, is ignored; one that moves no colour by
       more than one level of 255 is sRGB, and leaves the values as they are. So are those that a file tells of without
       a profile: by code points (nclx, cICP), gamma and chromaticities (PNG, TIFF) or Exif (Adobe RGB).
-    - HDR (PQ or HLG) is refused.
+    - HDR (PQ or HLG) is refused, and so is RGB of narrow range (black at 16).
     - Transparent pixels are composed on white, in sRGB values: alpha channels, palettes and colour keys.
     - Sixteen-bit greyscale keeps its precision, and its ICC profile is not applied. Of sixteen-bit colour, Pillow
       keeps the upper 8 bits; more than 8 bits of HEIF and AVIF are reduced to 8. 32-bit integers must be in 0…65535,
@@ -130,6 +130,6 @@ def _load_pillow(image: Image.Image, max_pixels: int | None, profiles: Profiles)
     if not width or not height:
         raise ImageError(f"{name}: has no pixels.")
     check_pixels(name, width, height, max_pixels)
-    with quiet_pillow(), strict_pillow(), image_errors(name):
+    with quiet_pillow(), strict_pillow(), image_errors(name, getattr(image, "fp", None)):
         refuse_misread(image, name)
         return _finish(pillow_to_pixels(image, name, profiles), name)

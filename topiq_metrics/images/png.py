@@ -39,7 +39,8 @@ def open_png(stream: IO[bytes]) -> Image.Image:
     chunks = _Chunks(stream)
     # A file of ours rather than a subclass of Pillow's reader, whose handlers of chunks are private.
     image = PngImagePlugin.PngImageFile(chunks, "")  # type: ignore[arg-type]
-    if chunks.profile is not None:
+    if chunks.has_profile:
+        # None if it cannot be read, as Pillow has it.
         image.info["icc_profile"] = chunks.profile
     image.info.update(chunks.texts)
     # Those behind the pixels are still to come.
@@ -51,6 +52,7 @@ class _Chunks:
     """A PNG without the chunks that are not needed; positions are those in the file, ``source``."""
 
     def __init__(self, stream: IO[bytes]) -> None:
+        self.has_profile = False
         self.profile: bytes | None = None
         self.texts: dict[Any, Any] = {}
         self.source = stream
@@ -115,8 +117,9 @@ class _Chunks:
         if self._kind == b"tRNS":
             fewest = _COLOR_KEY_BYTES.get(self._color, fewest)
         content = self._content(length) if fewest <= length <= most else None
-        if content is not None and self._kind == b"iCCP":
-            self.profile = self.profile or _profile(content)
+        if self._kind == b"iCCP":
+            self.has_profile = True
+            self.profile = self.profile or (None if content is None else _profile(content))
             return False
         return content is not None
 

@@ -56,12 +56,14 @@ class Space:
         curve: of the values, for those that are deeper than a colour management takes; None where only the profile
             knows.
         hdr: ``"PQ"`` or ``"HLG"`` where the light goes beyond a white page's; else empty.
+        is_narrow: whether black and white are 16 and 235 of 255.
     """
 
     name: str
     profile: bytes = b""
     curve: Curve | None = None
     hdr: str = ""
+    is_narrow: bool = False
 
 
 def space_of_code_points(primaries: int, transfer: int, where: str) -> Space | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TypeAlias
@@ -23,11 +24,13 @@ class Tags:
         where: in the file, for people.
         code_points: primaries and transfer characteristics of H.273.
         profile: an ICC profile.
+        is_narrow: whether black and white are 16 and 235 of 255, as in video, and the decoder leaves them there.
     """
 
     where: str
     code_points: tuple[int, int] | None = None
     profile: bytes = b""
+    is_narrow: bool = False
 
 
 _Span: TypeAlias = "tuple[int, int]"
@@ -68,9 +71,12 @@ def _of_png(stream: IO[bytes]) -> Tags | None:
         if kind == b"IDAT":
             break
         if kind == b"cICP" and length == 4:
-            primaries, transfer = stream.read(2)
-            return Tags("cICP", (primaries, transfer))
-        stream.seek(length + 4, 1)
+            content = stream.read(4)
+            if stream.read(4) == zlib.crc32(kind + content).to_bytes(4, "big"):
+                primaries, transfer, _, is_full = content
+                return Tags("cICP", (primaries, transfer), is_narrow=not is_full)
+        else:
+            stream.seek(length + 4, 1)
     return None
 
 
@@ -93,7 +99,8 @@ def _of_jpeg_2000(stream: IO[bytes], file: _Span) -> Tags | None:
             if method in (2, 3):
                 return Tags("ICC", profile=stream.read(min(end - start - 3, _LARGEST_PROFILE)))
             if method == 5:
-                found = found or Tags("CICP", struct.unpack(">HH", stream.read(4)))
+                primaries, transfer, _, flags = struct.unpack(">3HB", stream.read(7))
+                found = found or Tags("CICP", (primaries, transfer), is_narrow=not flags >> 7)
     return found
 
 

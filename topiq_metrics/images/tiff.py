@@ -30,7 +30,9 @@ from topiq_metrics.images.directories import (
 _OLD_PILLOW = tuple(map(int, _pillow.split(".")[:2])) < (12, 2)
 _MOST_PAGES = 100
 _MOST_SUB_DIRECTORIES = 16
-_ZERO_IS_WHITE, _RGB, _YCBCR, _CIELAB = 0, 2, 6, 8
+_ZERO_IS_WHITE, _RGB, _PALETTE, _YCBCR, _CIELAB = 0, 2, 3, 6, 8
+_COLOR_MAP = 320
+_ASSOCIATED = 1
 # What libtiff may have been built without, by Pillow's names.
 _OPTIONAL_CODECS = {34925: "lzma", 50000: "zstd", 50001: "webp"}
 
@@ -82,7 +84,7 @@ def refuse_misread(image: Image.Image, name: str) -> None:
     page = Page(0, {tag: tuple(v) if isinstance(v, (tuple, bytes)) else (v,) for tag, v in tags.items()}, 0, "")
     if page.is_raw():
         raise _raw(name)
-    cause = _misread(page)
+    cause = _misread(page) or (_without_codec(page) if image.tile else None)
     if cause is None and page.is_preview() and not image.tell():
         cause = "it is a reduced image; seek the page of full resolution"
     if cause is None and _misread_uncompressed(page):
@@ -97,6 +99,24 @@ def zero_is_white(image: Image.Image) -> bool:
     """Whether 0 is white in a TIFF, for the kinds of pixels that Pillow leaves as they are: over 8 bits and floats."""
     tags: Any = getattr(image, "tag_v2", {})
     return bool(tags.get(PHOTOMETRIC) == _ZERO_IS_WHITE)
+
+
+def small_palette(image: Image.Image) -> bytes | None:
+    """The colours of a TIFF's palette where it holds 8 bits instead of 16, which Pillow makes black; else None.
+
+    Some writers do so, and libtiff takes a palette without greater values for one of theirs.
+    """
+    tags: Any = getattr(image, "tag_v2", {})
+    values = tags.get(_COLOR_MAP) if tags.get(PHOTOMETRIC) == _PALETTE else None
+    if image.mode not in ("P", "PA") or not isinstance(values, tuple) or not values or len(values) % 3:
+        return None
+    # Black throughout is what Pillow has made of it; another palette is somebody else's.
+    if not 0 < max(values) < 256 or any(image.getpalette() or ()):
+        return None
+    count = len(values) // 3
+    return bytes(
+        itertools.chain.from_iterable(zip(*(values[i * count : (i + 1) * count] for i in range(3)), strict=True))
+    )
 
 
 class _ByLibtiff(TiffImagePlugin.TiffImageFile):
@@ -153,9 +173,10 @@ def _is_for_libtiff(page: Page) -> bool:
 
 
 def _misread_uncompressed(page: Page) -> bool:
-    """Whether it is one that is misread."""
+    """Whether it is one that is misread or refused."""
+    premultiplied = page.in_planes() and _ASSOCIATED in page.tags.get(EXTRA_SAMPLES, ())
     plain = page.number(BITS, 1) == 8 and page.number(FILL_ORDER, 1) == 1 and page.number(PHOTOMETRIC, 0) != 0
-    return _is_for_libtiff(page) and not (page.in_planes() and plain)
+    return _is_for_libtiff(page) and (premultiplied or not (page.in_planes() and plain))
 
 
 def _without_codec(page: Page) -> str | None:

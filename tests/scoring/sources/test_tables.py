@@ -92,7 +92,7 @@ class TestCSV:
             ("path\nx\n", {"image_column": "x"}, "has no column 'x'; its columns are path"),
             ("p\0a\0t\0h\0\n", {}, "t.csv is no text in UTF-8, or in UTF-16"),
             ("path\n", {}, "There is no image in the table"),
-            ("", {}, "has none of the columns"),
+            ("", {}, r"is empty\."),
         ],
     )
     def test_what_cannot_be_used_is_an_error(self, text, options, message, table):

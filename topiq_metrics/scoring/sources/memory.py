@@ -79,7 +79,7 @@ class DataFrame(Protocol):
     def columns(self) -> Any: ...
 
 
-def _is_frame(source: object) -> bool:
+def is_frame(source: object) -> bool:
     # Who has no such module has no such object.
     kinds = (("pandas", "DataFrame"), ("polars", "DataFrame"), ("polars", "LazyFrame"))
     return any(isinstance(source, getattr(sys.modules.get(module), kind, ())) for module, kind in kinds)
@@ -133,7 +133,7 @@ class Frame(Part):
 
     @classmethod
     def takes(cls, source: object) -> bool:
-        return _is_frame(source)
+        return is_frame(source)
 
     @classmethod
     def open(cls, source: Any, options: Options, before: Sequence[Part]) -> Frame:

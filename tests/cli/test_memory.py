@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 _SCRIPT = """
 import resource
 import torch
-from topiq_metrics.cli.memory import _available_bytes, limit_memory
+from topiq_metrics.cli.memory_limit import _available_bytes, limit_memory
 
 resource.setrlimit(resource.RLIMIT_DATA, ({before}, -1))
 limit_memory()

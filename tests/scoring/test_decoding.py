@@ -22,7 +22,7 @@ from topiq_metrics.images import load_image
 from topiq_metrics.images.arrays import pixels_to_rgb
 from topiq_metrics.scoring import Item, score_items
 from topiq_metrics.scoring.budget import PixelBudget
-from topiq_metrics.scoring.decoding import DecoderCrashedError, DecoderTimeoutError, ProcessDecoder
+from topiq_metrics.scoring.decoders import DecoderCrashedError, DecoderTimeoutError, ProcessDecoder
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -126,7 +126,7 @@ def test_an_answer_that_could_not_be_taken_is_not_that_to_the_next_question(deco
             raise MemoryError
         return load(stream)
 
-    monkeypatch.setattr("topiq_metrics.scoring.decoding.pickle.load", run_out_once)
+    monkeypatch.setattr("topiq_metrics.scoring.decoders.pickle.load", run_out_once)
     with pytest.raises(MemoryError):
         decode(decoder, white)
     assert decode(decoder, grey).values.max() == 51
@@ -163,8 +163,8 @@ def test_a_pipe_is_no_file(decoder, tmp_path):
 @pytest.mark.parametrize("busy", [False, True])
 def test_the_process_ends_with_the_job(busy, tmp_path):
     script = (
-        "import sys, os\nfrom topiq_metrics.scoring import decoding\n"
-        "decoder = decoding.ProcessDecoder(60)\ndecoder.decode(sys.argv[1], 'a', None, lambda *_: None)\n"
+        "import sys, os\nfrom topiq_metrics.scoring import decoders\n"
+        "decoder = decoders.ProcessDecoder(60)\ndecoder.decode(sys.argv[1], 'a', None, lambda *_: None)\n"
         "print(decoder._child.process.pid, flush=True)\n"
         # Nobody reads the answer, and a full pipe keeps the process from seeing that the other has ended.
         + (
@@ -205,7 +205,7 @@ def test_a_caller_without_a_main_guard(tmp_path):
     path = _saved(tmp_path / "a.png", "RGB")
     script = tmp_path / "script.py"
     script.write_text(
-        "from topiq_metrics.scoring.decoding import ProcessDecoder\ndecoder = ProcessDecoder(60)\n"
+        "from topiq_metrics.scoring.decoders import ProcessDecoder\ndecoder = ProcessDecoder(60)\n"
         f"print(decoder.decode({str(path)!r}, 'a', None, lambda *_: None).values.shape)\ndecoder.close()\n"
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)

@@ -21,7 +21,7 @@ from topiq_metrics.inference import NetworkPredictor
 from topiq_metrics.scoring import Item, batching, decoding, engine, prefetching, score_items
 from topiq_metrics.scoring.budget import PixelBudget
 from topiq_metrics.scoring.engine import Engine
-from topiq_metrics.scoring.preparation import explain, in_plain_words, is_memory_error
+from topiq_metrics.scoring.preparation import in_plain_words, is_memory_error, reason_for
 from topiq_metrics.scoring.sources import open_source
 from topiq_metrics.weights import load_network
 
@@ -186,7 +186,7 @@ def test_plain_words(text, plain):
 def test_advice_is_for_callers():
     error = ImageTooLargeError("a.png: too large", "; raise `max_pixels`.")
     assert str(pickle.loads(pickle.dumps(error))) == "a.png: too large; raise `max_pixels`."
-    assert explain(error) == "too-large: a.png: too large"
+    assert reason_for(error) == "too-large: a.png: too large"
 
 
 class TestBadFiles:

@@ -18,7 +18,7 @@ from torch import Tensor
 from topiq_metrics import score_images
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.scoring import Item, OutputError, ScoreJob, SourceError, job
-from topiq_metrics.scoring.items import fingerprint
+from topiq_metrics.scoring.items import name_digest
 from topiq_metrics.scoring.provenance import MetricProvenance, describe_metrics
 from topiq_metrics.scoring.selection import Selection, Shard
 
@@ -287,9 +287,9 @@ class TestShards:
         assert sorted(pq.read_table(tmp_path / "out.parquet")["path"].to_pylist()) == sorted(map(str, photos.iterdir()))
 
     def test_what_is_done_is_left_out(self):
-        selection = Selection(Shard(), {fingerprint("a.jpg")})
+        selection = Selection(Shard(), {name_digest("a.jpg")})
         assert [name for name in ("a.jpg", "b.jpg") if selection.keeps(name)] == ["b.jpg"]
-        assert fingerprint("caf\udce9.jpg") == fingerprint("caf\\udce9.jpg")
+        assert name_digest("caf\udce9.jpg") == name_digest("caf\\udce9.jpg")
 
 
 def test_a_report_of_earlier_and_new_rows(photos, scored, tmp_path):

@@ -12,7 +12,7 @@ import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric, get_card
 from topiq_metrics.cli.console import FULL_DISK, exit_on_error, fail, is_full_disk, printable
-from topiq_metrics.cli.memory import limit_memory
+from topiq_metrics.cli.memory_limit import limit_memory
 from topiq_metrics.cli.options import REFERENCE_NAMES, ForceOption, Precision, ProfilesOption, split_names
 from topiq_metrics.cli.progress import log_event, shown_progress
 from topiq_metrics.cli.rows import printed_rows

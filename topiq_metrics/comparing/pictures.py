@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from topiq_metrics.comparing.ranking import PathLike
 from topiq_metrics.errors import ImageNotFoundError
 from topiq_metrics.scoring.sources.files import is_folder, is_image, is_pattern, matches, walk
-from topiq_metrics.scoring.sources.places import is_url
+from topiq_metrics.scoring.sources.locations import is_url
 
 
 def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) -> list[str]:

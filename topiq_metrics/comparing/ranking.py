@@ -18,7 +18,7 @@ from topiq_metrics.images import MIN_SIDE, SizePolicy
 from topiq_metrics.images.loader import ImageSource, load_with_origin
 from topiq_metrics.images.profiles import Origin, note_on_colors
 from topiq_metrics.inference.predictor import NetworkPredictor
-from topiq_metrics.scoring.sources.memory import is_frame
+from topiq_metrics.scoring.sources.in_memory import is_frame
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 

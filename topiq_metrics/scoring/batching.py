@@ -15,7 +15,7 @@ from torch import Tensor
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.scoring.prefetching import Prefetcher
-from topiq_metrics.scoring.preparation import Need, Prepared, explain, is_lost_device, is_memory_error
+from topiq_metrics.scoring.preparation import Need, Prepared, is_lost_device, is_memory_error, reason_for
 from topiq_metrics.scoring.progress import Progress
 from topiq_metrics.scoring.rows import ScoreRow, Status
 
@@ -168,7 +168,7 @@ def _attempt(
     except (ImageError, RuntimeError, MemoryError) as error:
         if is_lost_device(error):
             raise
-        return [math.nan] * len(pairs), explain(error), is_memory_error(error)
+        return [math.nan] * len(pairs), reason_for(error), is_memory_error(error)
     return scores, "", False
 
 

@@ -85,13 +85,13 @@ def _bytes_of(image: object) -> int:
     return image.width * image.height * len(image.getbands())
 
 
-def fingerprint(name: str) -> bytes:
+def name_digest(name: str) -> bytes:
     """16 bytes that stand for an image's name, the same on every machine; names need not be valid Unicode."""
     return hashlib.blake2b(_as_utf8(name), digest_size=16).digest()
 
 
 def as_unicode(name: str) -> str:
-    """A name with backslash escapes for what is not valid Unicode; its fingerprint is that of the name."""
+    """A name with backslash escapes for what is not valid Unicode; its digest is that of the name."""
     return _as_utf8(name).decode()
 
 

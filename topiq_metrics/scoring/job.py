@@ -20,7 +20,7 @@ from topiq_metrics.inference.backends import Backend, choose_backend
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.errors import OutputError, named_output, output_errors
-from topiq_metrics.scoring.items import Encoded, ImageObject, Item, fingerprint
+from topiq_metrics.scoring.items import Encoded, ImageObject, Item, name_digest
 from topiq_metrics.scoring.options import (
     JobKeywords,
     PathLike,
@@ -35,7 +35,7 @@ from topiq_metrics.scoring.options import (
 )
 from topiq_metrics.scoring.progress import Progress
 from topiq_metrics.scoring.provenance import MetricProvenance, Provenance, describe_metrics
-from topiq_metrics.scoring.rows import Record, ScoreRow
+from topiq_metrics.scoring.rows import RowRecord, ScoreRow
 from topiq_metrics.scoring.selection import Selection, Shard
 from topiq_metrics.scoring.sinks import Sink, check_output, open_sink
 from topiq_metrics.scoring.sources import open_source
@@ -154,7 +154,7 @@ class ScoreJob:
         images: dict[str, Encoded | ImageObject] = {}
         with self._sink() as sink:
             for record in sink.earlier() if sink else ():
-                done.add(fingerprint(str(record["path"])))
+                done.add(name_digest(str(record["path"])))
                 self.progress.count(record, self.metrics)
                 self._add_to_report(record, None)
             self.progress.earlier = self.progress.images
@@ -225,7 +225,7 @@ class ScoreJob:
         provenance = replace(self.provenance, complete=True)
         return Report(self.metrics, asdict(provenance), profiles=provenance.profiles)
 
-    def _add_to_report(self, record: Record, image: Encoded | ImageObject | None) -> None:
+    def _add_to_report(self, record: RowRecord, image: Encoded | ImageObject | None) -> None:
         if self._report is not None:
             self._report[0].add(record, image)
 

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 
 from topiq_metrics.images.profiles import parse_profiles
 from topiq_metrics.scoring.budget import PixelBudget
-from topiq_metrics.scoring.decoding import Decoder, LocalDecoder, ProcessDecoder
+from topiq_metrics.scoring.decoders import Decoder, LocalDecoder, ProcessDecoder
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.preparation import Need, Prepared, most_pixels, prepare
 from topiq_metrics.scoring.progress import Progress

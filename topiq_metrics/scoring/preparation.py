@@ -18,7 +18,7 @@ from topiq_metrics.images.arrays import pixels_to_rgb
 from topiq_metrics.images.files import Admit
 from topiq_metrics.images.loader import load_with_origin
 from topiq_metrics.images.profiles import Origin, Profiles, note_on_colors
-from topiq_metrics.scoring.decoding import Decoder
+from topiq_metrics.scoring.decoders import Decoder
 from topiq_metrics.scoring.items import Encoded, ImageObject, Item, is_image_object, size_of
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ def prepare(
     try:
         _load(prepared, needs, decoder, admit, profiles)
     except ImageError as error:
-        problem, memory = explain(error, item.name), isinstance(error, ImageMemoryError)
+        problem, memory = reason_for(error, item.name), isinstance(error, ImageMemoryError)
     except (RuntimeError, MemoryError) as error:
         if not is_memory_error(error):
             raise
-        problem, memory = explain(error), True
+        problem, memory = reason_for(error), True
     else:
         return prepared
     prepared.inputs.clear()
@@ -171,7 +171,7 @@ def _load_reference(
     except ImageMemoryError:
         raise
     except ImageError as error:
-        return None, None, f"reference-{explain(error, name)}"
+        return None, None, f"reference-{reason_for(error, name)}"
     if reference.shape != image.shape:
         return None, None, _mismatch(width, height, name, reference.shape[-1], reference.shape[-2])
     return reference, origin, ""
@@ -222,7 +222,7 @@ def most_pixels(needs: Sequence[Need], width: int, height: int, *, paired: bool)
     return max(width * height, sum(h * w for h, w in sizes if h * w <= MAX_PIXELS)) * (2 if paired else 1)
 
 
-def explain(error: BaseException, name: str = "") -> str:
+def reason_for(error: BaseException, name: str = "") -> str:
     """An error in one line for a row, beginning with a word to sort by.
 
     Args:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from topiq_metrics.scoring.rows import Record, reason
+from topiq_metrics.scoring.rows import RowRecord, reason
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Progress:
         rate = self.images_per_second
         return max(0, total - self.images) / rate if rate else None
 
-    def count(self, record: Record, metrics: Sequence[str]) -> None:
+    def count(self, record: RowRecord, metrics: Sequence[str]) -> None:
         self.statuses[str(record["status"])] += 1
         if record["status"] != "ok":
             self.reasons[reason(str(record["error"]), metrics)] += 1

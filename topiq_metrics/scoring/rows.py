@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Status = Literal["ok", "partial", "error"]
-STATUSES: tuple[Status, ...] = ("ok", "partial", "error")
-Record: TypeAlias = "dict[str, str | int | float | None]"
+ROW_STATUSES: tuple[Status, ...] = ("ok", "partial", "error")
+RowRecord: TypeAlias = "dict[str, str | int | float | None]"
 """A row under its column names."""
 
 _DECIMALS = 6
@@ -38,7 +38,7 @@ class ScoreRow:
     error: str
     note: str = ""
 
-    def as_dict(self) -> Record:
+    def as_dict(self) -> RowRecord:
         """The row under the names of its columns, as outputs have it: scores are rounded to 6 decimals."""
         scores = {name: None if score is None else round(score, _DECIMALS) for name, score in self.scores.items()}
         return {

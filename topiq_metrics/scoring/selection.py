@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from topiq_metrics.scoring.items import fingerprint
+from topiq_metrics.scoring.items import name_digest
 
 _SHARD = re.compile(r"([0-9]+)/([0-9]+)")
 
@@ -55,7 +55,7 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def holds(self, name: str) -> bool:
-        return self.count == 1 or int.from_bytes(fingerprint(name)[:8], "big") % self.count == self.index
+        return self.count == 1 or int.from_bytes(name_digest(name)[:8], "big") % self.count == self.index
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,4 @@ class Selection:
     done: Collection[bytes] = frozenset()
 
     def keeps(self, name: str) -> bool:
-        return self.shard.holds(name) and not (self.done and fingerprint(name) in self.done)
+        return self.shard.holds(name) and not (self.done and name_digest(name) in self.done)

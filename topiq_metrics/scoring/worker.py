@@ -15,7 +15,7 @@ import time
 from typing import IO, Any
 
 from topiq_metrics.errors import ImageError
-from topiq_metrics.scoring.decoding import NO_MEMORY, decode_encoded
+from topiq_metrics.scoring.decoders import NO_MEMORY, decode_encoded
 
 
 class _DismissedError(ImageError):

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from topiq_metrics.scoring.items import fingerprint
+from topiq_metrics.scoring.items import name_digest
 from topiq_metrics.scoring.sinks import OutputError, Provenance, check_output, open_sink, parquet
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed")
@@ -114,7 +114,7 @@ def test_names_that_are_not_unicode(place, output, provenance, make_row, read_ou
     sink.__exit__(None if place == "part" else KeyboardInterrupt, None, None)
     with open_sink(output, provenance, resume=True) as sink:
         (path,) = paths_of(sink)
-    assert fingerprint(path) == fingerprint(name)
+    assert name_digest(path) == name_digest(name)
     assert read_output(output)[0]["path"] == "caf\\udce9 \\udcff\n.png"
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from topiq_metrics.scoring.sinks import CSVWriter, OutputError, Provenance, check_output, open_sink
-from topiq_metrics.scoring.sinks.formats import FORMATS
+from topiq_metrics.scoring.sinks.formats import ROW_FORMATS
 
 NAMES = ("topiq_nr-lite", "topiq_fr")
 HEADER = b"path,topiq_nr-lite,topiq_fr,width,height,size,status,error,note\n"
@@ -177,7 +177,7 @@ def test_a_row_that_was_cut_anywhere_is_written_again(suffix, tmp_path, provenan
     whole = part.read_bytes()
     ends = [len(HEADER) if suffix == ".csv" else 0]
     for row in rows:
-        ends.append(ends[-1] + len(FORMATS[suffix].encode(row.as_dict())))
+        ends.append(ends[-1] + len(ROW_FORMATS[suffix].encode(row.as_dict())))
     assert ends[-1] == len(whole)
     for size in range(len(whole) + 1):
         part.write_bytes(whole[:size])

@@ -27,7 +27,7 @@ from topiq_metrics.scoring.report.summaries import (
     Row,
     RowSample,
 )
-from topiq_metrics.scoring.rows import Record, reason
+from topiq_metrics.scoring.rows import RowRecord, reason
 
 GALLERY = 12
 """How many of the best and of the worst are shown for a metric."""
@@ -88,7 +88,7 @@ class Report:
         self._errors = ErrorGroups()
         self._table = RowSample()
 
-    def add(self, record: Record, image: Encoded | ImageObject | None = None) -> None:
+    def add(self, record: RowRecord, image: Encoded | ImageObject | None = None) -> None:
         """Take a row.
 
         Args:
@@ -128,7 +128,7 @@ class Report:
         write_whole(path, page.encode())
 
     @staticmethod
-    def _cells(record: Record, path: str, scores: Sequence[float | None], status: str, *texts: str) -> Cells:
+    def _cells(record: RowRecord, path: str, scores: Sequence[float | None], status: str, *texts: str) -> Cells:
         width, height = (_score(record.get(name)) for name in ("width", "height"))
         size = _clip(str(record.get("size") or ""))
         return (_clip(path), *scores, width, height, size, status, *(_clip(text) for text in texts))

@@ -11,8 +11,8 @@ from typing import Protocol
 from topiq_metrics._outputs import check_place_of_file, check_place_of_folder, check_suffix
 from topiq_metrics.scoring.errors import OutputError, OutputWriteError, output_errors
 from topiq_metrics.scoring.provenance import Provenance
-from topiq_metrics.scoring.rows import Record, ScoreRow
-from topiq_metrics.scoring.sinks.formats import FORMATS, CSVWriter
+from topiq_metrics.scoring.rows import RowRecord, ScoreRow
+from topiq_metrics.scoring.sinks.formats import ROW_FORMATS, CSVWriter
 from topiq_metrics.scoring.sinks.parquet import ParquetSink, check_parquet
 from topiq_metrics.scoring.sinks.text import TextSink, check_text
 
@@ -40,7 +40,7 @@ class Sink(Protocol):
 
     place: Path
 
-    def earlier(self) -> Iterator[Record]:
+    def earlier(self) -> Iterator[RowRecord]:
         """The rows that a resumed job finds, lazily; to be called before the first `write`."""
         ...
 
@@ -75,7 +75,7 @@ def check_output(
     path = Path(path)
     suffix = path.suffix.lower()
     with output_errors():
-        check_suffix(path, (*FORMATS, _PARQUET))
+        check_suffix(path, (*ROW_FORMATS, _PARQUET))
         check_place = check_place_of_folder if suffix == _PARQUET else check_place_of_file
         check_place(path)
     if suffix == _PARQUET:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any, Protocol, TextIO
 
 from topiq_metrics._tables import csv_rows
-from topiq_metrics.scoring.rows import STATUSES, Record, ScoreRow, columns
+from topiq_metrics.scoring.rows import ROW_STATUSES, RowRecord, ScoreRow, columns
 
 _WHOLE_NUMBERS = ("width", "height")
 _TEXTS = ("path", "size", "status", "error", "note")
@@ -42,9 +42,9 @@ class RowFormat(Protocol):
 
     def header(self, names: Sequence[str]) -> bytes: ...
 
-    def encode(self, record: Record) -> bytes: ...
+    def encode(self, record: RowRecord) -> bytes: ...
 
-    def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[Record]:
+    def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[RowRecord]:
         """Read rows; one that is cut at the end is left out.
 
         Raises:
@@ -63,10 +63,10 @@ class CSVFormat:
     def header(self, names: Sequence[str]) -> bytes:
         return _to_bytes(_csv_line(names))
 
-    def encode(self, record: Record) -> bytes:
+    def encode(self, record: RowRecord) -> bytes:
         return _to_bytes(_csv_line(list(record.values())))
 
-    def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[Record]:
+    def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[RowRecord]:
         swallowed: list[str] = []
 
         def texts() -> Iterator[str]:
@@ -88,7 +88,7 @@ class CSVFormat:
             swallowed.clear()
             if len(cells) != len(names):
                 raise ValueError(f"{len(cells)} cells instead of {len(names)}")
-            if cells[names.index("status")] not in STATUSES:
+            if cells[names.index("status")] not in ROW_STATUSES:
                 raise ValueError(f"status is {cells[names.index('status')]!r}")
             yield {name: _from_cell(name, cell) for name, cell in zip(names, cells, strict=True)}
 
@@ -103,16 +103,16 @@ class JSONLinesFormat:
     def header(self, names: Sequence[str]) -> bytes:  # noqa: ARG002
         return b""
 
-    def encode(self, record: Record) -> bytes:
+    def encode(self, record: RowRecord) -> bytes:
         return json.dumps(record).encode() + b"\n"
 
-    def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[Record]:
+    def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[RowRecord]:
         for line in lines:
             record: Any = json.loads(line)
             if not isinstance(record, dict) or tuple(record) != tuple(names):
                 raise ValueError(f"not an object with {', '.join(names)}")
             for name, value in record.items():
-                if not _fits(name, value) or (name == "status" and value not in STATUSES):
+                if not _fits(name, value) or (name == "status" and value not in ROW_STATUSES):
                     raise ValueError(f"{name} is {value!r}")
             yield record
 
@@ -120,7 +120,7 @@ class JSONLinesFormat:
         return bool(stream.read(1))
 
 
-FORMATS: dict[str, RowFormat] = {".csv": CSVFormat(), ".jsonl": JSONLinesFormat()}
+ROW_FORMATS: dict[str, RowFormat] = {".csv": CSVFormat(), ".jsonl": JSONLinesFormat()}
 
 
 class CSVWriter:
@@ -153,7 +153,7 @@ def _is_row(line: str, names: Sequence[str]) -> bool:
         cells = next(csv_rows([line], strict=True), [])
     except csv.Error:
         return False
-    return len(cells) == len(names) and cells[names.index("status")] in STATUSES
+    return len(cells) == len(names) and cells[names.index("status")] in ROW_STATUSES
 
 
 def _to_bytes(line: str) -> bytes:

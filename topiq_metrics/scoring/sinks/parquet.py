@@ -27,9 +27,9 @@ from topiq_metrics._files import whole_file
 from topiq_metrics.scoring.errors import OutputError
 from topiq_metrics.scoring.items import as_unicode
 from topiq_metrics.scoring.provenance import Provenance
-from topiq_metrics.scoring.rows import Record, ScoreRow, columns
+from topiq_metrics.scoring.rows import RowRecord, ScoreRow, columns
 from topiq_metrics.scoring.sinks.files import OutputLock, check_unlocked
-from topiq_metrics.scoring.sinks.formats import FORMATS
+from topiq_metrics.scoring.sinks.formats import ROW_FORMATS
 from topiq_metrics.scoring.sinks.rowlog import RowLog
 from topiq_metrics.scoring.sinks.text import refuse
 
@@ -67,7 +67,7 @@ class ParquetSink:
         self._provenance = provenance
         self._files = _ShardFiles(path, provenance.shard)
         path.mkdir(exist_ok=True)
-        self._journal = RowLog(self._files.journal, FORMATS[".jsonl"], columns(provenance.names))
+        self._journal = RowLog(self._files.journal, ROW_FORMATS[".jsonl"], columns(provenance.names))
         self._schema = _schema(provenance.names)
         self._lock = OutputLock(self._files.lock, self._files.output)
         try:
@@ -78,7 +78,7 @@ class ParquetSink:
             self._lock.release()
             raise
 
-    def earlier(self) -> Iterator[Record]:
+    def earlier(self) -> Iterator[RowRecord]:
         """The rows of this shard that are there; to be called before the first `write`.
 
         Names that are not valid Unicode have backslash escapes.
@@ -183,7 +183,7 @@ class ParquetSink:
             ]
             yield pa.Table.from_pylist(texts, schema=self._schema)
 
-    def _read(self, part: Path) -> Iterator[Record]:
+    def _read(self, part: Path) -> Iterator[RowRecord]:
         pa, pq = _pyarrow()
         try:
             with pq.ParquetFile(part) as file:

@@ -9,7 +9,7 @@ from io import FileIO
 from pathlib import Path
 
 from topiq_metrics.scoring.errors import OutputError
-from topiq_metrics.scoring.rows import Record
+from topiq_metrics.scoring.rows import RowRecord
 from topiq_metrics.scoring.sinks.formats import RowFormat, WholeLines
 
 
@@ -30,7 +30,7 @@ class RowLog:
         self._end: int | None = None
         self._file: FileIO | None = None
 
-    def read(self) -> Iterator[Record]:
+    def read(self) -> Iterator[RowRecord]:
         """The whole rows, one after the other.
 
         Raises:
@@ -73,7 +73,7 @@ class RowLog:
         if self._end == 0:
             self._write(self._form.header(self._names))
 
-    def append(self, record: Record) -> None:
+    def append(self, record: RowRecord) -> None:
         """Add a row; the system has it when this returns.
 
         Raises:

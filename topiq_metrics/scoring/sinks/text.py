@@ -21,9 +21,9 @@ from types import TracebackType
 
 from topiq_metrics.scoring.errors import OutputError
 from topiq_metrics.scoring.provenance import Provenance
-from topiq_metrics.scoring.rows import Record, ScoreRow, columns
+from topiq_metrics.scoring.rows import RowRecord, ScoreRow, columns
 from topiq_metrics.scoring.sinks.files import OutputLock, check_unlocked
-from topiq_metrics.scoring.sinks.formats import FORMATS
+from topiq_metrics.scoring.sinks.formats import ROW_FORMATS
 from topiq_metrics.scoring.sinks.rowlog import RowLog
 
 
@@ -61,7 +61,7 @@ class TextSink:
             self._lock.release()
             raise
 
-    def earlier(self) -> Iterator[Record]:
+    def earlier(self) -> Iterator[RowRecord]:
         """The rows of the job that is gone on with; to be called before the first `write`.
 
         Raises:
@@ -153,7 +153,7 @@ class TextSink:
         _beside(self.place).replace(_beside(self.path))
 
     def _log_of(self, path: Path) -> RowLog:
-        return RowLog(path, FORMATS[self.path.suffix.lower()], self._names)
+        return RowLog(path, ROW_FORMATS[self.path.suffix.lower()], self._names)
 
 
 def refuse(rows: Path, conflicts: list[str]) -> None:
@@ -222,4 +222,4 @@ def _has_rows(path: Path) -> bool:
             "Move it away, or name another output."
         )
     with part.open("rb") as stream:
-        return FORMATS[path.suffix.lower()].has_rows(stream)
+        return ROW_FORMATS[path.suffix.lower()].has_rows(stream)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from topiq_metrics.scoring.sources.errors import SourceError
-from topiq_metrics.scoring.sources.places import is_url
+from topiq_metrics.scoring.sources.locations import is_url
 
 _MOST_NAMES = 100_000
 _RANGE = re.compile(r"(-?[0-9]+)\.\.(-?[0-9]+)(?:\.\.(-?[0-9]+))?")

@@ -10,7 +10,7 @@ from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import remote
 from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
 from topiq_metrics.scoring.sources.errors import SourceError
-from topiq_metrics.scoring.sources.places import STDIN, inner, is_url, is_web, parent, suffix
+from topiq_metrics.scoring.sources.locations import STDIN, inner, is_url, is_web, parent, suffix
 
 _SUFFIXES = """
     apng avif bmp gif heic heif hif j2c j2k jfif jp2 jpc jpe jpeg jpf jpg jpx pbm pfm pgm png pnm ppm qoi tif tiff webp

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
 from topiq_metrics.scoring.sources.errors import SourceError
-from topiq_metrics.scoring.sources.places import STDIN, parent, place_of, suffix
+from topiq_metrics.scoring.sources.locations import STDIN, parent, place_of, suffix
 from topiq_metrics.scoring.sources.reading import open_text, readable
 
 

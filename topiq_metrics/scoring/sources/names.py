@@ -7,9 +7,9 @@ import os
 import pickle
 from typing import NamedTuple
 
-from topiq_metrics.scoring.items import Image, Item, fingerprint
+from topiq_metrics.scoring.items import Image, Item, name_digest
 from topiq_metrics.scoring.sources.errors import SourceError
-from topiq_metrics.scoring.sources.places import absolute
+from topiq_metrics.scoring.sources.locations import absolute
 
 
 class Mark(NamedTuple):
@@ -27,7 +27,7 @@ class Mark(NamedTuple):
 
     @classmethod
     def of(cls, item: Item) -> Mark:
-        return cls(fingerprint(absolute(item.name)), _content(item), bool(item.problem))
+        return cls(name_digest(absolute(item.name)), _content(item), bool(item.problem))
 
 
 class Names:
@@ -59,7 +59,7 @@ def _content(item: Item) -> bytes:
     digest = hashlib.blake2b(b"" if item.data is None else _bytes(item.data), digest_size=16)
     reference = item.reference
     if isinstance(reference, (str, os.PathLike)):
-        digest.update(fingerprint(absolute(os.fspath(reference))))
+        digest.update(name_digest(absolute(os.fspath(reference))))
     elif reference is not None:
         digest.update(_bytes(reference))
     return digest.digest()

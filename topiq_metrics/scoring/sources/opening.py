@@ -15,11 +15,11 @@ from topiq_metrics.scoring.sources.braces import expand_braces
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import Files, Folder, Matches, is_folder, is_image, is_pattern, matches
 from topiq_metrics.scoring.sources.hugging_face import HuggingFace
+from topiq_metrics.scoring.sources.in_memory import DataFrame, Frame, Images
 from topiq_metrics.scoring.sources.lists import PathList
-from topiq_metrics.scoring.sources.memory import DataFrame, Frame, Images
+from topiq_metrics.scoring.sources.locations import absolute, is_url
 from topiq_metrics.scoring.sources.names import Mark, Names
 from topiq_metrics.scoring.sources.parquet import ParquetTable
-from topiq_metrics.scoring.sources.places import absolute, is_url
 from topiq_metrics.scoring.sources.references import ReferenceLookup
 from topiq_metrics.scoring.sources.shards import Shards
 from topiq_metrics.scoring.sources.tables import TextTable

@@ -16,7 +16,7 @@ from topiq_metrics.scoring.sources import remote
 from topiq_metrics.scoring.sources.base import Fragment, Items, Options, Part, References, chunked
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import is_folder, walk
-from topiq_metrics.scoring.sources.places import is_url, parent, suffix
+from topiq_metrics.scoring.sources.locations import is_url, parent, suffix
 from topiq_metrics.scoring.sources.reading import readable, until_damage
 from topiq_metrics.scoring.sources.tables import column_of, row_item
 

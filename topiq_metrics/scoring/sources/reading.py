@@ -14,7 +14,7 @@ from topiq_metrics.errors import one_line
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import remote
 from topiq_metrics.scoring.sources.errors import SourceError
-from topiq_metrics.scoring.sources.places import STDIN, is_url
+from topiq_metrics.scoring.sources.locations import STDIN, is_url
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

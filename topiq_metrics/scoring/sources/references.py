@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import is_file, is_folder, is_image, walk
-from topiq_metrics.scoring.sources.places import is_url
+from topiq_metrics.scoring.sources.locations import is_url
 
 
 class ReferenceLookup:

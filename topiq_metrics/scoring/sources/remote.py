@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from topiq_metrics._extras import import_extra, missing
 from topiq_metrics.errors import ImageError, ImageNotFoundError, ImageTooLargeError, one_line
 from topiq_metrics.scoring.sources.errors import SourceError
-from topiq_metrics.scoring.sources.places import is_web, links
+from topiq_metrics.scoring.sources.locations import is_web, links
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -12,7 +12,7 @@ from topiq_metrics.scoring.sources import remote
 from topiq_metrics.scoring.sources.base import Fragment, LeftOut, Options, Part
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import is_image
-from topiq_metrics.scoring.sources.places import is_tar, is_url, suffix
+from topiq_metrics.scoring.sources.locations import is_tar, is_url, suffix
 from topiq_metrics.scoring.sources.reading import open_binary, until_damage
 
 _MAX_BYTES = remote.MAX_BYTES

@@ -10,7 +10,7 @@ from topiq_metrics._tables import IMAGE_COLUMNS, TABLE_SUFFIXES, TableError, cho
 from topiq_metrics.scoring.items import Image, Item, is_image_object
 from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
 from topiq_metrics.scoring.sources.errors import SourceError
-from topiq_metrics.scoring.sources.places import parent, place_of, suffix
+from topiq_metrics.scoring.sources.locations import parent, place_of, suffix
 from topiq_metrics.scoring.sources.reading import open_text, readable
 
 _MISSING = {"NAType", "NaTType"}

@@ -87,7 +87,7 @@ class Pair:
 
 
 def sizes_of(name: str) -> tuple[tuple[int, int], ...]:
-    return SWIN_SIZES if "swin" in get_card(name).network["backbone"] else SIZES
+    return SWIN_SIZES if "swin" in get_card(name).network.backbone else SIZES
 
 
 def score(net: CFANet, *images: Tensor) -> Tensor:

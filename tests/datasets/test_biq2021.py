@@ -83,7 +83,7 @@ class TestBIQ2021(ColumnTests, ReaderTests):
                 "Image Name,Score,,\nss01 (1).jpg,0.5,,\n",
                 r"has no column 'MOS'; its columns are \['Image Name', 'Score'\]",
             ),
-            ("", "has no column 'Image Name'"),
+            ("", "is empty"),
             ("Image Name,MOS\nss01 (1).jpg,nan\n", "expected a number as score, but got 'nan'"),
             ("Image Name,MOS\nss01 (1).jpg,inf\n", "expected a number as score, but got 'inf'"),
             ("Image Name,MOS\nss01 (1).jpg,0.5\nss05 (3).jpg\n", r"line 3: expected a value for each of"),

@@ -65,8 +65,9 @@ class TestSelection:
     def test_the_gate_is_of_all_levels(self, small, images):
         net = small().net.eval()
         levels = list(net.levels(images))
-        gate = net.selection.gate(torch.cat(levels, dim=1))
-        for index, (kept, level) in enumerate(zip(net.select(levels), levels, strict=True)):
+        together = torch.cat(levels, dim=1)
+        gate, selected = net.selection.gate(together), net.selection(together).split(16, dim=1)
+        for index, (kept, level) in enumerate(zip(selected, levels, strict=True)):
             expected = level * gate[:, 16 * index : 16 * (index + 1), None, None]
             assert torch.allclose(kept, expected, atol=1e-6)
 

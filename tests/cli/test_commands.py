@@ -74,8 +74,8 @@ class TestList:
     def test_unknown_mode(self, topiq):
         result = topiq("list", "--mode", "XX")
         assert result.exit_code == 2
-        assert "'NR'" in result.stderr
-        assert "'FR'" in result.stderr
+        assert "'nr'" in result.stderr.lower()
+        assert "'fr'" in result.stderr.lower()
 
 
 class TestWeights:

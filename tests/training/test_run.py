@@ -302,8 +302,8 @@ class TestModule:
         module.net = torch.nn.Module()
         module.net.levels = lambda images, references: [images[:, :1]]
         module.net.regress = lambda levels: levels[0][:, :, 0, 0]
-        module.net.difference = lambda images, references: None
-        module.net.score = lambda output, difference: output[:, 0]
+        module.net.head = torch.nn.Module()
+        module.net.head.score = lambda output, images, references: output[:, 0]
         logged = {}
         monkeypatch.setattr(module, "log_dict", lambda values, **options: logged.update(values))
         monkeypatch.setattr(module, "log", lambda *args, **options: None)

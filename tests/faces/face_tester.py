@@ -9,7 +9,7 @@ from unittest import mock
 
 import metric_tester
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from topiq_metrics.faces import Detections, load_facexlib
 from topiq_metrics.faces.alignment import _TEMPLATE
@@ -73,7 +73,7 @@ class CoarseBackbone(metric_tester.TinyBackbone):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shallow = nn.Conv2d(3, 6, 16, stride=16)
+        self.shallow = metric_tester.CoveringConv2d(3, 6, 16, stride=16)
 
 
 def tiny_network(name: str = "", seed: int = 0) -> CFANet:

@@ -27,8 +27,7 @@ def stand_in(monkeypatch):
     """The faces and the network of these tests, where facexlib's and the published one would be asked for."""
     detector = StandIn(FACES)
     monkeypatch.setattr("topiq_metrics.inference.faces.shared_detector", lambda *_: detector)
-    for module in ("faces", "predictor"):
-        monkeypatch.setattr(f"topiq_metrics.inference.{module}.shared_network", lambda *_, **__: tiny_network())
+    monkeypatch.setattr("topiq_metrics.inference.predictor.shared_network", lambda *_, **__: tiny_network())
     return detector
 
 

@@ -43,13 +43,13 @@ class TinyBackbone(Backbone):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shallow = _CoveringConv2d(3, 6, 4, stride=4)
+        self.shallow = CoveringConv2d(3, 6, 4, stride=4)
         self.norm = nn.BatchNorm2d(6)
-        self.deep = _CoveringConv2d(6, 8, 2, stride=2)
+        self.deep = CoveringConv2d(6, 8, 2, stride=2)
         self.tanh = nn.ModuleList(nn.Tanh() for _ in self.channels)
 
 
-class _CoveringConv2d(nn.Conv2d):
+class CoveringConv2d(nn.Conv2d):
     """Takes in what the last, incomplete windows hold, too."""
 
     def forward(self, x: Tensor) -> Tensor:

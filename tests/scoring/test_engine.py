@@ -18,7 +18,7 @@ from topiq_metrics.errors import ImageTooLargeError
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.images.color import Pixels
 from topiq_metrics.inference import NetworkPredictor
-from topiq_metrics.scoring import Item, batching, decoding, engine, prefetching, score_items
+from topiq_metrics.scoring import Item, batching, decoders, engine, prefetching, score_items
 from topiq_metrics.scoring.budget import PixelBudget
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.preparation import in_plain_words, is_memory_error, reason_for
@@ -527,7 +527,7 @@ class TestMemory:
                     time.sleep(0.001)
                 yield Item(f"{number}.png")
 
-        monkeypatch.setattr(decoding, "decode_encoded", decode)
+        monkeypatch.setattr(decoders, "decode_encoded", decode)
         for _ in itertools.islice(score_items(items(), [predictor]), rows):
             pass
         return most

@@ -1,7 +1,7 @@
 """What pyiqa gains by this package, unchanged: speed, memory and the gradient of a loss, with and without it.
 
 pyiqa's own network and ours have the same random weights; both are called through pyiqa's metric object, alternating,
-in one process. Memory is the peak of a process of its own. `speed.py --inside pyiqa` runs this.
+in one process. Memory is the peak of a process of its own, on Linux. `speed.py --inside pyiqa` runs this.
 
     python benchmarks/inside_pyiqa.py [--repeats 9] [--threads 2] [--json FILE]
         [--parts speed openvino loss bundled-loss memory]
@@ -166,8 +166,6 @@ def peak(what: str, name: str, which: str) -> float:
 
 
 def child(what: str, name: str, which: str) -> None:
-    import resource
-
     metric = pair(name, as_loss=what == "loss")[which == "within"]
     if what == "loss":
         step = backward(metric, images_of(name, *LOSS_CASE))
@@ -175,7 +173,13 @@ def child(what: str, name: str, which: str) -> None:
         step()
     else:
         metric(*images_of(name, 1, *LARGE))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9)
+    print(_peak_of_this_process() / 1e9)
+
+
+def _peak_of_this_process() -> int:
+    """In bytes. What `resource` tells of begins with what the parent held when it forked."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 PARTS = {"speed": speed, "openvino": openvino, "loss": loss, "bundled-loss": bundled_loss, "memory": memory}

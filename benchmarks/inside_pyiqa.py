@@ -173,13 +173,10 @@ def child(what: str, name: str, which: str) -> None:
         step()
     else:
         metric(*images_of(name, 1, *LARGE))
-    print(_peak_of_this_process() / 1e9)
+    from topiq_metrics.leaderboard.peak_memory import resident
 
-
-def _peak_of_this_process() -> int:
-    """In bytes. What `resource` tells of begins with what the parent held when it forked."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
+    # Not what `resource` tells, which begins with what the parent held when it forked.
+    print(resident("VmHWM") / 1e9)
 
 
 PARTS = {"speed": speed, "openvino": openvino, "loss": loss, "bundled-loss": bundled_loss, "memory": memory}

@@ -28,8 +28,6 @@ BARS = {("topiq_nr", "default"): 3.0, ("topiq_fr", "default"): 5.0}
 
 def measure(metric: str, budget: str, height: int, width: int, weights: Path, threads: int) -> None:
     """Score one image in this process and print the result as JSON."""
-    import resource
-
     torch.set_num_threads(threads)
     inputs = 2 if "fr" in metric else 1
     if budget == "pyiqa":
@@ -48,7 +46,10 @@ def measure(metric: str, budget: str, height: int, width: int, weights: Path, th
     start = time.perf_counter()
     score = float(run(*images))
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    # Only now, since what it imports is not to count.
+    from topiq_metrics.leaderboard.peak_memory import resident
+
+    peak = resident("VmHWM") / 1e9
     print(json.dumps({"metric": metric, "budget": budget, "peak_gb": peak, "seconds": seconds, "score": score}))
 
 

@@ -52,7 +52,8 @@ def _load(predictor: Predictor, files: Sequence[Path]) -> list[Tensor]:
     return [predictor.size.apply(load_image(path))[None] for path in files]
 
 
-def _resident(name: str) -> int:
+def resident(name: str) -> int:
+    """Bytes of this process as Linux names them: ``VmRSS`` now, ``VmHWM`` at most; 0 where it does not tell."""
     found = re.search(rf"{name}:\s+(\d+) kB", (_PROCESS / "status").read_text())
     return int(found[1]) * 1024 if found else 0
 
@@ -63,9 +64,9 @@ def main(metric: str, weights: str, *files: str) -> None:
     images = _load(predictor, [Path(file) for file in files])
     # From here on, the most that is resident is counted anew.
     (_PROCESS / "clear_refs").write_text("5")
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     predictor(*images)
-    print(max(0, _resident("VmHWM") - before))
+    print(max(0, resident("VmHWM") - before))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 
 class NetworkConfig(Protocol):
@@ -50,6 +51,16 @@ def fingerprint(net: QualityNetwork) -> str:
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
+
+
+def is_traced() -> bool:
+    """Whether a graph is made by tracing now: sizes are tensors."""
+    return torch._C._get_tracing_state() is not None  # noqa: SLF001
+
+
+def is_transformed() -> bool:
+    """Whether `torch.func` is at work, whose tangents and batches get through PyTorch's own operators only."""
+    return forward_ad._current_level >= 0 or torch._C._functorch.maybe_current_level() is not None  # noqa: SLF001
 
 
 @contextlib.contextmanager

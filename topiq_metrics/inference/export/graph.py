@@ -16,7 +16,7 @@ from topiq_metrics.images import MIN_SIDE, SizePolicy
 from topiq_metrics.images.validation import RANGE_TOLERANCE
 from topiq_metrics.models.cfanet import CFANet, Grid
 from topiq_metrics.models.folding import fold
-from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.network import QualityNetwork, is_traced
 from topiq_metrics.models.pooling import GatedPool
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def resize(image: Tensor, size: SizePolicy) -> Tensor:
     if size.kind == "native":
         return image
     sides = output_size(size, image.shape[-2], image.shape[-1])
-    if _is_traced():
+    if is_traced():
         return resize_by_products(image, sides)
     if size.kind != "square":
         sides = _opaque(sides[0], MIN_SIDE), _opaque(sides[1], MIN_SIDE)
@@ -249,7 +249,7 @@ def _are_valid(images: tuple[Tensor, ...], size: SizePolicy) -> Tensor:
     Where sizes can be refused, wrong ones are.
     """
     height, width = images[0].shape[-2:]
-    sides = (height, width, *(output_size(size, height, width) if _is_traced() else ()))
+    sides = (height, width, *(output_size(size, height, width) if is_traced() else ()))
     shapes = [side >= MIN_SIDE for side in sides]
     shapes += [other.shape[axis] == images[0].shape[axis] for other in images[1:] for axis in (0, 2, 3)]
     valid = torch.ones(1, dtype=torch.bool, device=images[0].device)
@@ -263,8 +263,3 @@ def _are_valid(images: tuple[Tensor, ...], size: SizePolicy) -> Tensor:
         # Runtimes may pass over NaN when they look for extremes, but not when they add up.
         valid = valid & (low >= -RANGE_TOLERANCE) & (high <= 1 + RANGE_TOLERANCE) & (mean <= 2)
     return valid
-
-
-def _is_traced() -> bool:
-    """Whether sizes are tensors now, as they are where an ONNX graph is made."""
-    return torch._C._get_tracing_state() is not None  # noqa: SLF001

@@ -6,7 +6,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
+
+from topiq_metrics.models.network import is_traced, is_transformed
 
 _ACTIVATIONS = {nn.ReLU: "relu", nn.ReLU6: "hardtanh", nn.GELU: "gelu", nn.Sigmoid: "sigmoid"}
 _SCALARS = {"hardtanh": [0.0, 6.0]}
@@ -93,9 +94,7 @@ class FusedConv2d(nn.Conv2d):
         return out
 
     def _is_fused(self, x: Tensor) -> bool:
-        if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:  # noqa: SLF001
-            return False
-        if _is_transformed():
+        if torch.compiler.is_compiling() or is_traced() or is_transformed():
             return False
         if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             return False
@@ -133,13 +132,8 @@ class FusedConv2d(nn.Conv2d):
 
 def _activate(x: Tensor, activation: nn.Module) -> Tensor:
     # In place where no gradient needs the input: a large map costs more to get than to compute.
-    if isinstance(activation, nn.GELU) and not x.requires_grad and not _is_transformed():
+    if isinstance(activation, nn.GELU) and not x.requires_grad and not is_transformed():
         out: Tensor = torch.ops.aten.gelu_(x)
     else:
         out = activation(x)
     return out
-
-
-def _is_transformed() -> bool:
-    """Whether `torch.func` is at work, whose tangents and batches get through PyTorch's own operators only."""
-    return forward_ad._current_level >= 0 or torch._C._functorch.maybe_current_level() is not None  # noqa: SLF001

@@ -6,18 +6,18 @@ import copy
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from topiq_metrics.inference.backends import Backend, choose_backend
 from topiq_metrics.inference.backends.base import undisturbed
 from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.folding import fold
+from topiq_metrics.models.network import is_traced, is_transformed
 from topiq_metrics.weights.sharing import HOLDINGS
 
 BACKEND_VARIABLE = "TOPIQ_METRICS_PYIQA_BACKEND"
@@ -103,13 +103,7 @@ def _is_altered(module: nn.Module) -> bool:
 
 def _is_watched(device: str) -> bool:
     """Whether more than the scores are looked at, or they are to be of another precision."""
-    return (
-        torch.is_autocast_enabled(device)
-        or torch.compiler.is_compiling()
-        or torch._C._get_tracing_state() is not None  # noqa: SLF001
-        or torch._C._functorch.maybe_current_level() is not None  # noqa: SLF001
-        or forward_ad._current_level >= 0  # noqa: SLF001
-    )
+    return torch.is_autocast_enabled(device) or torch.compiler.is_compiling() or is_traced() or is_transformed()
 
 
 class _Copy:
@@ -199,4 +193,4 @@ class _Weights:
         with torch.no_grad():
             flat = [value.reshape(-1).float() for value in self.values]
             sums = torch.stack([part for value in flat for part in (value.sum(), value.dot(value))]).tolist()
-        return _Weights(self.layers, self.tensors, self.values, self.versions, self.probes, tuple(sums))
+        return replace(self, sums=tuple(sums))

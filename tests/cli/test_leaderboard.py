@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from topiq_metrics.catalog import CARDS
 from topiq_metrics.errors import WeightsNotFoundError
 
 
@@ -142,17 +143,17 @@ def test_a_reason_and_an_exit_code(arguments, topiq, monkeypatch):
 def test_weights_are_downloaded_when_asked_for(arguments, topiq, monkeypatch):
     asked = []
 
-    def fetch(file, metric, *, notify):
-        asked.append(metric)
+    def fetch(file, *, notify):
+        asked.append(file)
         notify(f"Licence of the weights: {file.license}.")
         raise WeightsNotFoundError("there is no network here")
 
-    monkeypatch.setattr("topiq_metrics.leaderboard.run.fetch_file", fetch)
+    monkeypatch.setattr("topiq_metrics.leaderboard.run.fetch", fetch)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     result = topiq(*arguments, "-m", "topiq_nr-lite,topiq_fr", "--download")
     assert result.exit_code == 1
-    assert asked == ["topiq_fr"]
+    assert asked == [CARDS["topiq_fr"].weights]
     assert "Licence of the weights: noncommercial use only" in result.stderr
     assert "add --download" not in result.stderr
 

@@ -41,11 +41,11 @@ def no_network(monkeypatch, tmp_path):
     """No weights but those of the folder that is returned, and no download."""
     from topiq_metrics.errors import WeightsNotFoundError
 
-    def refuse(file, metric, **_):
+    def refuse(file, **_):
         raise WeightsNotFoundError(f"the test asked for a download of {file.filename}")
 
     # The package has a function of the module's name.
-    monkeypatch.setattr(importlib.import_module("topiq_metrics.weights.resolve"), "fetch_file", refuse)
+    monkeypatch.setattr(importlib.import_module("topiq_metrics.weights.resolve"), "fetch", refuse)
     monkeypatch.setenv("TOPIQ_METRICS_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("TOPIQ_METRICS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "weights").mkdir()

@@ -70,10 +70,10 @@ def test_nothing_found(tmp_path):
 def test_retinaface_from_the_folder_of_weights(untrained, no_network):
     shutil.copy(untrained, no_network / FILE)
     torch.manual_seed(3)
-    detector = shared_detector("topiq_nr-face")
+    detector = shared_detector()
     after = torch.rand(1)
     assert torch.equal(after, torch.rand(1, generator=torch.Generator().manual_seed(3)))
-    assert shared_detector("topiq_nr_swin-face") is detector
+    assert shared_detector() is detector
     assert detector.weights == no_network / FILE
 
     state = torch.load(untrained, weights_only=True)
@@ -106,4 +106,4 @@ def test_another_checkpoint(tmp_path):
 def test_no_weights(no_network, monkeypatch):
     monkeypatch.setattr("topiq_metrics.weights.places._other_cache", lambda package: None)
     with pytest.raises(WeightsNotFoundError, match=f"asked for a download of {FILE}"):
-        shared_detector("topiq_nr-face")
+        shared_detector()

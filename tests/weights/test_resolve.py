@@ -96,7 +96,7 @@ def test_fetch_returns_the_bundled_file(places, monkeypatch, add_card):
     card = catalog.CARDS["topiq_nr-lite"]
     file = places["bundled"] / card.weights.filename
     file.write_bytes(CONTENT)
-    monkeypatch.setattr("topiq_metrics.weights.places.check_sha256", lambda path, file, metric: path)
+    monkeypatch.setattr("topiq_metrics.weights.places.check_sha256", lambda path, file: path)
     assert fetch("topiq_nr-lite") == file
 
 

@@ -21,12 +21,12 @@ def list_weights() -> None:
     """Show for every metric its file, its licence and the place on this machine that has it."""
     from rich.table import Table
 
-    from topiq_metrics.weights import find_file
+    from topiq_metrics.weights import find
 
     table = Table("name", "file", "license", "on this machine")
     for card in known_cards().values():
         for file in card.files:
-            place = find_file(file)
+            place = find(file)
             table.add_row(card.name, file.filename, file.license, place.name if place else "no")
     print_table(table)
 
@@ -46,16 +46,17 @@ def fetch(names: Annotated[list[str], typer.Argument(help="Metrics whose weights
 def verify(names: _Names = None) -> None:
     """Check the SHA-256 of weights on this machine; exit code 1 if one is wrong or missing."""
     from topiq_metrics.errors import WeightsError
-    from topiq_metrics.weights import find_file, verify_file
+    from topiq_metrics.weights import find
+    from topiq_metrics.weights import verify as verify_weights
 
     bad = False
     chosen = _known(names) if names else list(known_cards())
-    files = [(name, file) for name in chosen for file in get_card(name).files if names or find_file(file)]
+    files = [(name, file) for name in chosen for file in get_card(name).files if names or find(file)]
     if not files:
         typer.echo("There are no weights on this machine: get some with `topiq weights fetch NAME`.", err=True)
     for name, file in files:
         try:
-            report = verify_file(file, name)
+            (report,) = verify_weights(file)
         except WeightsError as error:
             typer.echo(f"{name}: {error}", err=True)
             bad = True

@@ -18,7 +18,7 @@ from topiq_metrics.errors import WeightsMismatchError
 from topiq_metrics.faces.alignment import load_facexlib, make_helper
 from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.weights.checkpoints import read_state
-from topiq_metrics.weights.resolve import resolve_file
+from topiq_metrics.weights.resolve import resolve
 from topiq_metrics.weights.sharing import HOLDINGS, canonical_device, file_identity
 
 _MIN_EYE_DISTANCE = 5
@@ -101,11 +101,10 @@ class FacexlibDetector:
         vars(self).update(state, _lock=threading.Lock())
 
 
-def shared_detector(metric: str, device: torch.device | str = "cpu") -> FacexlibDetector:
+def shared_detector(device: torch.device | str = "cpu") -> FacexlibDetector:
     """Get facexlib's detector with its published weights; one in memory for all who hold it.
 
     Args:
-        metric: name of the metric that needs it.
         device: where to run.
 
     Raises:
@@ -113,7 +112,7 @@ def shared_detector(metric: str, device: torch.device | str = "cpu") -> Facexlib
         WeightsError: if the weights cannot be had.
     """
     load_facexlib()
-    path = resolve_file(FACE_DETECTOR, metric)
+    path = resolve(FACE_DETECTOR)
     key = (FACE_DETECTOR, file_identity(path), canonical_device(device))
     return HOLDINGS.share(key, lambda: FacexlibDetector(path, device=device))
 

@@ -130,7 +130,7 @@ def topiq_faces(
     scorer = choose(FACE, model, weights, net, None)
     images = validate_photographs(preds, check_range=check_range)
     if detector is None:
-        detector = shared_detector(model, images[0].device)
+        detector = shared_detector(images[0].device)
     return score_photographs(scorer, images, detector, faces, on_no_face)
 
 

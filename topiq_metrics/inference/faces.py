@@ -41,7 +41,7 @@ class FacePredictor(NetworkPredictor):
         **options: Unpack[PredictorOptions],
     ) -> None:
         super().__init__(name, weights, **options)
-        self.detector = shared_detector(name, self.device) if detector is None else detector
+        self.detector = shared_detector(self.device) if detector is None else detector
         self._face_size = SizePolicy.parse(self.card.size)
 
     def _own_size(self) -> str:

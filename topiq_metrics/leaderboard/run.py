@@ -28,8 +28,7 @@ from topiq_metrics.leaderboard.peak_memory import peak_memory
 from topiq_metrics.leaderboard.scores import ScoreStore, image_keys
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.items import Item
-from topiq_metrics.weights import find_file
-from topiq_metrics.weights.fetch import fetch_file
+from topiq_metrics.weights import fetch, find
 
 if TYPE_CHECKING:
     from topiq_metrics.inference import Predictor
@@ -206,8 +205,8 @@ def _fetch(name: str, notice: Notice) -> None:
     # What goes wrong is told when the metric is built.
     with contextlib.suppress(WeightsError):
         for file in get_card(name).files:
-            if file.published and find_file(file) is None:
-                fetch_file(file, name, notify=notice)
+            if file.published and find(file) is None:
+                fetch(file, notify=notice)
 
 
 def _remedy(metric: ToolboxMetric, error: Exception, *, download: bool) -> str:

@@ -112,7 +112,7 @@ class TOPIQFace(TOPIQMetric):
             return
         self._follows_device = detector is None
         # Inside a tuple, a detector that is a module is no child.
-        self._held_detector = (shared_detector(self.model, self.device) if detector is None else detector,)
+        self._held_detector = (shared_detector(self.device) if detector is None else detector,)
         # As the base does it: only metrics with equal scores may have states of equal names.
         search = f"{faces} {on_no_face} {self._held_detector[0]!r}"
         self._without_name = f"without_{hashlib.blake2b(search.encode(), digest_size=8).hexdigest()}"
@@ -162,6 +162,6 @@ class TOPIQFace(TOPIQMetric):
         """The user's, or facexlib's on the metric's device."""
         held = self._held_detector[0]
         if self._follows_device and isinstance(held, FacexlibDetector) and held.device != self.device:
-            held = shared_detector(self.model, self.device)
+            held = shared_detector(self.device)
             self._held_detector = (held,)
         return held

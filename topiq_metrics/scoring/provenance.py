@@ -280,10 +280,10 @@ def _device(device: str | torch.device | None) -> str:
 
 def _published(file: WeightsFile, card: ModelCard) -> FileProvenance:
     from topiq_metrics.weights.places import find_checked
-    from topiq_metrics.weights.resolve import resolve_file
+    from topiq_metrics.weights.resolve import resolve
 
     # A metric of another distribution may keep its files where only its own code finds them.
-    path = find_checked(file, card.name) if card.is_foreign else resolve_file(file, card.name)
+    path = find_checked(file) if card.is_foreign else resolve(file)
     return FileProvenance(file.filename, file.sha256 if path is None else _sha256(path), file.license)
 
 

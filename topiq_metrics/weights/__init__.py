@@ -7,10 +7,10 @@ fills the network with it. Torch files are read with ``weights_only=True``, and 
 from topiq_metrics.weights.checkpoints import read_metadata, save_network
 from topiq_metrics.weights.fetch import fetch
 from topiq_metrics.weights.load import load_network
-from topiq_metrics.weights.places import CACHE_VARIABLE, WEIGHTS_VARIABLE, Place, cache_dir, find, find_file
-from topiq_metrics.weights.resolve import resolve, resolve_file
+from topiq_metrics.weights.places import CACHE_VARIABLE, WEIGHTS_VARIABLE, Place, cache_dir, find
+from topiq_metrics.weights.resolve import resolve
 from topiq_metrics.weights.sharing import shared_network
-from topiq_metrics.weights.verify import WeightsReport, verify, verify_file
+from topiq_metrics.weights.verify import WeightsReport, verify
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -20,13 +20,10 @@ __all__ = [
     "cache_dir",
     "fetch",
     "find",
-    "find_file",
     "load_network",
     "read_metadata",
     "resolve",
-    "resolve_file",
     "save_network",
     "shared_network",
     "verify",
-    "verify_file",
 ]

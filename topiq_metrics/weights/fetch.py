@@ -12,10 +12,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from topiq_metrics.catalog import WeightsFile, get_card
+from topiq_metrics.catalog import WeightsFile
 from topiq_metrics.errors import WeightsError, WeightsHashError
-from topiq_metrics.weights.hashes import check_sha256, has_expected_sha256, sha256_of
-from topiq_metrics.weights.places import CACHE_VARIABLE, cache_dir, find_checked, main_file, not_found
+from topiq_metrics.weights.hashes import check_sha256, has_expected_sha256, metric_of, sha256_of
+from topiq_metrics.weights.places import CACHE_VARIABLE, cache_dir, files_of, find_checked, not_found
 
 _LOGGER = logging.getLogger("topiq_metrics")
 _PARTIAL = ".fetch-"
@@ -23,20 +23,20 @@ _STALE_SECONDS = 3600
 _TIMEOUT = 60.0
 
 
-def fetch(name: str, *, notify: Callable[[str], None] | None = None) -> Path:
-    """Download all that the metric ``name`` needs into our cache, unless a good copy is there already.
+def fetch(file: str | WeightsFile, *, notify: Callable[[str], None] | None = None) -> Path:
+    """Download all that a metric needs, or one weights file, into our cache, unless a good copy is there already.
 
     A copy whose hash is wrong is replaced. The file appears in the cache only when it is whole and checked, so that
     other processes may fetch it at the same time, and an interrupted download leaves nothing that would be used.
     ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and Hugging Face tokens are respected.
 
     Args:
-        name: name of a metric.
+        file: name of a metric; or one of the files in its card.
         notify: is told, in words, what is downloaded and under which licence. The ``topiq_metrics`` logger is told
             the same.
 
     Returns:
-        The weights file of its network.
+        The weights file; of a metric, that of its network.
 
     Raises:
         WeightsNotFoundError: if the hub is out of reach or does not have the file.
@@ -44,17 +44,16 @@ def fetch(name: str, *, notify: Callable[[str], None] | None = None) -> Path:
         WeightsError: if the cache cannot be written.
         ValueError: if there is no such metric, or it needs no weights.
     """
-    main = main_file(name)
-    for file in get_card(name).also_needs:
-        fetch_file(file, name, notify=notify)
-    return fetch_file(main, name, notify=notify)
+    main, *others = files_of(file)
+    for other in others:
+        _fetch(other, notify)
+    return _fetch(main, notify)
 
 
-def fetch_file(file: WeightsFile, metric: str, *, notify: Callable[[str], None] | None = None) -> Path:
-    """Download one of the files that ``metric`` needs, as `fetch` does."""
+def _fetch(file: WeightsFile, notify: Callable[[str], None] | None) -> Path:
     if not file.published:
-        if (found := find_checked(file, metric)) is None:
-            raise not_found(file, metric, "not asked")
+        if (found := find_checked(file)) is None:
+            raise not_found(file, "not asked")
         return found
     target = cache_dir() / file.filename
     if target.is_file() and has_expected_sha256(target, file):
@@ -68,22 +67,22 @@ def fetch_file(file: WeightsFile, metric: str, *, notify: Callable[[str], None] 
             f"The cache folder {target.parent} cannot be written ({error}). Set {CACHE_VARIABLE} to one that can."
         ) from error
     message = (
-        f"Downloading {file.filename} (weights of {metric}) from {file.url or file.hub_repo}. "
+        f"Downloading {file.filename} (weights of {metric_of(file)}) from {file.url or file.hub_repo}. "
         f"Licence of the weights: {file.license}."
     )
     with folder as partial:
         _LOGGER.info(message)
         if notify is not None:
             notify(message)
-        return _move_checked(_download(file, metric, Path(partial)), target, file, metric)
+        return _move_checked(_download(file, Path(partial)), target, file)
 
 
-def _download(file: WeightsFile, metric: str, folder: Path) -> Path:
+def _download(file: WeightsFile, folder: Path) -> Path:
     try:
         return _from_url(file.url, folder / file.filename) if file.url else _from_hub(file, folder)
     except Exception as error:
         # The errors of these clients share no base class across their versions and HTTP libraries.
-        raise not_found(file, metric, f"{type(error).__name__}: {error}") from error
+        raise not_found(file, f"{type(error).__name__}: {error}") from error
 
 
 def _from_hub(file: WeightsFile, folder: Path) -> Path:
@@ -114,7 +113,7 @@ def _from_url(url: str, path: Path) -> Path:
     return path
 
 
-def _move_checked(got: Path, target: Path, file: WeightsFile, metric: str) -> Path:
+def _move_checked(got: Path, target: Path, file: WeightsFile) -> Path:
     if not has_expected_sha256(got, file):
         raise WeightsHashError(
             f"What was downloaded as {got.name} is not the published file and was removed: its SHA-256 must start "
@@ -126,7 +125,7 @@ def _move_checked(got: Path, target: Path, file: WeightsFile, metric: str) -> Pa
         # On Windows a file that another process has open cannot be replaced; that one may be good as it is.
         if not target.is_file():
             raise
-        check_sha256(target, file, metric)
+        check_sha256(target, file)
     return target
 
 

@@ -6,21 +6,28 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from topiq_metrics.catalog import WeightsFile
+from topiq_metrics.catalog import CARDS, WeightsFile, all_cards
 from topiq_metrics.errors import WeightsHashError
 
 _CHUNK = 1 << 20
 
 
-def check_sha256(path: Path, file: WeightsFile, metric: str) -> Path:
+def check_sha256(path: Path, file: WeightsFile) -> Path:
     """Return ``path`` if its SHA-256 starts with the digits that the catalogue has."""
     if not has_expected_sha256(path, file):
-        again = "reinstall topiq-metrics" if file.bundled else f"run `topiq weights fetch {metric}`"
+        again = "reinstall topiq-metrics" if file.bundled else f"run `topiq weights fetch {metric_of(file)}`"
         raise WeightsHashError(
             f"{path} is not the published file: its SHA-256 must start with {file.sha256}, but is "
             f"{sha256_of(path)}. Delete it and {again}."
         )
     return path
+
+
+def metric_of(file: WeightsFile) -> str:
+    """The name of a metric that needs the file, to tell a user of; its file name where the catalogue has none."""
+    # Other distributions are asked only for what is not ours.
+    names = (card.name for cards in (lambda: CARDS, all_cards) for card in cards().values() if file in card.files)
+    return next(names, file.filename)
 
 
 def has_expected_sha256(path: Path, file: WeightsFile) -> bool:

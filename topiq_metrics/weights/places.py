@@ -11,7 +11,7 @@ from pathlib import Path
 
 from topiq_metrics.catalog import WeightsFile, get_card
 from topiq_metrics.errors import WeightsNotFoundError
-from topiq_metrics.weights.hashes import check_sha256
+from topiq_metrics.weights.hashes import check_sha256, metric_of
 
 WEIGHTS_VARIABLE = "TOPIQ_METRICS_WEIGHTS"
 CACHE_VARIABLE = "TOPIQ_METRICS_CACHE"
@@ -31,32 +31,40 @@ class Place:
     path: Path
 
 
-def find(name: str) -> Place | None:
-    """Find the first place on this machine that has the weights of the metric ``name``; they are not checked."""
-    return find_file(main_file(name))
-
-
-def find_file(file: WeightsFile) -> Place | None:
-    """Find the first place on this machine that has the file; it is not checked."""
-    return next((place for place in places(file) if place.path.is_file()), None)
-
-
-def find_checked(file: WeightsFile, metric: str) -> Path | None:
-    """Find the file on this machine and check its SHA-256."""
-    place = find_file(file)
-    return None if place is None else check_sha256(place.path, file, metric)
-
-
-def main_file(name: str) -> WeightsFile:
-    """The weights file of the metric ``name``.
+def find(file: str | WeightsFile) -> Place | None:
+    """Find the first place on this machine that has a weights file, or that of a metric; it is not checked.
 
     Raises:
         ValueError: if there is no such metric, or it needs no weights.
     """
-    weights = get_card(name).weights
+    wanted = file_of(file)
+    return next((place for place in places(wanted) if place.path.is_file()), None)
+
+
+def find_checked(file: WeightsFile) -> Path | None:
+    """Find a weights file on this machine and check its SHA-256."""
+    place = find(file)
+    return None if place is None else check_sha256(place.path, file)
+
+
+def file_of(file: str | WeightsFile) -> WeightsFile:
+    """The weights file of a metric's network, for its name; a weights file itself.
+
+    Raises:
+        ValueError: if there is no such metric, or it needs no weights.
+    """
+    if isinstance(file, WeightsFile):
+        return file
+    weights = get_card(file).weights
     if weights is None:
-        raise ValueError(f"The metric {name!r} has no weights file.")
+        raise ValueError(f"The metric {file!r} has no weights file.")
     return weights
+
+
+def files_of(file: str | WeightsFile) -> tuple[WeightsFile, ...]:
+    """Every weights file that a metric needs, that of its network first; of a weights file, that one."""
+    main = file_of(file)
+    return (main,) if isinstance(file, WeightsFile) else get_card(file).files
 
 
 def places(file: WeightsFile) -> Iterator[Place]:
@@ -91,8 +99,9 @@ def _expanded(folder: str) -> Path:
     return Path(os.path.expanduser(folder))  # noqa: PTH111
 
 
-def not_found(file: WeightsFile, metric: str, download: str) -> WeightsNotFoundError:
+def not_found(file: WeightsFile, download: str) -> WeightsNotFoundError:
     """Make the error for weights that are nowhere; ``download`` tells how asking for them went."""
+    metric = metric_of(file)
     lines = [f"The weights of {metric} ({file.filename}) were not found. Searched:"]
     lines += [f"  - {place.name}: {place.path}" for place in places(file)]
     if not os.environ.get(WEIGHTS_VARIABLE):

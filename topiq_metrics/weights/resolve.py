@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from topiq_metrics.catalog import WeightsFile
-from topiq_metrics.weights.fetch import fetch_file
-from topiq_metrics.weights.places import find_checked, main_file, not_found
+from topiq_metrics.weights.fetch import fetch
+from topiq_metrics.weights.places import file_of, find_checked, not_found
 
 
-def resolve(name: str, *, download: bool = True) -> Path:
-    """Find the weights file of the metric ``name``, fetch it if need be, and check its SHA-256.
+def resolve(file: str | WeightsFile, *, download: bool = True) -> Path:
+    """Find a weights file, fetch it if need be, and check its SHA-256.
 
     Looked for, in this order: bundled with the package; the folder in ``TOPIQ_METRICS_WEIGHTS``; our cache (see
     `cache_dir`); the cache of the package that has it, too, such as pyiqa's; the Hugging Face cache; the Hugging Face
     hub, or where else it is published, from where it is fetched into our cache.
 
     Args:
-        name: name of a metric.
+        file: name of a metric, for the weights of its network; or one of the files in its card.
         download: whether it may be downloaded.
 
     Raises:
@@ -25,14 +25,10 @@ def resolve(name: str, *, download: bool = True) -> Path:
         WeightsHashError: if the file that was found is not the published one.
         ValueError: if there is no such metric, or it needs no weights.
     """
-    return resolve_file(main_file(name), name, download=download)
-
-
-def resolve_file(file: WeightsFile, metric: str, *, download: bool = True) -> Path:
-    """Find one of the files that ``metric`` needs, as `resolve` does."""
-    found = find_checked(file, metric)
+    wanted = file_of(file)
+    found = find_checked(wanted)
     if found is not None:
         return found
-    if not (file.published and download):
-        raise not_found(file, metric, "not asked")
-    return fetch_file(file, metric)
+    if not (wanted.published and download):
+        raise not_found(wanted, "not asked")
+    return fetch(wanted)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from topiq_metrics.catalog import WeightsFile, get_card
-from topiq_metrics.weights.hashes import sha256_of
-from topiq_metrics.weights.places import main_file
-from topiq_metrics.weights.resolve import resolve_file
+from topiq_metrics.catalog import WeightsFile
+from topiq_metrics.weights.hashes import metric_of, sha256_of
+from topiq_metrics.weights.places import files_of
+from topiq_metrics.weights.resolve import resolve
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class WeightsReport:
     """What is known of a weights file on this machine.
 
     Attributes:
-        name: the name of the metric that needs it.
+        name: the name of a metric that needs it.
         path: the file.
         sha256: its SHA-256, 64 hexadecimal digits.
         expected: the digits that the catalogue has: all 64, the first few, or none.
@@ -38,8 +38,11 @@ class WeightsReport:
         return "verified" if len(self.expected) == len(self.sha256) else "prefix-verified"
 
 
-def verify(name: str) -> list[WeightsReport]:
-    """Find the weights files of the metric ``name`` on this machine and check their SHA-256; nothing is downloaded.
+def verify(file: str | WeightsFile) -> list[WeightsReport]:
+    """Find a weights file, or all of a metric, on this machine and check the SHA-256; nothing is downloaded.
+
+    Args:
+        file: name of a metric; or one of the files in its card.
 
     Returns:
         A report for each file, that of the network first.
@@ -47,12 +50,11 @@ def verify(name: str) -> list[WeightsReport]:
     Raises:
         WeightsNotFoundError: if they are nowhere on this machine.
         WeightsHashError: if the file is not the published one.
+        ValueError: if there is no such metric, or it needs no weights.
     """
-    main_file(name)
-    return [verify_file(file, name) for file in get_card(name).files]
+    return [_report(one) for one in files_of(file)]
 
 
-def verify_file(file: WeightsFile, metric: str) -> WeightsReport:
-    """Check one of the files that ``metric`` needs, as `verify` does."""
-    path = resolve_file(file, metric, download=False)
-    return WeightsReport(metric, path, sha256_of(path), file.sha256, file.license)
+def _report(file: WeightsFile) -> WeightsReport:
+    path = resolve(file, download=False)
+    return WeightsReport(metric_of(file), path, sha256_of(path), file.sha256, file.license)

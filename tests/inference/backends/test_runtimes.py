@@ -123,6 +123,17 @@ def test_bundled_model_in_each_precision():
     check(net, openvino_backend.open_network(net, "bfloat16", None), inputs, 0.02)
 
 
+def test_bfloat16_tells_near_images_apart():
+    pytest.importorskip("openvino")
+    net = shared_network("topiq_nr-lite")
+    base = images(net)[0]
+    near = torch.cat([base * (1 - 0.002 * step) for step in range(40)])
+    scores = openvino_backend.open_network(net, "bfloat16", None)(near)
+    # A head in bfloat16 has 3 places here.
+    assert len(scores.unique()) == 40
+    assert net(near).std() < 0.01
+
+
 def test_a_graph_is_made_once_and_kept(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("TOPIQ_METRICS_CACHE", str(tmp_path))
     caplog.set_level(logging.INFO, logger="topiq_metrics")

@@ -15,6 +15,7 @@ from torch import Tensor
 from topiq_metrics.inference.backends.base import Run
 from topiq_metrics.inference.backends.graphs import Graph, cached_graph, run_within
 from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.rewrites.exact_head import keep_head_exact
 
 _STRUCTURE, _WEIGHTS = "graph.xml", "graph.bin"
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -50,7 +51,7 @@ def _make(net: QualityNetwork) -> Graph:
     from topiq_metrics.inference.export.graph import example_images, fixed_side
 
     images = example_images(net, batch=2)
-    model = _convert(copy.deepcopy(net).eval(), images)
+    model = _convert(keep_head_exact(copy.deepcopy(net).eval()), images)
     sides = images[0].shape[-2:] if fixed_side(net) else (-1, -1)
     model.reshape({index: [-1, 3, *sides] for index in range(len(images))})
     with tempfile.TemporaryDirectory() as folder:

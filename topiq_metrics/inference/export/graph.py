@@ -18,6 +18,7 @@ from topiq_metrics.models.cfanet import CFANet, Grid
 from topiq_metrics.models.folding import fold
 from topiq_metrics.models.network import QualityNetwork, is_traced
 from topiq_metrics.models.pooling import GatedPool
+from topiq_metrics.models.rewrites.exact_head import keep_head_exact
 
 if TYPE_CHECKING:
     import onnx
@@ -45,7 +46,7 @@ def onnx_model(
     Args:
         net: the network, folded or not; it stays as it is.
         size: the size rule that the graph begins with.
-        precision: of weights and computation, one of `DTYPES`; the size rule is computed in float32.
+        precision: of weights and computation, one of `DTYPES`; the size rule and the head are computed in float32.
         checked: whether the graph looks at the images; without, for images that have been validated, or may overshoot.
 
     Raises:
@@ -116,7 +117,7 @@ class _Exported(nn.Module):
 
     def __init__(self, net: QualityNetwork, size: SizePolicy, dtype: torch.dtype, *, checked: bool) -> None:
         super().__init__()
-        self.net = fold(copy.deepcopy(net).cpu()).to(dtype)
+        self.net = keep_head_exact(fold(copy.deepcopy(net).cpu()).to(dtype))
         self.size = size
         self.dtype = dtype
         self.checked = checked

@@ -25,7 +25,7 @@ from topiq_metrics.functional.tasks import (
 )
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, _topiq_update
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.images.validation import RANGE_TOLERANCE
+from topiq_metrics.images.unit_range import RANGE_TOLERANCE
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork

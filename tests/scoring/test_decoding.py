@@ -22,6 +22,7 @@ from topiq_metrics.images import load_image
 from topiq_metrics.images.arrays import pixels_to_rgb
 from topiq_metrics.scoring import Item, score_items
 from topiq_metrics.scoring.budget import PixelBudget
+from topiq_metrics.scoring.decoded import Request
 from topiq_metrics.scoring.decoders import DecoderCrashedError, DecoderTimeoutError, ProcessDecoder
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -35,7 +36,7 @@ def decoder():
 
 
 def decode(decoder: ProcessDecoder, encoded, admit=lambda *_: None):
-    return decoder.decode(encoded, str(encoded)[:200], 10_000_000, admit)
+    return decoder.decode(encoded, str(encoded)[:200], Request(10_000_000), admit).whole
 
 
 def _saved(path: Path, mode: str) -> Path:
@@ -164,7 +165,8 @@ def test_a_pipe_is_no_file(decoder, tmp_path):
 def test_the_process_ends_with_the_job(busy, tmp_path):
     script = (
         "import sys, os\nfrom topiq_metrics.scoring import decoders\n"
-        "decoder = decoders.ProcessDecoder(60)\ndecoder.decode(sys.argv[1], 'a', None, lambda *_: None)\n"
+        "decoder = decoders.ProcessDecoder(60)\n"
+        "decoder.decode(sys.argv[1], 'a', decoders.Request(None), lambda *_: None)\n"
         "print(decoder._child.process.pid, flush=True)\n"
         # Nobody reads the answer, and a full pipe keeps the process from seeing that the other has ended.
         + (
@@ -205,8 +207,9 @@ def test_a_caller_without_a_main_guard(tmp_path):
     path = _saved(tmp_path / "a.png", "RGB")
     script = tmp_path / "script.py"
     script.write_text(
-        "from topiq_metrics.scoring.decoders import ProcessDecoder\ndecoder = ProcessDecoder(60)\n"
-        f"print(decoder.decode({str(path)!r}, 'a', None, lambda *_: None).values.shape)\ndecoder.close()\n"
+        "from topiq_metrics.scoring.decoders import ProcessDecoder, Request\ndecoder = ProcessDecoder(60)\n"
+        f"print(decoder.decode({str(path)!r}, 'a', Request(None), lambda *_: None).whole.values.shape)\n"
+        "decoder.close()\n"
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("(40, 50, 3)\n", "")

@@ -20,6 +20,7 @@ from topiq_metrics.images.color import Pixels
 from topiq_metrics.inference import NetworkPredictor
 from topiq_metrics.scoring import Item, batching, decoders, engine, prefetching, score_items
 from topiq_metrics.scoring.budget import PixelBudget
+from topiq_metrics.scoring.decoded import fit
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.preparation import in_plain_words, is_memory_error, reason_for
 from topiq_metrics.scoring.sources import open_source
@@ -511,13 +512,13 @@ class TestMemory:
     def most_in_flight(self, predictor, monkeypatch, rows: int, side: int = 40) -> int:
         lock, loaded, most = threading.Lock(), 0, 0
 
-        def decode(encoded, name, max_pixels, admit, profiles):
+        def decode(encoded, name, request, admit):
             nonlocal loaded, most
             admit(side, side)
             with lock:
                 loaded += 1
                 most = max(most, loaded - sum(shape[0] for shape in predictor.batches))
-            return Pixels(np.zeros((side, side), np.uint8), 255)
+            return fit(Pixels(np.zeros((side, side), np.uint8), 255), name, ())
 
         def items():
             for number in itertools.count():

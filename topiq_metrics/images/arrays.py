@@ -11,11 +11,12 @@ from torch import Tensor
 
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images.color import Pixels
-from topiq_metrics.images.validation import RANGE_TOLERANCE
+from topiq_metrics.images.unit_range import UnitRows, check_unit_range
 
 _FULL_SCALE = {torch.uint8: 255, torch.uint16: 65535}
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _CHANNELS = (1, 3, 4)
+_BLOCK = 64
 _KINDS = "uint8, uint16 or float in [0, 1]"
 
 
@@ -25,17 +26,12 @@ def pixels_to_rgb(pixels: Pixels, name: str) -> Tensor:
     Raises:
         ImageError: if floats are out of range.
     """
-    values = pixels.values
-    if pixels.full_scale is None:
-        rgb = _check_unit_range(torch.from_numpy(values), name)[None]
-    else:
-        native = values if values.dtype == np.uint8 else values.astype(np.float32)
-        planes = torch.from_numpy(native if native.ndim == 3 else native[..., None]).permute(2, 0, 1)
-        rgb = planes.to(torch.float32, memory_format=torch.contiguous_format, copy=True).div_(pixels.full_scale)
-    if pixels.transparent is not None:
-        rgb[:, torch.from_numpy(pixels.transparent)] = 1
-    if pixels.alpha is not None:
-        rgb = _on_white(rgb, torch.from_numpy(pixels.alpha).float().div_(255))
+    rows = UnitRows(pixels, name)
+    height, width = rows.size
+    rgb = torch.empty(rows.channels, height, width)
+    for start in range(0, height, _BLOCK):
+        end = min(start + _BLOCK, height)
+        rgb[:, start:end] = torch.from_numpy(rows(start, end)).permute(2, 0, 1)
     return rgb.expand(3, -1, -1).contiguous()
 
 
@@ -118,6 +114,5 @@ def _check_unit_range(values: Tensor, name: str) -> Tensor:
         ImageError: if there are others, NaN included.
     """
     low, high = (float(v) for v in torch.aminmax(values.detach()))
-    if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
-        raise ImageError(f"{name}: floating-point pixels must be in [0, 1], but these are from {low:.6g} to {high:.6g}")
+    check_unit_range(low, high, name)
     return values.clamp(0, 1) if low < 0 or high > 1 else values

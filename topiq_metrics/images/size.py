@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
-import torch.nn.functional as F
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SizeKind = Literal["native", "max_side", "max_short_side", "short_side", "square"]
 
@@ -118,6 +118,9 @@ class SizePolicy:
         size = self.output_size(*images.shape[-2:])
         if size == images.shape[-2:]:
             return images
+        # Decoding processes know size rules, and do without torch.
+        import torch.nn.functional as F
+
         batch = images.reshape(math.prod(images.shape[:-3]), *images.shape[-3:])
         resized = F.interpolate(batch, size=size, mode="bilinear", align_corners=False, antialias=True)
         return resized.reshape(*images.shape[:-2], *size)

@@ -10,11 +10,10 @@ from torch import Tensor
 
 from topiq_metrics.errors import ImageTooSmallError
 from topiq_metrics.images.size import MIN_SIDE
+from topiq_metrics.images.unit_range import RANGE_TOLERANCE
 
 _EXPECTED = "a tensor of shape (N, 3, H, W) or a non-empty list of tensors of shape (3, H, W)"
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-RANGE_TOLERANCE = 1e-3
-"""How far beyond [0, 1] values may be, for rounding."""
 
 
 def validate_images(

@@ -16,13 +16,15 @@ from typing import IO, Any, Protocol, cast
 from topiq_metrics.errors import ImageError, ImageMemoryError
 from topiq_metrics.images.color import Pixels
 from topiq_metrics.images.files import Admit, decode_path, decode_stream
-from topiq_metrics.images.profiles import Profiles
+from topiq_metrics.scoring.decoded import Decoded, Request, fit
 from topiq_metrics.scoring.items import Encoded
 
 NO_MEMORY = 77
 """Exit code of a decoding process that memory did not suffice for."""
 
 _START_SECONDS = 120
+# There is a process for each processor.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _LOST = (EOFError, BrokenPipeError, pickle.UnpicklingError)
 
 
@@ -38,14 +40,18 @@ class DecoderTimeoutError(ImageError):
     reason = "timeout"
 
 
-def decode_encoded(
-    encoded: Encoded, name: str, max_pixels: int | None, admit: Admit, profiles: Profiles = "apply"
-) -> Pixels:
+def decode_encoded(encoded: Encoded, name: str, request: Request, admit: Admit) -> Decoded:
     """Decode a file, a URL or bytes, called ``name`` in errors; raises as `topiq_metrics.load_image` does.
 
     Args:
+        request: what is asked for.
         admit: is told width and height, as stored, before pixels are decoded; may wait, or raise an ImageError.
     """
+    return fit(_pixels(encoded, name, request, admit), name, request.sizes)
+
+
+def _pixels(encoded: Encoded, name: str, request: Request, admit: Admit) -> Pixels:
+    max_pixels, profiles = request.max_pixels, request.profiles
     if isinstance(encoded, bytes):
         return decode_stream(io.BytesIO(encoded), name, max_pixels, admit, profiles)
     if "://" in os.fspath(encoded):
@@ -58,9 +64,7 @@ def decode_encoded(
 class Decoder(Protocol):
     """Decodes one image at a time, for one thread; raises as `decode_encoded` does."""
 
-    def decode(
-        self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit, profiles: Profiles = "apply"
-    ) -> Pixels: ...
+    def decode(self, encoded: Encoded, name: str, request: Request, admit: Admit) -> Decoded: ...
 
     def abort(self) -> None:
         """End a decoding that another thread waits for."""
@@ -72,10 +76,8 @@ class Decoder(Protocol):
 class LocalDecoder:
     """Decodes in this process."""
 
-    def decode(
-        self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit, profiles: Profiles = "apply"
-    ) -> Pixels:
-        return decode_encoded(encoded, name, max_pixels, admit, profiles)
+    def decode(self, encoded: Encoded, name: str, request: Request, admit: Admit) -> Decoded:
+        return decode_encoded(encoded, name, request, admit)
 
     def abort(self) -> None:
         pass
@@ -135,9 +137,7 @@ class ProcessDecoder:
         self._aborted = False
         self._lock = threading.Lock()
 
-    def decode(
-        self, encoded: Encoded, name: str, max_pixels: int | None, admit: Admit, profiles: Profiles = "apply"
-    ) -> Pixels:
+    def decode(self, encoded: Encoded, name: str, request: Request, admit: Admit) -> Decoded:
         """Decode, as `decode_encoded` does.
 
         Raises:
@@ -147,7 +147,7 @@ class ProcessDecoder:
         """
         child = self._living() or self._start()
         try:
-            answer = self._asked(child, (encoded, name, max_pixels, profiles), admit)
+            answer = self._asked(child, (encoded, name, request), admit)
         except _LOST:
             raise self._obituary(child, name) from None
         except BaseException:
@@ -158,7 +158,7 @@ class ProcessDecoder:
             raise answer
         return answer
 
-    def _asked(self, child: _Child, request: object, admit: Admit) -> Pixels | ImageError:
+    def _asked(self, child: _Child, request: object, admit: Admit) -> Decoded | ImageError:
         answer = child.ask(request, self._timeout)
         if isinstance(answer, tuple):
             try:
@@ -167,7 +167,7 @@ class ProcessDecoder:
                 child.tell(False)
                 return error
             answer = child.ask(True, self._timeout)
-        outcome: Pixels | ImageError = answer
+        outcome: Decoded | ImageError = answer
         return outcome
 
     def _living(self) -> _Child | None:
@@ -195,7 +195,10 @@ class ProcessDecoder:
                 raise RuntimeError("The job has ended.")
             try:
                 process = subprocess.Popen(  # noqa: S603 - our own code
-                    [sys.executable, "-c", code, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                    [sys.executable, "-c", code, *sys.path],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env={**os.environ, **_ONE_THREAD},
                 )
             except OSError as error:
                 raise RuntimeError(f"A process that decodes images cannot be started: {error}.") from error

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -15,9 +15,11 @@ from torch import Tensor
 from topiq_metrics.errors import ImageError, ImageMemoryError, ImageTooLargeError, ImageTooSmallError, one_line
 from topiq_metrics.images import MAX_PIXELS, SizePolicy
 from topiq_metrics.images.arrays import pixels_to_rgb
+from topiq_metrics.images.color import Pixels
 from topiq_metrics.images.files import Admit
 from topiq_metrics.images.loader import load_with_origin
 from topiq_metrics.images.profiles import Origin, Profiles, note_on_colors
+from topiq_metrics.scoring.decoded import Decoded, Request, fit
 from topiq_metrics.scoring.decoders import Decoder
 from topiq_metrics.scoring.items import Encoded, ImageObject, Item, is_image_object, size_of
 
@@ -119,13 +121,14 @@ def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Ad
             prepared.fail(need.metric, in_plain_words(prepared.item.problem, prepared.item.name))
         return
     name = prepared.item.name
-    image, origin = _pixels(prepared.item.encoded, name, decoder, admit, profiles)
-    prepared.note = note_on_colors(origin)
-    prepared.height, prepared.width = image.shape[-2:]
+    request = Request(MAX_PIXELS, profiles, tuple({need.size: None for need in needs}))
+    image = _decoded(prepared.item.encoded, name, decoder, admit, request)
+    prepared.note = note_on_colors(image.origin)
+    prepared.height, prepared.width = image.height, image.width
     reference, problem = None, ""
     if any(need.mode == "FR" for need in needs):
-        reference, others, problem = _load_reference(prepared.item, image, decoder, profiles)
-        prepared.note = note_on_colors(origin, others)
+        reference, problem = _load_reference(prepared.item, image, decoder, request)
+        prepared.note = note_on_colors(image.origin, None if reference is None else reference.origin)
     resized: dict[SizePolicy, Pair] = {}
     for need in needs:
         unfit = (problem if need.mode == "FR" else "") or _unfit(need.size, prepared.height, prepared.width)
@@ -133,56 +136,82 @@ def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Ad
             prepared.fail(need.metric, unfit)
             continue
         if need.size not in resized:
-            resized[need.size] = need.size.apply(image), None if reference is None else need.size.apply(reference)
+            resized[need.size] = image.at(need.size), None if reference is None else reference.at(need.size)
         pair = resized[need.size]
         prepared.inputs[need.metric] = pair if need.mode == "FR" else (pair[0], None)
 
 
-def _pixels(
-    image: Encoded | ImageObject, name: str, decoder: Decoder, admit: Admit, profiles: Profiles
-) -> tuple[Tensor, Origin]:
+@dataclass(frozen=True)
+class _Image:
+    """An image of a job: what its size rules make of it, or, where they don't shrink it, the whole ``(3, H, W)``."""
+
+    decoded: Decoded
+    whole: Tensor | None
+
+    @property
+    def width(self) -> int:
+        return self.decoded.width
+
+    @property
+    def height(self) -> int:
+        return self.decoded.height
+
+    @property
+    def origin(self) -> Origin:
+        return self.decoded.origin
+
+    def at(self, size: SizePolicy) -> Tensor:
+        """``(3, h, w)`` under a size rule that was asked for."""
+        small = self.decoded.small.get(size)
+        if small is not None:
+            return torch.from_numpy(small).expand(3, -1, -1).contiguous()
+        return size.apply(cast("Tensor", self.whole))
+
+
+def _decoded(image: Encoded | ImageObject, name: str, decoder: Decoder, admit: Admit, request: Request) -> _Image:
     if not is_image_object(image):
-        pixels = decoder.decode(image, name, MAX_PIXELS, admit, profiles)
-        return pixels_to_rgb(pixels, name), pixels.origin
+        decoded = decoder.decode(image, name, request, admit)
+        return _Image(decoded, None if decoded.whole is None else pixels_to_rgb(decoded.whole, name))
     admit(*size_of(image))
     # One that several items share must not be read by two threads.
     with _OBJECTS:
-        rgb, origin = load_with_origin(image, profiles=profiles)
-    return rgb.detach().cpu(), origin
+        rgb, origin = load_with_origin(image, profiles=request.profiles)
+    rgb = rgb.detach().cpu()
+    decoded = fit(Pixels(rgb.permute(1, 2, 0).numpy(), None, origin=origin), name, request.sizes)
+    return _Image(decoded, None if decoded.whole is None else rgb)
 
 
-def _load_reference(
-    item: Item, image: Tensor, decoder: Decoder, profiles: Profiles
-) -> tuple[Tensor | None, Origin | None, str]:
+def _load_reference(item: Item, image: _Image, decoder: Decoder, request: Request) -> tuple[_Image | None, str]:
     if item.reference is None:
-        return None, None, "no-reference: there is no reference of this name, or more than one"
+        return None, "no-reference: there is no reference of this name, or more than one"
     name = _reference_name(item.reference)
-    height, width = image.shape[-2:]
 
     def admit(*size: int) -> None:
         # As stored, it may lie on its side; a larger one would not be in the budget.
-        if size[0] * size[1] != width * height:
-            raise _SizeMismatchError(_mismatch(width, height, name, *size))
+        if size[0] * size[1] != image.width * image.height:
+            raise _SizeMismatchError(_mismatch(image, name, *size))
 
     try:
-        reference, origin = _pixels(item.reference, name, decoder, admit, profiles)
+        reference = _decoded(item.reference, name, decoder, admit, request)
     except _SizeMismatchError as error:
-        return None, None, str(error)
+        return None, str(error)
     except ImageMemoryError:
         raise
     except ImageError as error:
-        return None, None, f"reference-{reason_for(error, name)}"
-    if reference.shape != image.shape:
-        return None, None, _mismatch(width, height, name, reference.shape[-1], reference.shape[-2])
-    return reference, origin, ""
+        return None, f"reference-{reason_for(error, name)}"
+    if (reference.height, reference.width) != (image.height, image.width):
+        return None, _mismatch(image, name, reference.width, reference.height)
+    return reference, ""
 
 
 class _SizeMismatchError(ImageError):
     pass
 
 
-def _mismatch(width: int, height: int, name: str, other_width: int, other_height: int) -> str:
-    return f"size-mismatch: the image has {width}x{height}, its reference {name} {other_width}x{other_height}"
+def _mismatch(image: _Image, name: str, other_width: int, other_height: int) -> str:
+    return (
+        f"size-mismatch: the image has {image.width}x{image.height}, its reference {name} {other_width}x{other_height}"
+    )
 
 
 def _reference_name(reference: Encoded | ImageObject) -> str:

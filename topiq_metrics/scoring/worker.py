@@ -1,8 +1,8 @@
 """The process that decodes for a job: files that crash or hang a decoder end it, and not the job.
 
 It holds Pillow and numpy only. Requests come in on stdin and answers go out on stdout, pickled: for each image its
-size, then, if the job says go, its pixels; or the error. When the job's end of the pipe closes, however the job has
-died, the process ends.
+size, then, if the job says go, what it wants of the image; or the error. When the job's end of the pipe closes, however
+the job has died, the process ends.
 """
 
 from __future__ import annotations
@@ -32,15 +32,13 @@ def main() -> None:
     _send(answers, "ready")
     while True:
         try:
-            encoded, name, max_pixels, profiles = pickle.load(requests)  # noqa: S301 - the job's own words
+            encoded, name, request = pickle.load(requests)  # noqa: S301 - the job's own words
         except EOFError:
             return
         except MemoryError:
             os._exit(NO_MEMORY)
         try:
-            answer: Any = decode_encoded(
-                encoded, name, max_pixels, lambda *size: _ask(requests, answers, size), profiles
-            )
+            answer: Any = decode_encoded(encoded, name, request, lambda *size: _ask(requests, answers, size))
         except _DismissedError:
             continue
         except ImageError as error:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from topiq_metrics.images import MIN_SIDE, SizePolicy
-from topiq_metrics.images.validation import RANGE_TOLERANCE
+from topiq_metrics.images.unit_range import RANGE_TOLERANCE
 from topiq_metrics.models.cfanet import CFANet, Grid
 from topiq_metrics.models.folding import fold
 from topiq_metrics.models.network import QualityNetwork, is_traced

@@ -26,6 +26,32 @@ _TURNS = {
 _BITS_PER_SAMPLE = 258
 
 
+class StoredValues:
+    """The 8-bit values of a Pillow image, ``(H, W)`` or ``(H, W, 3)``, row by row.
+
+    An array of all of them takes as long to make as the image takes to decode. A pickled one becomes that array.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
+        self.shape = (image.height, image.width, *(3,) * (image.mode == "RGB"))
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[np.uint8]:
+        start, end, _ = rows.indices(self.shape[0])
+        part = self._image.crop((0, start, self.shape[1], end))
+        return _as_array(part.tobytes(), end - start, *self.shape[1:])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self._image, dtype)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _as_array, (self._image.tobytes(), *self.shape)
+
+
+def _as_array(data: bytes, *shape: int) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
 @dataclass(frozen=True)
 class Pixels:
     """What a file holds, upright and in sRGB, in the type it was stored in.
@@ -38,7 +64,7 @@ class Pixels:
         origin: what the colours were in the file.
     """
 
-    values: npt.NDArray[Any]
+    values: npt.NDArray[Any] | StoredValues
     full_scale: int | None
     alpha: npt.NDArray[np.uint8] | None = None
     transparent: npt.NDArray[np.bool_] | None = None
@@ -93,12 +119,10 @@ def _decode(image: Image.Image, name: str, space: Space | None) -> Pixels:
         image = _with_alpha(image)
         alpha = np.array(image.getchannel("A"))
         image = image.getchannel("R") if grey else image.convert("RGB")
-    elif grey:
-        image = image.convert("L")
-    elif image.mode != "CMYK":
-        image = image.convert("RGB")
+    elif image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("L" if grey else "RGB")
     image, origin = to_srgb(image, space)
-    return Pixels(np.array(image), 255, alpha, origin=origin)
+    return Pixels(StoredValues(image), 255, alpha, origin=origin)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -24,25 +24,24 @@ class UnitRows:
     """
 
     def __init__(self, pixels: Pixels, name: str) -> None:
-        values = pixels.values
         self._pixels = pixels
-        self._planes = values if values.ndim == 3 else values[..., None]
         if pixels.full_scale is None:
+            values = np.asarray(pixels.values)
             check_unit_range(float(values.min()), float(values.max()), name)
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
-        height, width = self._planes.shape[:2]
+        height, width = self._pixels.values.shape[:2]
         return height, width
 
     @property
     def channels(self) -> int:
-        return int(self._planes.shape[2])
+        return int((*self._pixels.values.shape, 1)[2])
 
     def __call__(self, start: int, end: int) -> npt.NDArray[np.float32]:
         pixels, part = self._pixels, slice(start, end)
-        rows = self._planes[part].astype(np.float32)
+        rows = pixels.values[part].astype(np.float32).reshape(-1, self.size[1], self.channels)
         if pixels.full_scale is None:
             rows.clip(0, 1, out=rows)
         else:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from topiq_metrics.catalog import CARDS, WeightsFile, all_cards
+from topiq_metrics.catalog import CARDS, ModelCard, WeightsFile, all_cards
 from topiq_metrics.errors import WeightsHashError
 
 _CHUNK = 1 << 20
@@ -26,8 +27,11 @@ def check_sha256(path: Path, file: WeightsFile) -> Path:
 def metric_of(file: WeightsFile) -> str:
     """The name of a metric that needs the file, to tell a user of; its file name where the catalogue has none."""
     # Other distributions are asked only for what is not ours.
-    names = (card.name for cards in (lambda: CARDS, all_cards) for card in cards().values() if file in card.files)
-    return next(names, file.filename)
+    return _first_with(file, CARDS) or _first_with(file, all_cards()) or file.filename
+
+
+def _first_with(file: WeightsFile, cards: Mapping[str, ModelCard]) -> str | None:
+    return next((card.name for card in cards.values() if file in card.files), None)
 
 
 def has_expected_sha256(path: Path, file: WeightsFile) -> bool:

@@ -11,6 +11,7 @@ from topiq_metrics.catalog import DEFAULT_NR
 from topiq_metrics.cli.commands import Commands
 from topiq_metrics.cli.console import exit_on_error, fail, printable
 from topiq_metrics.cli.options import (
+    DecodeOption,
     DeviceOption,
     ForceOption,
     ImageColumn,
@@ -88,6 +89,7 @@ def leaderboard(
     ] = False,
     device: DeviceOption = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that decode.")] = 0,
+    decode: DecodeOption = "exact",
 ) -> None:
     """Compare metrics with human scores, side by side: on a dataset, score by score.
 
@@ -130,6 +132,7 @@ def leaderboard(
             store=scores or cache_dir() / "leaderboard",
             device=device,
             workers=workers,
+            decode=decode,
             download=download,
             notice=lambda text: typer.echo(printable(text), err=True),
         )

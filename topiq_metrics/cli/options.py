@@ -31,6 +31,12 @@ ProfilesOption = Annotated[
     str,
     typer.Option("--profiles", metavar="apply|ignore", help="Convert colours to sRGB, or take all values for it."),
 ]
+DecodeOption = Annotated[
+    str,
+    typer.Option(
+        "--decode", metavar="exact|fast", help="fast: JPEG and JPEG 2000 at a smaller scale where that is enough."
+    ),
+]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")]
 
 ImageColumn = Annotated[

@@ -13,7 +13,7 @@ import typer
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric, get_card
 from topiq_metrics.cli.console import FULL_DISK, exit_on_error, fail, is_full_disk, printable
 from topiq_metrics.cli.memory_limit import limit_memory
-from topiq_metrics.cli.options import REFERENCE_NAMES, ForceOption, Precision, ProfilesOption, split_names
+from topiq_metrics.cli.options import REFERENCE_NAMES, DecodeOption, ForceOption, Precision, ProfilesOption, split_names
 from topiq_metrics.cli.progress import log_event, shown_progress
 from topiq_metrics.cli.rows import printed_rows
 
@@ -67,6 +67,7 @@ def score(
         str | None, typer.Option(help="Size rule for an image for which memory does not suffice.")
     ] = None,
     profiles: ProfilesOption = "apply",
+    decode: DecodeOption = "exact",
     weights: Annotated[
         Path | None, typer.Option(help="A weights file for the metric, instead of the catalogue's.")
     ] = None,
@@ -172,6 +173,7 @@ def score(
             workers=_local_workers() if workers is None else workers,
             timeout=timeout or DECODE_SECONDS,
             profiles=profiles,
+            decode=decode,
             shard=part,
             output=output,
             resume=resume,

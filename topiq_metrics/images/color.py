@@ -7,22 +7,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image
+from PIL import Image
 
 from topiq_metrics.errors import HDRImageError, ImageError, UnsupportedImageError
+from topiq_metrics.images.orientation import turn_to_upright
 from topiq_metrics.images.profiles import Origin, Profiles, deep_to_srgb, find_space, not_applied, to_srgb
+from topiq_metrics.images.reduced import Reduction
 from topiq_metrics.images.spaces import Space
 from topiq_metrics.images.tiff import small_palette, zero_is_white
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _BITS_PER_SAMPLE = 258
 
 
@@ -62,6 +55,7 @@ class Pixels:
         alpha: opacity ``(H, W)``, 255 being opaque; None where all is.
         transparent: where a colour key makes it transparent, ``(H, W)``; None where there is none.
         origin: what the colours were in the file.
+        reduction: where a decoder has made the image smaller at once, how.
     """
 
     values: npt.NDArray[Any] | StoredValues
@@ -69,6 +63,7 @@ class Pixels:
     alpha: npt.NDArray[np.uint8] | None = None
     transparent: npt.NDArray[np.bool_] | None = None
     origin: Origin = field(default_factory=Origin)
+    reduction: Reduction | None = None
 
 
 def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply") -> Pixels:
@@ -104,7 +99,7 @@ def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply"
 
 def _decode(image: Image.Image, name: str, space: Space | None) -> Pixels:
     image.load()
-    turn = _TURNS.get(_orientation(image))
+    turn = turn_to_upright(image)
     palette = small_palette(image)
     if palette is not None:
         image = image.copy()
@@ -123,14 +118,6 @@ def _decode(image: Image.Image, name: str, space: Space | None) -> Pixels:
         image = image.convert("L" if grey else "RGB")
     image, origin = to_srgb(image, space)
     return Pixels(StoredValues(image), 255, alpha, origin=origin)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # noqa: BLE001 - damaged EXIF fails in any way, and the pixels are good without it
-        return 1
-    return value if isinstance(value, int) else 1
 
 
 def _deep_grey(image: Image.Image, name: str, space: Space | None) -> Pixels:

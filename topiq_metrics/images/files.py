@@ -6,15 +6,17 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TypeAlias
 
 from topiq_metrics._extras import install_line
-from topiq_metrics.errors import ImageError, ImageNotFoundError
+from topiq_metrics.errors import ImageError, ImageNotFoundError, TruncatedImageError
 from topiq_metrics.images.color import Pixels, pillow_to_pixels
 from topiq_metrics.images.decoding import image_errors, open_image
 from topiq_metrics.images.pillow_state import quiet_pillow, strict_pillow
 from topiq_metrics.images.profiles import Profiles
+from topiq_metrics.images.reduced import Enough, reduce_decoding
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 """A pathlib.Path of a URL has lost one of its two slashes; a drive of Windows has a single letter."""
@@ -24,15 +26,19 @@ Admit: TypeAlias = Callable[[int, int], None]
 
 
 def decode_path(
-    path: str | os.PathLike[str], max_pixels: int | None, admit: Admit | None = None, profiles: Profiles = "apply"
+    path: str | os.PathLike[str],
+    max_pixels: int | None,
+    admit: Admit | None = None,
+    profiles: Profiles = "apply",
+    enough: Enough | None = None,
 ) -> Pixels:
-    """Decode the file at ``path``; raises as `topiq_metrics.load_image` does."""
+    """Decode the file at ``path``, as `decode_stream` does; raises as `topiq_metrics.load_image` does."""
     name = os.fspath(path)
     try:
         if _may_block(name):
             raise ImageError(f"{name}: is no regular file.")
         with Path(path).open("rb") as stream:
-            return decode_stream(stream, name, max_pixels, admit, profiles)
+            return decode_stream(stream, name, max_pixels, admit, profiles, enough)
     except ImageError:
         raise
     except (OSError, ValueError) as error:
@@ -49,16 +55,32 @@ def decode_path(
 
 
 def decode_stream(
-    stream: IO[bytes], name: str, max_pixels: int | None, admit: Admit | None = None, profiles: Profiles = "apply"
+    stream: IO[bytes],
+    name: str,
+    max_pixels: int | None,
+    admit: Admit | None = None,
+    profiles: Profiles = "apply",
+    enough: Enough | None = None,
 ) -> Pixels:
-    """Decode a seekable stream, called ``name`` in errors; raises as `topiq_metrics.load_image` does."""
+    """Decode a seekable stream, called ``name`` in errors; raises as `topiq_metrics.load_image` does.
+
+    Args:
+        enough: the size from which on fewer pixels than the image has will do; None takes all of them.
+    """
     with quiet_pillow(), strict_pillow():
         with image_errors(name, stream):
             image = open_image(stream, name, max_pixels)
         if admit is not None:
             admit(*image.size)
-        with image_errors(name, stream):
-            return pillow_to_pixels(image, name, profiles)
+        reduction = None if enough is None else reduce_decoding(image, enough)
+        try:
+            with image_errors(name, stream):
+                return replace(pillow_to_pixels(image, name, profiles), reduction=reduction)
+        except TruncatedImageError:
+            if reduction is None:
+                raise
+    # Fewer levels may be in the file than were to be left out.
+    return decode_stream(stream, name, max_pixels, None, profiles)
 
 
 def _not_for_urls(name: str) -> str:

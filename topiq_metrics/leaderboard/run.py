@@ -21,7 +21,8 @@ from topiq_metrics.catalog import get_card
 from topiq_metrics.contenders import MetricUnavailableError, ToolboxMetric
 from topiq_metrics.datasets import IQADataset, PairDataset, PairRecord, Record
 from topiq_metrics.errors import ImageError, WeightsError
-from topiq_metrics.images import load_image
+from topiq_metrics.images import SizePolicy, load_image
+from topiq_metrics.images.reduced import parse_decode
 from topiq_metrics.leaderboard.board import Board, Cost, Entry, TestSet
 from topiq_metrics.leaderboard.cost import measure_cost
 from topiq_metrics.leaderboard.peak_memory import peak_memory
@@ -46,6 +47,7 @@ def run_leaderboard(
     store: Path,
     device: str | None = None,
     workers: int | None = 0,
+    decode: str = "exact",
     weights: str | Path = "default",
     download: bool = False,
     notice: Notice = lambda text: None,  # noqa: ARG005
@@ -61,13 +63,15 @@ def run_leaderboard(
         store: folder of the scores so far.
         device: where metrics run; a GPU if there is one.
         workers: processes that decode; see `topiq_metrics.score_images`.
+        decode: ``"fast"`` decodes large images to fewer pixels, for metrics that shrink them; see there.
         weights: of the metrics of our catalogue: ``"default"``, or a file if there is one such metric.
         download: fetch weights that are not on this machine; otherwise nothing is downloaded.
         notice: is told what goes on, a line at a time.
 
     Raises:
-        ValueError: two datasets, or two metrics, are the same.
+        ValueError: two datasets, or two metrics, are the same; or ``decode`` is unknown.
     """
+    parse_decode(decode)
     test_sets = [describe(dataset) for dataset in datasets]
     for what, names in (("dataset", [s.key for s in test_sets]), ("metric", [m.name for m in metrics])):
         if twice := next((name for name in names if names.count(name) > 1), None):
@@ -78,7 +82,7 @@ def run_leaderboard(
     data = list(zip(map(_Images.of, datasets), test_sets, strict=True))
     entries: list[Entry] = []
     for metric in metrics:
-        entries += _entries(metric, data, ScoreStore(store), device, workers, weights, download, notice)
+        entries += _entries(metric, data, ScoreStore(store), device, workers, decode, weights, download, notice)
     return Board(test_sets, entries)
 
 
@@ -151,6 +155,7 @@ def _entries(
     store: ScoreStore,
     device: str | None,
     workers: int | None,
+    decode: str,
     weights: str | Path,
     download: bool,
     notice: Notice,
@@ -168,14 +173,14 @@ def _entries(
         for _, test_set in data:
             yield _entry(metric, test_set, "unavailable", reason)
         return
-    identity = _identity(metric, predictor, weights)
+    identity = _identity(metric, predictor, weights, decode)
     machine = f"{platform.node()}, {getattr(predictor, 'device', 'cpu')}, {torch.get_num_threads()} threads"
     for images, test_set in data:
         if metric.mode == "FR" and not any(record.reference for record in images.records):
             yield _entry(metric, test_set, "unfit", f"{test_set.name} has no references")
             continue
         notes: list[str] = []
-        scores, problems, added = _scores(metric, predictor, images, store, identity, workers, notes)
+        scores, problems, added = _scores(metric, predictor, images, store, identity, workers, decode, notes)
         number = sum(score is not None for score in scores)
         notice(f"{metric.name}: {number} of {len(scores)} images of {test_set.name}")
         if notes:
@@ -224,6 +229,7 @@ def _scores(
     store: ScoreStore,
     identity: dict[str, Any],
     workers: int | None,
+    decode: str,
     notes: list[str],
 ) -> tuple[list[float | None], list[str], bool]:
     """The score of each image, or None; the reasons of those; and whether some were not known before.
@@ -236,7 +242,7 @@ def _scores(
     problems: list[str] = []
 
     def rows() -> Iterator[tuple[str, float]]:
-        with Engine([predictor], workers=workers) as engine:
+        with Engine([predictor], workers=workers, decode=decode) as engine:
             items = (_item(records[index]) for index in missing)
             for index, row in zip(missing, engine.rows(items), strict=True):
                 score = row.scores[predictor.card.name]
@@ -300,7 +306,7 @@ def _entry(metric: ToolboxMetric, test_set: TestSet, status: Any, reason: str = 
     )
 
 
-def _identity(metric: ToolboxMetric, predictor: Predictor, weights: str | Path) -> dict[str, Any]:
+def _identity(metric: ToolboxMetric, predictor: Predictor, weights: str | Path, decode: str) -> dict[str, Any]:
     """What a score depends on, beside the image."""
     identity: dict[str, Any] = {
         "metric": metric.name,
@@ -308,6 +314,9 @@ def _identity(metric: ToolboxMetric, predictor: Predictor, weights: str | Path) 
         "version": metric.version,
         "size": str(predictor.size),
     }
+    # Metrics that take images as they are take all their pixels.
+    if decode != "exact" and predictor.size != SizePolicy():
+        identity["decode"] = decode
     if metric.is_ours:
         from topiq_metrics.weights.hashes import sha256_of
         from topiq_metrics.weights.load import locate

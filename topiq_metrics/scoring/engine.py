@@ -33,10 +33,11 @@ class Engine:
         fallback: size policy under which an image is scored for which memory does not suffice; None makes it an error.
         timeout: seconds for a decoding process to fetch an image, and again to decode it.
         profiles: ``"apply"`` converts colours to sRGB, ``"ignore"`` reads values as if they were; as `load_image`.
+        decode: ``"exact"``, or ``"fast"`` where fewer pixels than a file has will do; see `topiq_metrics.score_images`.
         progress: is kept up to date.
 
     Raises:
-        ValueError: no predictor, two of one metric, a number of workers below 0, or other ``profiles``.
+        ValueError: no predictor, two of one metric, a number of workers below 0, or other ``profiles`` or ``decode``.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Engine:
         fallback: str | SizePolicy | None = None,
         timeout: float = DECODE_SECONDS,
         profiles: str = "apply",
+        decode: str = "exact",
         progress: Progress | None = None,
     ) -> None:
         names = [predictor.card.name for predictor in predictors]
@@ -59,7 +61,7 @@ class Engine:
         self._needs = [Need.of(predictor) for predictor in predictors]
         self._fallback = None if fallback is None else SizePolicy.parse(fallback)
         self._prefetcher = Prefetcher(
-            self._needs, workers=workers, timeout=timeout, profiles=profiles, progress=self.progress
+            self._needs, workers=workers, timeout=timeout, profiles=profiles, decode=decode, progress=self.progress
         )
         self._busy = False
 
@@ -117,6 +119,7 @@ def score_items(
     fallback: str | SizePolicy | None = None,
     timeout: float = DECODE_SECONDS,
     profiles: str = "apply",
+    decode: str = "exact",
 ) -> Iterator[ScoreRow]:
     """Score each item with each predictor; yields one row per item, in order.
 
@@ -131,7 +134,7 @@ def score_items(
         >>> row.path, row.width, row.height, row.status
         ('ramp', 64, 48, 'ok')
     """
-    engine = Engine(predictors, workers=workers, fallback=fallback, timeout=timeout, profiles=profiles)
+    engine = Engine(predictors, workers=workers, fallback=fallback, timeout=timeout, profiles=profiles, decode=decode)
 
     def rows() -> Iterator[ScoreRow]:
         with engine:

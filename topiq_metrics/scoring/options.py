@@ -63,6 +63,7 @@ class Running:
     workers: int | None = None
     timeout: float = DECODE_SECONDS
     profiles: str = "apply"
+    decode: str = "exact"
     ray: RayOptions | None = None
 
 
@@ -95,6 +96,7 @@ class ScoreKeywords(TypedDict, total=False):
     workers: int | None
     timeout: float
     profiles: str
+    decode: str
     shard: str | Shard
     output: PathLike | None
     resume: bool

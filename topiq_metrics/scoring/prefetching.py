@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 
 from topiq_metrics.images.profiles import parse_profiles
+from topiq_metrics.images.reduced import parse_decode
 from topiq_metrics.scoring.budget import PixelBudget
 from topiq_metrics.scoring.decoders import Decoder, LocalDecoder, ProcessDecoder
 from topiq_metrics.scoring.items import Item
@@ -37,6 +38,7 @@ class Prefetcher:
         workers: processes that decode; 0 decodes in threads of this process; None takes one for each processor.
         timeout: seconds for a decoding process to fetch an image, and again to decode it.
         profiles: ``"apply"`` or ``"ignore"``.
+        decode: ``"exact"`` or ``"fast"``.
         progress: its seconds of waiting are kept up to date.
 
     Attributes:
@@ -44,13 +46,21 @@ class Prefetcher:
     """
 
     def __init__(
-        self, needs: Sequence[Need], *, workers: int | None, timeout: float, profiles: str, progress: Progress
+        self,
+        needs: Sequence[Need],
+        *,
+        workers: int | None,
+        timeout: float,
+        profiles: str,
+        decode: str,
+        progress: Progress,
     ) -> None:
         self.source_failure: Exception | None = None
         self._needs = needs
         self._processes = usable_processors() if workers is None else workers
         self._timeout = timeout
         self._profiles = parse_profiles(profiles)
+        self._decode = parse_decode(decode)
         self._progress = progress
         self._decoders: list[Decoder] = []
         self._local = threading.local()
@@ -98,7 +108,7 @@ class Prefetcher:
 
     def again(self, item: Item, needs: Sequence[Need]) -> Prepared:
         """Prepare an item once more, here and at once, for these needs."""
-        return prepare(item, needs, self._own_decoder(), lambda *_: None, self._profiles)
+        return prepare(item, needs, self._own_decoder(), lambda *_: None, self._profiles, self._decode)
 
     def settle(self, image: Prepared) -> None:
         """Let go of the room of pixels that an image does not hold any more."""
@@ -142,7 +152,7 @@ class Prefetcher:
             self._budget.enter(number, entered)
 
         try:
-            image = prepare(item, self._needs, self._own_decoder(), admit, self._profiles)
+            image = prepare(item, self._needs, self._own_decoder(), admit, self._profiles, self._decode)
         except BaseException as error:
             if self._failure is None:
                 self._failure = error

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import torch
@@ -19,6 +19,7 @@ from topiq_metrics.images.color import Pixels
 from topiq_metrics.images.files import Admit
 from topiq_metrics.images.loader import load_with_origin
 from topiq_metrics.images.profiles import Origin, Profiles, note_on_colors
+from topiq_metrics.images.reduced import Decode
 from topiq_metrics.scoring.decoded import Decoded, Request, fit
 from topiq_metrics.scoring.decoders import Decoder
 from topiq_metrics.scoring.items import Encoded, ImageObject, Item, is_image_object, size_of
@@ -90,17 +91,24 @@ class Prepared:
 
 
 def prepare(
-    item: Item, needs: Sequence[Need], decoder: Decoder, admit: Admit, profiles: Profiles = "apply"
+    item: Item,
+    needs: Sequence[Need],
+    decoder: Decoder,
+    admit: Admit,
+    profiles: Profiles = "apply",
+    decode: Decode = "exact",
 ) -> Prepared:
     """Decode an item and bring it to the sizes that are needed.
 
     Args:
         admit: is told the width and height of the image, as stored, before its pixels are decoded.
         profiles: whether colours are converted to sRGB, or read as if they were.
+        decode: whether all pixels of a file are decoded, or fewer where its codec can and they will do.
     """
+    request = Request(MAX_PIXELS, profiles, decode, tuple({need.size: None for need in needs}))
     prepared = Prepared(item, sizes={need.metric: need.size for need in needs})
     try:
-        _load(prepared, needs, decoder, admit, profiles)
+        _load(prepared, needs, decoder, admit, request)
     except ImageError as error:
         problem, memory = reason_for(error, item.name), isinstance(error, ImageMemoryError)
     except (RuntimeError, MemoryError) as error:
@@ -115,19 +123,21 @@ def prepare(
     return prepared
 
 
-def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Admit, profiles: Profiles) -> None:
+def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Admit, request: Request) -> None:
     if prepared.item.problem:
         for need in needs:
             prepared.fail(need.metric, in_plain_words(prepared.item.problem, prepared.item.name))
         return
     name = prepared.item.name
-    request = Request(MAX_PIXELS, profiles, tuple({need.size: None for need in needs}))
     image = _decoded(prepared.item.encoded, name, decoder, admit, request)
     prepared.note = note_on_colors(image.origin)
     prepared.height, prepared.width = image.height, image.width
     reference, problem = None, ""
     if any(need.mode == "FR" for need in needs):
         reference, problem = _load_reference(prepared.item, image, decoder, request)
+        if reference is not None and not image.is_comparable_with(reference):
+            _load(prepared, needs, decoder, lambda *_: None, replace(request, decode="exact"))
+            return
         prepared.note = note_on_colors(image.origin, None if reference is None else reference.origin)
     resized: dict[SizePolicy, Pair] = {}
     for need in needs:
@@ -159,6 +169,11 @@ class _Image:
     @property
     def origin(self) -> Origin:
         return self.decoded.origin
+
+    def is_comparable_with(self, reference: _Image) -> bool:
+        """Whether what differs is the images: two codecs that give fewer pixels give different ones."""
+        own, other = self.decoded.reduction, reference.decoded.reduction
+        return own is other is None or (own is not None and own.is_like(other))
 
     def at(self, size: SizePolicy) -> Tensor:
         """``(3, h, w)`` under a size rule that was asked for."""

@@ -75,6 +75,7 @@ class Provenance:
         backend: what runs the networks.
         precision: of their arithmetic.
         profiles: ``"apply"`` where colours were converted to sRGB, ``"ignore"`` where values were read as they are.
+        decode: ``"exact"`` where all pixels of files were decoded, ``"fast"`` where fewer would do.
         versions: of distributions that fix a score, by name.
         device: where the networks run.
         python: version.
@@ -93,6 +94,7 @@ class Provenance:
     backend: str = "torch"
     precision: str = "float32"
     profiles: str = "apply"
+    decode: str = "exact"
     versions: dict[str, str] = field(default_factory=dict, hash=False)
     device: str = ""
     python: str = field(default_factory=platform.python_version)
@@ -120,6 +122,7 @@ class Provenance:
         backend: str = "torch",
         precision: str = "float32",
         profiles: str = "apply",
+        decode: str = "exact",
     ) -> Provenance:
         """What rows of these metrics are the result of, if they are made here and now.
 
@@ -132,6 +135,7 @@ class Provenance:
             backend: what runs the networks.
             precision: of their arithmetic.
             profiles: ``"apply"`` or ``"ignore"``.
+            decode: ``"exact"`` or ``"fast"``.
         """
         return cls(
             metrics=tuple(metrics),
@@ -141,6 +145,7 @@ class Provenance:
             backend=backend,
             precision=precision,
             profiles=profiles,
+            decode=decode,
             versions=_versions([get_card(metric.name) for metric in metrics], backend),
             device=_device(device),
         )
@@ -170,6 +175,7 @@ class Provenance:
             ("Backend", other.backend, self.backend),
             ("Precision", other.precision, self.precision),
             ("Colour profiles", other.profiles, self.profiles),
+            ("Decoding", other.decode, self.decode),
             ("Number of shards", other.shard.partition("/")[2], self.shard.partition("/")[2]),
         ]
         for name in dict.fromkeys((*other.versions, *self.versions)):

@@ -153,6 +153,7 @@ def score(
     from topiq_metrics.scoring.job import ScoreJob
     from topiq_metrics.scoring.options import DECODE_SECONDS, RayOptions
 
+    _limit_threads()
     with exit_on_error(refused=(ValueError, OSError, ImportError, RuntimeError)):
         part, output, html = _part(shard, output, html)
         job = ScoreJob(
@@ -230,10 +231,20 @@ def _local_device() -> str | None:
 
 def _local_workers() -> int | None:
     """A share of the machine's processors, where `torchrun` has started several processes."""
-    from topiq_metrics.scoring.prefetching import usable_processors
+    from topiq_metrics.scoring.processors import usable_processors
 
     neighbours = os.environ.get("LOCAL_WORLD_SIZE")
     return None if neighbours is None else max(1, usable_processors() // int(neighbours))
+
+
+def _limit_threads() -> None:
+    import torch
+
+    from topiq_metrics.scoring.processors import usable_processors
+
+    # It counts the machine's processors, also where a container may use the time of a few.
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(torch.get_num_threads(), usable_processors()))
 
 
 def _limit_memory(runner: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import threading
 import time
 import weakref
@@ -17,6 +16,7 @@ from topiq_metrics.scoring.budget import PixelBudget
 from topiq_metrics.scoring.decoders import Decoder, LocalDecoder, ProcessDecoder
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.preparation import Need, Prepared, most_pixels, prepare
+from topiq_metrics.scoring.processors import usable_processors
 from topiq_metrics.scoring.progress import Progress
 from topiq_metrics.scoring.threads import DaemonThreads
 
@@ -57,7 +57,7 @@ class Prefetcher:
     ) -> None:
         self.source_failure: Exception | None = None
         self._needs = needs
-        self._processes = usable_processors() if workers is None else workers
+        self._processes = min(usable_processors(), _MOST_PROCESSES) if workers is None else workers
         self._timeout = timeout
         self._profiles = parse_profiles(profiles)
         self._decode = parse_decode(decode)
@@ -170,12 +170,6 @@ class Prefetcher:
             self._decoders.append(self._local.decoder)
         decoder: Decoder = self._local.decoder
         return decoder
-
-
-def usable_processors() -> int:
-    """Processors that this process may use, at most 8: what a job starts decoding processes for."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(count, _MOST_PROCESSES)
 
 
 def _close(threads: DaemonThreads, budget: PixelBudget, decoders: Sequence[Decoder]) -> None:

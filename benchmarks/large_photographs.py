@@ -241,8 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             small = jpegs(arguments.small)
             measures["small"] = lambda: measure_small(now, small, 10 * arguments.count, arguments.repeats)
         results = {name: measure() for name, measure in measures.items()}
-    sizes = [Image.open(image).size for image in pick(images, arguments.count)]
-    pixels = sorted(width * height / 1e6 for width, height in sizes)
+    pixels = sorted(map(megapixels, pick(images, arguments.count)))
     versions = about(arguments.threads)
     print(f"{len(images)} JPEG files of {pixels[0]:.1f} to {pixels[-1]:.1f} megapixels; medians; {versions}")
     for name, (table, _) in results.items():
@@ -259,6 +258,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0 if all(bar.met for bar in bars) else 1
+
+
+def megapixels(path: Path) -> float:
+    with Image.open(path) as image:
+        return image.width * image.height / 1e6
 
 
 def processes_of(folder: Path, checkout: Path, threads: int) -> Processes:

@@ -5,27 +5,47 @@ from __future__ import annotations
 import copy
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from topiq_metrics.inference.backends.base import Run
 from topiq_metrics.inference.backends.graphs import Graph, cached_graph, run_within
+from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.models.rewrites.exact_head import keep_head_exact
+from topiq_metrics.models.rewrites.first_step import AfterFirstStep, FirstStep
+
+Network = TypeVar("Network", bound=QualityNetwork)
 
 _STRUCTURE, _WEIGHTS = "graph.xml", "graph.bin"
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 def open_network(net: QualityNetwork, precision: str, max_memory: int | None) -> Run:
-    """See `topiq_metrics.inference.backends.Backend.open`."""
+    """See `topiq_metrics.inference.backends.Backend.open`.
+
+    In bfloat16, the backbone's first step stays in float32: rounding its maps hides an image's finest noise.
+    """
+    if precision == "float32" or not isinstance(net, CFANet):
+        return run_within(net, _compiled(net, "", precision, lambda: _make_whole(net)), max_memory)
+    first = _compiled(net, "-first", "float32", lambda: _make_first(net))
+    rest = _compiled(net, "-rest", precision, lambda: _make_rest(net))
+
+    def run_in_two(*images: Tensor) -> Tensor:
+        return rest(*images, *map(first, images))
+
+    return run_within(net, run_in_two, max_memory)
+
+
+def _compiled(net: QualityNetwork, part: str, precision: str, make: Callable[[], Graph]) -> Run:
     import openvino
 
-    graph = cached_graph(net, f"openvino-{openvino.__version__.partition('-')[0]}", lambda: _make(net))
+    graph = cached_graph(net, f"openvino-{openvino.__version__.partition('-')[0]}{part}", make)
     core = openvino.Core()
     weights = openvino.Tensor(np.frombuffer(graph[_WEIGHTS], np.uint8))
     settings = {
@@ -41,26 +61,50 @@ def open_network(net: QualityNetwork, precision: str, max_memory: int | None) ->
         request.infer([x.detach().float().contiguous().numpy() for x in images], share_inputs=True)
         return torch.from_numpy(request.get_output_tensor().data.copy())
 
-    return run_within(net, run, max_memory)
+    return run
 
 
-def _make(net: QualityNetwork) -> Graph:
-    """Trace a network, with every dimension of its images dynamic but the channels, and fixed sides."""
+def _copy(net: Network) -> Network:
+    return copy.deepcopy(net).eval()
+
+
+def _make_whole(net: QualityNetwork) -> Graph:
+    return _make(keep_head_exact(_copy(net)), _examples(net))
+
+
+def _make_first(net: CFANet) -> Graph:
+    return _make(FirstStep(_copy(net)), _examples(net)[:1])
+
+
+def _make_rest(net: CFANet) -> Graph:
+    whole, images = keep_head_exact(_copy(net)), _examples(net)
+    with torch.no_grad():
+        maps = map(FirstStep(whole), images)
+        return _make(AfterFirstStep(whole), (*images, *maps))
+
+
+def _examples(net: QualityNetwork) -> tuple[Tensor, ...]:
+    from topiq_metrics.inference.export.graph import example_images
+
+    return example_images(net, batch=2)
+
+
+def _make(net: nn.Module, inputs: tuple[Tensor, ...]) -> Graph:
+    """Trace a network, with every dimension of its inputs dynamic but the channels, and the sides of square ones."""
     import openvino
 
-    from topiq_metrics.inference.export.graph import example_images, fixed_side
-
-    images = example_images(net, batch=2)
-    model = _convert(keep_head_exact(copy.deepcopy(net).eval()), images)
-    sides = images[0].shape[-2:] if fixed_side(net) else (-1, -1)
-    model.reshape({index: [-1, 3, *sides] for index in range(len(images))})
+    model = _convert(net, inputs)
+    shapes = [x.shape for x in inputs]
+    # Networks that take images of any size are traced with oblong ones.
+    sides = [shape[2:] if shape[2] == shape[3] else (-1, -1) for shape in shapes]
+    model.reshape({index: [-1, shape[1], *sides[index]] for index, shape in enumerate(shapes)})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _STRUCTURE
         openvino.save_model(model, path, compress_to_fp16=False)
         return {name: (path.parent / name).read_bytes() for name in (_STRUCTURE, _WEIGHTS)}
 
 
-def _convert(net: QualityNetwork, images: tuple[Tensor, ...]) -> Any:
+def _convert(net: nn.Module, images: tuple[Tensor, ...]) -> Any:
     """As `openvino.convert_model`, which tells its maker of each use."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in sorted(path for path in arguments.images.rglob("*") if path.suffix.lower() in SUFFIXES):
         with Image.open(path) as image:
             width, height = image.size
-        if fast.enough(height, width) is None or (small := decoded(path, fast))[0].reduction is None:
+        if fast.least_size(height, width) is None or (small := decoded(path, fast))[0].reduction is None:
             whole += 1
             continue
         large = decoded(path, exact)

@@ -17,7 +17,7 @@ def sixteen(monkeypatch):
 
 def system(root, cgroup, **files):
     (root / "proc/self").mkdir(parents=True)
-    (root / "proc/self/cgroup").write_text(cgroup)
+    (root / "proc/self/cgroup").write_text(cgroup, encoding="utf-8")
     for name, text in files.items():
         path = root / "sys/fs/cgroup" / name.replace("__", "/").replace("cpu_", "cpu.", 1)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,6 +38,8 @@ def system(root, cgroup, **files):
         ("0::/docker/12ab\n", {"cpu_max": "400000 100000\n"}, 4),
         ("4:cpu,cpuacct:/\n", {"cpu__cpu_cfs_quota_us": "", "cpu__cpu_cfs_period_us": ""}, 16),
         ("0::/\n", {"cpu_max": "nonsense\n"}, 16),
+        ("0::/\n", {"cpu_max": "50000 0\n"}, 16),
+        ("3:name=systemd:/é\n0::/é\n", {"cpu_max": "200000 100000\n"}, 2),
         ("nonsense\n", {}, 16),
     ],
 )

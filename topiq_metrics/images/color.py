@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,12 +26,19 @@ class StoredValues:
     An array of all of them takes as long to make as the image takes to decode. A pickled one becomes that array.
     """
 
+    _array: npt.NDArray[np.uint8] | None = None
+
     def __init__(self, image: Image.Image) -> None:
         self._image = image
         self.shape = (image.height, image.width, *(3,) * (image.mode == "RGB"))
 
     def __getitem__(self, rows: slice) -> npt.NDArray[np.uint8]:
         start, end, _ = rows.indices(self.shape[0])
+        # Pillow holds a part of an image against its limit for files.
+        if self._array is None and (end - start) * self.shape[1] > (Image.MAX_IMAGE_PIXELS or math.inf):
+            self._array = np.asarray(self)
+        if self._array is not None:
+            return self._array[rows]
         part = self._image.crop((0, start, self.shape[1], end))
         return _as_array(part.tobytes(), end - start, *self.shape[1:])
 

@@ -16,7 +16,7 @@ from topiq_metrics.images.color import Pixels, pillow_to_pixels
 from topiq_metrics.images.decoding import image_errors, open_image
 from topiq_metrics.images.pillow_state import quiet_pillow, strict_pillow
 from topiq_metrics.images.profiles import Profiles
-from topiq_metrics.images.reduced import Enough, reduce_decoding
+from topiq_metrics.images.reduced import LeastSize, reduce_decoding
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 """A pathlib.Path of a URL has lost one of its two slashes; a drive of Windows has a single letter."""
@@ -30,7 +30,7 @@ def decode_path(
     max_pixels: int | None,
     admit: Admit | None = None,
     profiles: Profiles = "apply",
-    enough: Enough | None = None,
+    least_size: LeastSize | None = None,
 ) -> Pixels:
     """Decode the file at ``path``, as `decode_stream` does; raises as `topiq_metrics.load_image` does."""
     name = os.fspath(path)
@@ -38,7 +38,7 @@ def decode_path(
         if _may_block(name):
             raise ImageError(f"{name}: is no regular file.")
         with Path(path).open("rb") as stream:
-            return decode_stream(stream, name, max_pixels, admit, profiles, enough)
+            return decode_stream(stream, name, max_pixels, admit, profiles, least_size)
     except ImageError:
         raise
     except (OSError, ValueError) as error:
@@ -60,26 +60,26 @@ def decode_stream(
     max_pixels: int | None,
     admit: Admit | None = None,
     profiles: Profiles = "apply",
-    enough: Enough | None = None,
+    least_size: LeastSize | None = None,
 ) -> Pixels:
     """Decode a seekable stream, called ``name`` in errors; raises as `topiq_metrics.load_image` does.
 
     Args:
-        enough: the size from which on fewer pixels than the image has will do; None takes all of them.
+        least_size: the size from which on fewer pixels than the image has will do; None takes all of them.
     """
     with quiet_pillow(), strict_pillow():
         with image_errors(name, stream):
             image = open_image(stream, name, max_pixels)
         if admit is not None:
             admit(*image.size)
-        reduction = None if enough is None else reduce_decoding(image, enough)
+        reduction = None if least_size is None else reduce_decoding(image, least_size)
         try:
             with image_errors(name, stream):
                 return replace(pillow_to_pixels(image, name, profiles), reduction=reduction)
         except TruncatedImageError:
             if reduction is None:
                 raise
-    # Fewer levels may be in the file than were to be left out.
+    # A tile may have fewer levels than the file's header says, and a damaged file is to be called that as ever.
     return decode_stream(stream, name, max_pixels, None, profiles)
 
 

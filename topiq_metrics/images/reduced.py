@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from PIL import Image
 
+from topiq_metrics.images.jpeg2000 import droppable_levels
 from topiq_metrics.images.orientation import lies_on_its_side
 
 Decode = Literal["exact", "fast"]
 
-Enough: TypeAlias = Callable[[int, int], "tuple[int, int] | None"]
+LeastSize: TypeAlias = Callable[[int, int], "tuple[int, int] | None"]
 """The least height and width to decode an image of a height and width to, all as stored; None for all of it."""
 
 
@@ -32,7 +33,7 @@ class Reduction:
     factor: int
 
     def is_like(self, other: Reduction | None) -> bool:
-        """Whether another image was reduced in the same way, so that the two can be told apart pixel by pixel."""
+        """Whether another image was reduced in the same way, so that the two can be compared pixel by pixel."""
         return other is not None and (self.codec, self.factor) == (other.codec, other.factor)
 
 
@@ -47,21 +48,23 @@ def parse_decode(decode: str) -> Decode:
     return cast("Decode", decode)
 
 
-def reduce_decoding(image: Image.Image, enough: Enough) -> Reduction | None:
-    """Have a Pillow image decode to a half, a quarter or an eighth of its sides, as far down as is ``enough``.
+def reduce_decoding(image: Image.Image, least_size: LeastSize) -> Reduction | None:
+    """Have a Pillow image decode to a half, a quarter or an eighth of its sides.
 
     JPEG is scaled by libjpeg within its blocks (a cosine transform of fewer terms), and of JPEG 2000 the finest levels
     of the wavelets are left out. Other codecs do no such thing, or Pillow has no access to it.
 
     Args:
         image: just opened.
+        least_size: says what it may not fall below.
 
     Returns:
         What it will be; None if it decodes as a whole.
     """
     width, height = image.size
-    least = enough(height, width)
-    if least is None:
+    least = least_size(height, width)
+    # A mean of a palette's numbers is no colour.
+    if least is None or image.mode in ("P", "PA"):
         return None
     factor = _factor(height // max(least[0], 1), width // max(least[1], 1))
     if image.format == "JPEG":
@@ -87,9 +90,10 @@ def _scale_jpeg(image: Image.Image, factor: int) -> int:
     return factor if image.size != (width, height) else 1
 
 
-def _drop_levels(image: Image.Image, factor: int) -> int:
+def _drop_levels(image: Any, factor: int) -> int:
+    factor = min(factor, 1 << droppable_levels(image.fp))
     # Pillow takes the nearest whole size for what OpenJPEG rounds up, and fails where the two differ.
     while factor > 1 and any(0 < side % factor < factor / 2 for side in image.size):
         factor //= 2
-    image.reduce = factor.bit_length() - 1  # type: ignore[method-assign,assignment]
+    image.reduce = factor.bit_length() - 1
     return factor

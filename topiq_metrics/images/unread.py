@@ -6,6 +6,7 @@ import zlib
 from typing import IO
 
 from topiq_metrics.images.jpeg import segments
+from topiq_metrics.images.jpeg2000 import CODESTREAM
 
 _RAW_SIGNATURES = (
     b"IIRO",
@@ -47,7 +48,6 @@ _JPEG_FRAMES = {
 }
 _JPEG_TABLES = frozenset([0xC4, 0xC8, 0xCC])
 _PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-_CODESTREAM = b"\xff\x4f\xff\x51"
 _AVIF_WORDS = ("No codec available", "Not implemented", "Unsupported")
 
 
@@ -122,6 +122,6 @@ def _png(stream: IO[bytes]) -> str | None:
 def _jpeg_2000(stream: IO[bytes]) -> str | None:
     stream.seek(0)
     head = stream.read(1 << 16)
-    start = head.find(_CODESTREAM)
+    start = head.find(CODESTREAM)
     channels = int.from_bytes(head[start + 40 : start + 42], "big")
     return f"JPEG 2000 with {channels} channels" if start >= 0 and channels > 4 else None

@@ -32,7 +32,7 @@ class Request:
     decode: Decode = "exact"
     sizes: tuple[SizePolicy, ...] = ()
 
-    def enough(self, height: int, width: int) -> tuple[int, int] | None:
+    def least_size(self, height: int, width: int) -> tuple[int, int] | None:
         """The least height and width to decode an image of these to; None where all its pixels are asked for."""
         if self.decode == "exact" or not self.sizes or not all(shrinks(size, height, width) for size in self.sizes):
             return None

@@ -51,14 +51,14 @@ def decode_encoded(encoded: Encoded, name: str, request: Request, admit: Admit) 
 
 
 def _pixels(encoded: Encoded, name: str, request: Request, admit: Admit) -> Pixels:
-    max_pixels, profiles, enough = request.max_pixels, request.profiles, request.enough
+    max_pixels, profiles, least_size = request.max_pixels, request.profiles, request.least_size
     if isinstance(encoded, bytes):
-        return decode_stream(io.BytesIO(encoded), name, max_pixels, admit, profiles, enough)
+        return decode_stream(io.BytesIO(encoded), name, max_pixels, admit, profiles, least_size)
     if "://" in os.fspath(encoded):
         from topiq_metrics.scoring.sources.remote import read_url
 
-        return decode_stream(io.BytesIO(read_url(os.fspath(encoded))), name, max_pixels, admit, profiles, enough)
-    return decode_path(encoded, max_pixels, admit, profiles, enough)
+        return decode_stream(io.BytesIO(read_url(os.fspath(encoded))), name, max_pixels, admit, profiles, least_size)
+    return decode_path(encoded, max_pixels, admit, profiles, least_size)
 
 
 class Decoder(Protocol):

@@ -136,6 +136,7 @@ def _load(prepared: Prepared, needs: Sequence[Need], decoder: Decoder, admit: Ad
     if any(need.mode == "FR" for need in needs):
         reference, problem = _load_reference(prepared.item, image, decoder, request)
         if reference is not None and not image.is_comparable_with(reference):
+            del image, reference
             _load(prepared, needs, decoder, lambda *_: None, replace(request, decode="exact"))
             return
         prepared.note = note_on_colors(image.origin, None if reference is None else reference.origin)
@@ -173,7 +174,7 @@ class _Image:
     def is_comparable_with(self, reference: _Image) -> bool:
         """Whether what differs is the images: two codecs that give fewer pixels give different ones."""
         own, other = self.decoded.reduction, reference.decoded.reduction
-        return own is other is None or (own is not None and own.is_like(other))
+        return other is None if own is None else own.is_like(other)
 
     def at(self, size: SizePolicy) -> Tensor:
         """``(3, h, w)`` under a size rule that was asked for."""

@@ -22,8 +22,8 @@ def usable_processors(root: Path = Path("/")) -> int:
 
 def _quotas(root: Path) -> Iterator[float]:
     """Processors that control groups of Linux grant: ours and those that it is in."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        for line in (root / "proc/self/cgroup").read_text(encoding="ascii").splitlines():
+    with contextlib.suppress(OSError):
+        for line in os.fsdecode((root / "proc/self/cgroup").read_bytes()).splitlines():
             number, _, rest = line.partition(":")
             controllers, _, path = rest.partition(":")
             if number != "0" and "cpu" not in controllers.split(","):
@@ -40,10 +40,10 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _quota(folder: Path) -> Iterator[float]:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
         quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
         yield float(quota) / float(period)
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
         quota, period = ((folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period"))
         if float(quota) > 0:
             yield float(quota) / float(period)

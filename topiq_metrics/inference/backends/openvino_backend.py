@@ -69,18 +69,18 @@ def _copy(net: Network) -> Network:
 
 
 def _make_whole(net: QualityNetwork) -> Graph:
-    return _make(keep_head_exact(_copy(net)), _examples(net))
+    return _make(keep_head_exact(_copy(net)), _examples(net), _is_square(net))
 
 
 def _make_first(net: CFANet) -> Graph:
-    return _make(FirstStep(_copy(net)), _examples(net)[:1])
+    return _make(FirstStep(_copy(net)), _examples(net)[:1], _is_square(net))
 
 
 def _make_rest(net: CFANet) -> Graph:
     whole, images = keep_head_exact(_copy(net)), _examples(net)
     with torch.no_grad():
         maps = map(FirstStep(whole), images)
-        return _make(AfterFirstStep(whole), (*images, *maps))
+        return _make(AfterFirstStep(whole), (*images, *maps), _is_square(net))
 
 
 def _examples(net: QualityNetwork) -> tuple[Tensor, ...]:
@@ -89,15 +89,22 @@ def _examples(net: QualityNetwork) -> tuple[Tensor, ...]:
     return example_images(net, batch=2)
 
 
-def _make(net: nn.Module, inputs: tuple[Tensor, ...]) -> Graph:
-    """Trace a network, with every dimension of its inputs dynamic but the channels, and the sides of square ones."""
+def _is_square(net: QualityNetwork) -> bool:
+    from topiq_metrics.inference.export.graph import fixed_side
+
+    return fixed_side(net) is not None
+
+
+def _make(net: nn.Module, inputs: tuple[Tensor, ...], fixed: bool) -> Graph:
+    """Trace a network, with every dimension of its inputs dynamic but the channels, and sides that are fixed."""
     import openvino
 
     model = _convert(net, inputs)
-    shapes = [x.shape for x in inputs]
-    # Networks that take images of any size are traced with oblong ones.
-    sides = [shape[2:] if shape[2] == shape[3] else (-1, -1) for shape in shapes]
-    model.reshape({index: [-1, shape[1], *sides[index]] for index, shape in enumerate(shapes)})
+    shapes: dict[int, list[int]] = {}
+    for index, x in enumerate(inputs):
+        sides = x.shape[2:] if fixed else (-1, -1)
+        shapes[index] = [-1, x.shape[1], *sides]
+    model.reshape(shapes)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _STRUCTURE
         openvino.save_model(model, path, compress_to_fp16=False)

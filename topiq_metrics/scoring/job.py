@@ -275,8 +275,8 @@ def score_images(
             were sRGB, of images and references alike.
         decode: ``"exact"`` decodes all pixels of a file. ``"fast"`` lets JPEG and JPEG 2000 be decoded to a half, a
             quarter or an eighth of their sides, as long as that is at least twice what the size rules of all metrics
-            make of them, and of image and reference alike: several times faster on large photographs, to a score that
-            differs by some thousandths.
+            make of them, and of image and reference alike: faster on large photographs, to a score that differs by
+            some thousandths.
         shard: ``"i/n"``, the part of the source to score.
         output: a ``.csv`` or ``.jsonl`` file, or a ``.parquet`` folder, that gets the rows as well, before they are
             yielded.

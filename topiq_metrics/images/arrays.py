@@ -11,12 +11,12 @@ from torch import Tensor
 
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images.color import Pixels
+from topiq_metrics.images.resampling import BLOCK
 from topiq_metrics.images.unit_range import UnitRows, check_unit_range
 
 _FULL_SCALE = {torch.uint8: 255, torch.uint16: 65535}
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _CHANNELS = (1, 3, 4)
-_BLOCK = 64
 _KINDS = "uint8, uint16 or float in [0, 1]"
 
 
@@ -29,8 +29,8 @@ def pixels_to_rgb(pixels: Pixels, name: str) -> Tensor:
     rows = UnitRows(pixels, name)
     height, width = rows.size
     rgb = torch.empty(rows.channels, height, width)
-    for start in range(0, height, _BLOCK):
-        end = min(start + _BLOCK, height)
+    for start in range(0, height, BLOCK):
+        end = min(start + BLOCK, height)
         rgb[:, start:end] = torch.from_numpy(rows(start, end)).permute(2, 0, 1)
     return rgb.expand(3, -1, -1).contiguous()
 

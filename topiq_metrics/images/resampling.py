@@ -12,7 +12,7 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Rows: TypeAlias = Callable[[int, int], Floats]
 """Rows from a first to before a last: ``(n, W, C)``."""
 
-_BLOCK = 64
+BLOCK = 64
 """Lines that are weighted at once: what they hold stays in a processor's cache."""
 
 
@@ -39,8 +39,8 @@ def _weighted(lines: Rows, side: int, target: int) -> Floats:
     starts, weights = triangles(side, target)
     ends = starts + weights.shape[1]
     out = np.zeros(0, np.float32)
-    for start in range(0, side, _BLOCK):
-        end = min(start + _BLOCK, side)
+    for start in range(0, side, BLOCK):
+        end = min(start + BLOCK, side)
         first, last = int(np.searchsorted(ends, start, "right")), int(np.searchsorted(starts, end))
         values = lines(start, end)
         if not start:

@@ -6,7 +6,7 @@ import zlib
 from typing import IO
 
 from topiq_metrics.images.jpeg import segments
-from topiq_metrics.images.jpeg2000 import CODESTREAM
+from topiq_metrics.images.jpeg2000 import components, main_header
 
 _RAW_SIGNATURES = (
     b"IIRO",
@@ -120,8 +120,5 @@ def _png(stream: IO[bytes]) -> str | None:
 
 
 def _jpeg_2000(stream: IO[bytes]) -> str | None:
-    stream.seek(0)
-    head = stream.read(1 << 16)
-    start = head.find(CODESTREAM)
-    channels = int.from_bytes(head[start + 40 : start + 42], "big")
-    return f"JPEG 2000 with {channels} channels" if start >= 0 and channels > 4 else None
+    channels = components(main_header(stream))
+    return f"JPEG 2000 with {channels} channels" if channels > 4 else None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from topiq_metrics.catalog.networks import CFANetConfig
 from topiq_metrics.models.attention import CrossScaleAttentionBlock, SelfAttentionBlock, position_embedding
 from topiq_metrics.models.backbones import build_backbone
+from topiq_metrics.models.backbones.base import Step
 from topiq_metrics.models.feature_selection import FeatureSelection
 from topiq_metrics.models.heads import AnchoredHead, DistributionHead, Head, ScoreHead
 from topiq_metrics.models.network import QualityNetwork
@@ -89,8 +90,13 @@ class CFANet(QualityNetwork):
 
     def features(self, image: Tensor, reference: Tensor | None = None) -> Iterator[list[Tensor]]:
         """F, the map ``(N, C, H, W)`` of the image, and of the reference, at each level, shallow to deep."""
-        maps = [self.normalize(x) for x in (image, reference) if x is not None]
-        for step in self.backbone.steps:
+        images = (self.normalize(x) for x in (image, reference) if x is not None)
+        return self.climb(list(images), self.backbone.steps)
+
+    @staticmethod
+    def climb(maps: list[Tensor], steps: Iterable[Step]) -> Iterator[list[Tensor]]:
+        """What one step after the other makes of the maps of an image, and of the reference."""
+        for step in steps:
             maps = [step(x) for x in maps]
             yield maps
 

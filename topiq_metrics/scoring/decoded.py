@@ -68,14 +68,15 @@ def fit(pixels: Pixels, name: str, sizes: tuple[SizePolicy, ...]) -> Decoded:
         ImageError: if floats are out of range.
         ImageMemoryError: if memory does not suffice.
     """
-    given = pixels.values.shape[:2]
     reduction = pixels.reduction
-    height, width = given if reduction is None else (reduction.height, reduction.width)
-    shrinking = tuple(size for size in sizes if shrinks(size, height, width))
+    height, width = pixels.values.shape[:2] if reduction is None else (reduction.height, reduction.width)
+    shrinking = [size for size in sizes if shrinks(size, height, width)]
     whole = None if sizes and len(shrinking) == len(sizes) else pixels
+    if not shrinking:
+        return Decoded(height, width, pixels.origin, whole=whole, reduction=reduction)
     try:
-        rows = UnitRows(pixels, name) if shrinking else None
-        small = {size: shrink(rows, rows.size, size.output_size(height, width)) for size in shrinking if rows}
+        rows = UnitRows(pixels, name)
+        small = {size: shrink(rows, rows.size, size.output_size(height, width)) for size in shrinking}
     except MemoryError as error:
         raise ImageMemoryError(f"{name}: there is not enough memory to shrink it.") from error
     return Decoded(height, width, pixels.origin, small, whole, reduction)

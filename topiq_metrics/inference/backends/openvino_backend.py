@@ -71,18 +71,18 @@ def _copy(net: Network) -> Network:
 
 
 def _make_whole(net: QualityNetwork) -> Graph:
-    return _make(keep_head_exact(_copy(net)), _examples(net), _is_square(net))
+    return _make(net, keep_head_exact(_copy(net)), _examples(net))
 
 
 def _make_first(net: CFANet) -> Graph:
-    return _make(FirstStep(_copy(net)), _examples(net)[:1], _is_square(net))
+    return _make(net, FirstStep(_copy(net)), _examples(net)[:1])
 
 
 def _make_rest(net: CFANet) -> Graph:
     whole, images = keep_head_exact(_copy(net)), _examples(net)
     with torch.no_grad():
         maps = map(FirstStep(whole), images)
-        return _make(AfterFirstStep(whole), (*images, *maps), _is_square(net))
+        return _make(net, AfterFirstStep(whole), (*images, *maps))
 
 
 def _examples(net: QualityNetwork) -> tuple[Tensor, ...]:
@@ -91,20 +91,16 @@ def _examples(net: QualityNetwork) -> tuple[Tensor, ...]:
     return example_images(net, batch=2)
 
 
-def _is_square(net: QualityNetwork) -> bool:
-    from topiq_metrics.inference.export.graph import fixed_side
-
-    return fixed_side(net) is not None
-
-
-def _make(net: nn.Module, inputs: tuple[Tensor, ...], fixed: bool) -> Graph:
-    """Trace a network, with every dimension of its inputs dynamic but the channels, and sides that are fixed."""
+def _make(net: QualityNetwork, part: nn.Module, inputs: tuple[Tensor, ...]) -> Graph:
+    """Trace a part of a network, with every dimension of its inputs dynamic but the channels, and fixed sides."""
     import openvino
 
-    model = _convert(net, inputs)
+    from topiq_metrics.inference.export.graph import fixed_side
+
+    model = _convert(part, inputs)
     shapes: dict[int, list[int]] = {}
     for index, x in enumerate(inputs):
-        sides = x.shape[2:] if fixed else (-1, -1)
+        sides = x.shape[2:] if fixed_side(net) else (-1, -1)
         shapes[index] = [-1, x.shape[1], *sides]
     model.reshape(shapes)
     with tempfile.TemporaryDirectory() as folder:

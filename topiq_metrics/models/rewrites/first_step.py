@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 
 from torch import Tensor, nn
 
@@ -41,13 +41,6 @@ class AfterFirstStep(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         net, count = self.net, len(inputs) // 2
         images, maps = inputs[:count], list(inputs[count:])
-
-        def features() -> Iterator[list[Tensor]]:
-            level = maps
-            yield level
-            for step in net.backbone.steps[1:]:
-                level = [step(x) for x in level]
-                yield level
-
-        levels = list(net.pooled(features(), net.grid(images[0].shape[-2], images[0].shape[-1])))
+        features = itertools.chain([maps], net.climb(maps, net.backbone.steps[1:]))
+        levels = list(net.pooled(features, net.grid(images[0].shape[-2], images[0].shape[-1])))
         return net.head.score(net.regress(levels), *images)

@@ -14,7 +14,6 @@ together, and needs Linux. The exit code is 1 where a bar is missed.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -22,10 +21,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from parity import MISSING, has_pyiqa, random_reference
+from parity import MISSING, has_pyiqa
 from PIL import Image
 from throughput import (
     BATCH_PIXELS,
+    NATIVE,
     Bar,
     Contender,
     Peak,
@@ -33,61 +33,24 @@ from throughput import (
     about,
     copy,
     jpegs,
+    once_and_twice,
     pick,
+    publish,
+    pyiqa_loop,
     ratio,
-    scores_in,
-    show,
+    save_random_weights,
+    topiq,
 )
 
 METRIC = "topiq_nr-lite"
 LARGEST_SIDE = 1024
-LOOP = """
-import csv, sys
-from pathlib import Path
-import pyiqa
-from PIL import Image
-from torchvision.transforms.functional import to_tensor
-
-weights, folder, rows, side = sys.argv[1:]
-side = int(side)
-metric = pyiqa.create_metric(
-    "topiq_nr", pretrained=False, backbone_pretrain=False, pretrained_model_path=weights
-)
-with open(rows, "w", newline="") as stream:
-    writer = csv.writer(stream)
-    writer.writerow(["path", "topiq_nr"])
-    for path in sorted(Path(folder).iterdir()):
-        image = Image.open(path).convert("RGB")
-        image.thumbnail((side, side), Image.Resampling.BILINEAR)
-        writer.writerow([path, metric(to_tensor(image)[None]).item()])
-"""
 AUTO = ("--backend", "auto")
 HALF = (*AUTO, "--precision", "bfloat16")
 FAST = (*HALF, "--decode", "fast")
 
 
-def topiq(processes: Processes, *options: str) -> Contender:
-    def do(folder: Path) -> tuple[float, dict[str, float]]:
-        rows = processes.new_folder() / "rows.csv"
-        seconds, _ = processes.run("topiq", "score", folder, "-m", METRIC, *options, "-o", rows)
-        return seconds, scores_in(rows, METRIC)
-
-    return do
-
-
-def pyiqa_loop(processes: Processes) -> Contender:
-    import torch
-
-    weights = processes.folder / "topiq_nr.pth"
-    torch.save({"params": random_reference("topiq_nr", seed=0).state_dict()}, weights)
-    (processes.folder / "loop.py").write_text(LOOP.lstrip(), encoding="utf-8")
-
-    def do(folder: Path) -> tuple[float, dict[str, float]]:
-        rows = processes.new_folder() / "rows.csv"
-        seconds, _ = processes.run("loop", weights, folder, rows, LARGEST_SIDE)
-        return seconds, scores_in(rows, "topiq_nr")
-
-    return do
+def lite(processes: Processes, *options: str) -> Contender:
+    return topiq(processes, METRIC, None, *options)
 
 
 class Alternating:
@@ -101,7 +64,6 @@ class Alternating:
             number: [copy(pick(images, times * number), processes.new_folder()) for times in (1, 2)]
             for number in {number for _, number in contenders.values()}
         }
-
         self._few = copy(pick(images, 2), processes.new_folder())
 
     def run(self, repeats: int) -> None:
@@ -111,11 +73,7 @@ class Alternating:
         for repeat in range(repeats):
             print(f"repeat {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
             for name, (do, number) in self.contenders.items():
-                (once, _), (twice, self.scores[name]) = (do(folder) for folder in self._folders[number])
-                if len(self.scores[name]) != 2 * number:
-                    raise RuntimeError(f"{name} wrote {len(self.scores[name])} rows for {2 * number} images.")
-                if twice <= once:
-                    raise RuntimeError(f"{name}: {number} images are lost in the noise of the start-up: raise --count.")
+                once, twice, self.scores[name] = once_and_twice(name, do, self._folders[number], number)
                 self.rates[name].append(number / (twice - once))
 
     def ratio(self, ours: str, theirs: str) -> float:
@@ -135,21 +93,22 @@ def measure_speed(
     now: Processes, before: Processes | None, images: Sequence[Path], count: int, repeats: int
 ) -> tuple[list[dict[str, Any]], list[Bar]]:
     exact = {"exact": (), "exact, auto": AUTO}
-    contenders = {name: (topiq(now, *options), count) for name, options in exact.items()}
+    contenders = {name: (lite(now, *options), count) for name, options in exact.items()}
     contenders |= {
-        "bfloat16": (topiq(now, *HALF), count),
-        "bfloat16, fast": (topiq(now, *FAST), count),
+        "bfloat16": (lite(now, *HALF), count),
+        "bfloat16, fast": (lite(now, *FAST), count),
     }
     if before is not None:
-        contenders |= {f"before: {name}": (topiq(before, *options), count) for name, options in exact.items()}
-        contenders["before: bfloat16"] = topiq(before, *HALF), count
+        contenders |= {f"before: {name}": (lite(before, *options), count) for name, options in exact.items()}
+        contenders["before: bfloat16"] = lite(before, *HALF), count
     if has_pyiqa():
         few = max(1, count // 6)
         contenders[f"bfloat16, fast, max_side={LARGEST_SIDE}"] = (
-            topiq(now, *FAST, "--size", f"max_side={LARGEST_SIDE}"),
+            lite(now, *FAST, "--size", f"max_side={LARGEST_SIDE}"),
             count,
         )
-        contenders[f"pyiqa's loop over topiq_nr, max_side={LARGEST_SIDE}"] = pyiqa_loop(now), few
+        loop = pyiqa_loop(now, save_random_weights(now), LARGEST_SIDE)
+        contenders[f"pyiqa's loop over topiq_nr, max_side={LARGEST_SIDE}"] = loop, few
     else:
         print(MISSING, file=sys.stderr)
     runs = Alternating(contenders, images, now)
@@ -166,8 +125,8 @@ def measure_speed(
             Bar("largest |Δ| of exact scores, before and now", runs.difference("exact", "before: exact"), high=1e-5),
         ]
     if has_pyiqa():
-        *_, ours, loop = contenders
-        bars.append(Bar(f"{ours} / pyiqa's loop, images/s", runs.ratio(ours, loop), low=20))
+        *_, ours, theirs = contenders
+        bars.append(Bar(f"{ours} / pyiqa's loop, images/s", runs.ratio(ours, theirs), low=20))
     return runs.table(), bars
 
 
@@ -175,7 +134,7 @@ def measure_small(
     processes: Processes, images: Sequence[Path], count: int, repeats: int
 ) -> tuple[list[dict[str, Any]], list[Bar]]:
     """From disk, and as decoded before: the latter's rates have no start-up in them by themselves."""
-    runs = Alternating({"from disk": (topiq(processes, "--size", "native"), count)}, images, processes)
+    runs = Alternating({"from disk": (lite(processes, *NATIVE), count)}, images, processes)
     folder = copy(pick(images, count), processes.new_folder())
     runs.run(repeats)
     seconds = [float(processes.run("decoded", METRIC, "default", folder, BATCH_PIXELS)[1]) for _ in range(repeats)]
@@ -246,22 +205,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             measures["small"] = lambda: measure_small(now, small, 10 * arguments.count, arguments.repeats)
         results = {name: measure() for name, measure in measures.items()}
     pixels = sorted(map(megapixels, pick(images, arguments.count)))
-    versions = about(arguments.threads)
-    print(f"{len(images)} JPEG files of {pixels[0]:.1f} to {pixels[-1]:.1f} megapixels; medians; {versions}")
-    for name, (table, _) in results.items():
-        print(f"\n{name}")
-        show(table)
+    facts = {"versions": about(arguments.threads), "megapixels": [pixels[0], pixels[-1]]}
+    tables = {name: table for name, (table, _) in results.items()}
     bars = [bar for _, found in results.values() for bar in found]
-    print("\n" + "\n".join(map(str, bars)))
-    if arguments.json:
-        report = {
-            "versions": versions,
-            "megapixels": [pixels[0], pixels[-1]],
-            "results": {name: table for name, (table, _) in results.items()},
-            "bars": [{"what": bar.what, "value": bar.value, "met": bar.met, "text": str(bar)} for bar in bars],
-        }
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(bar.met for bar in bars) else 1
+    title = f"{len(images)} JPEG files of {pixels[0]:.1f} to {pixels[-1]:.1f} megapixels"
+    return publish(title, facts, tables, bars, arguments.json)
 
 
 def megapixels(path: Path) -> float:

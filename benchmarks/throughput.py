@@ -74,8 +74,11 @@ sys.exit(command.load()())
 import csv, sys
 from pathlib import Path
 import pyiqa
+from PIL import Image
+from torchvision.transforms.functional import to_tensor
 
-weights, folder, rows = sys.argv[1:]
+# Pictures are shrunk to the longest side, where one is given.
+weights, folder, rows, *side = sys.argv[1:]
 metric = pyiqa.create_metric(
     "topiq_nr", pretrained=False, backbone_pretrain=False, pretrained_model_path=weights
 )
@@ -83,7 +86,12 @@ with open(rows, "w", newline="") as stream:
     writer = csv.writer(stream)
     writer.writerow(["path", "topiq_nr"])
     for path in sorted(Path(folder).iterdir()):
-        writer.writerow([path, metric(str(path)).item()])
+        image = str(path)
+        if side:
+            picture = Image.open(path).convert("RGB")
+            picture.thumbnail((int(side[0]), int(side[0])), Image.Resampling.BILINEAR)
+            image = to_tensor(picture)[None]
+        writer.writerow([path, metric(image).item()])
 """,
     "decoded": """
 import sys, time
@@ -113,6 +121,7 @@ print(time.perf_counter() - start)
 }
 
 
+NATIVE = ("--size", "native")
 EXACT, FASTEST = "topiq score --backend auto", "topiq score, bfloat16"
 
 
@@ -191,12 +200,33 @@ def topiq(processes: Processes, metric: str, weights: Path | None, *options: str
     def do(folder: Path) -> tuple[float, dict[str, float]]:
         rows = processes.new_folder() / "rows.csv"
         option = () if weights is None else ("--weights", weights)
-        seconds, _ = processes.run(
-            "topiq", "score", folder, "-m", metric, "--size", "native", *option, *options, "-o", rows
-        )
+        seconds, _ = processes.run("topiq", "score", folder, "-m", metric, *option, *options, "-o", rows)
         return seconds, scores_in(rows, metric)
 
     return do
+
+
+def save_random_weights(processes: Processes) -> Path:
+    """A file of weights of `topiq_nr` for pyiqa and for us."""
+    weights = processes.folder / "topiq_nr.pth"
+    torch.save({"params": random_reference("topiq_nr", seed=0).state_dict()}, weights)
+    return weights
+
+
+def once_and_twice(
+    name: str, do: Contender, folders: Sequence[Path], number: int
+) -> tuple[float, float, dict[str, float]]:
+    """Seconds for N images and for 2N, each with its start-up, and the scores of the latter.
+
+    Raises:
+        RuntimeError: if there are not as many scores as images, or N images take no time that can be told.
+    """
+    (once, _), (twice, scores) = (do(folder) for folder in folders)
+    if len(scores) != 2 * number:
+        raise RuntimeError(f"{name} wrote {len(scores)} rows for {2 * number} images.")
+    if twice <= once:
+        raise RuntimeError(f"{name}: {number} images are lost in the noise of the start-up; raise --count.")
+    return once, twice, scores
 
 
 def pyiqa_command(processes: Processes, weights: Path) -> Contender:
@@ -207,10 +237,10 @@ def pyiqa_command(processes: Processes, weights: Path) -> Contender:
     return do
 
 
-def pyiqa_loop(processes: Processes, weights: Path) -> Contender:
+def pyiqa_loop(processes: Processes, weights: Path, *side: int) -> Contender:
     def do(folder: Path) -> tuple[float, dict[str, float]]:
         rows = processes.new_folder() / "rows.csv"
-        seconds, _ = processes.run("pyiqa-loop", weights, folder, rows)
+        seconds, _ = processes.run("pyiqa-loop", weights, folder, rows, *side)
         return seconds, scores_in(rows, "topiq_nr")
 
     return do
@@ -225,8 +255,7 @@ def measure_speed(
     processes: Processes, images: list[Path], count: int, repeats: int
 ) -> tuple[list[dict[str, Any]], list[Bar]]:
     """Rows of the table, and the bars."""
-    weights = processes.folder / "topiq_nr.pth"
-    torch.save({"params": random_reference("topiq_nr", seed=0).state_dict()}, weights)
+    weights = save_random_weights(processes)
     counts = {"topiq_nr": count, "topiq_nr-lite": LITE * count}
     folders = {
         metric: [copy(pick(images, times * number), processes.new_folder()) for times in (1, 2)]
@@ -235,10 +264,10 @@ def measure_speed(
     contenders: dict[str, Contender] = {
         "pyiqa's loop": pyiqa_loop(processes, weights),
         "pyiqa's command": pyiqa_command(processes, weights),
-        "topiq score": topiq(processes, "topiq_nr", weights),
-        EXACT: topiq(processes, "topiq_nr", weights, "--backend", "auto"),
-        FASTEST: topiq(processes, "topiq_nr", weights, "--backend", "auto", "--precision", "bfloat16"),
-        "topiq score, lite": topiq(processes, "topiq_nr-lite", None),
+        "topiq score": topiq(processes, "topiq_nr", weights, *NATIVE),
+        EXACT: topiq(processes, "topiq_nr", weights, *NATIVE, "--backend", "auto"),
+        FASTEST: topiq(processes, "topiq_nr", weights, *NATIVE, "--backend", "auto", "--precision", "bfloat16"),
+        "topiq score, lite": topiq(processes, "topiq_nr-lite", None, *NATIVE),
     }
     decoded = {"decoded": ("topiq_nr", weights), "decoded, lite": ("topiq_nr-lite", "default")}
     metrics = {name: "topiq_nr-lite" if name.endswith("lite") else "topiq_nr" for name in (*contenders, *decoded)}
@@ -254,11 +283,7 @@ def measure_speed(
         print(f"repeat {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
         for name, do in contenders.items():
             number = counts[metrics[name]]
-            (once, _), (twice, rows) = (do(folder) for folder in folders[metrics[name]])
-            if len(rows) != 2 * number:
-                raise RuntimeError(f"{name} wrote {len(rows)} rows for {2 * number} images.")
-            if twice <= once:
-                raise RuntimeError(f"{name}: {number} images are lost in the noise of the start-up; raise --count.")
+            once, twice, _ = once_and_twice(name, do, folders[metrics[name]], number)
             times[name].append((once, twice))
             rates[name].append(number / (twice - once))
         for name, (metric, path) in decoded.items():
@@ -438,6 +463,22 @@ def show(table: Sequence[dict[str, Any]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def publish(
+    title: str, facts: dict[str, Any], tables: dict[str, list[dict[str, Any]]], bars: Sequence[Bar], path: Path | None
+) -> int:
+    """Print tables and bars, write them as JSON to ``path`` if there is one, and give the exit code."""
+    print(f"{title}; medians; {facts['versions']}")
+    for name, table in tables.items():
+        print(f"\n{name}")
+        show(table)
+    print("\n" + "\n".join(map(str, bars)))
+    if path is not None:
+        told = [{"what": bar.what, "value": bar.value, "met": bar.met, "text": str(bar)} for bar in bars]
+        text = json.dumps({**facts, "results": tables, "bars": told}, indent=2)
+        path.write_text(text + "\n", encoding="utf-8")
+    return 0 if all(bar.met for bar in bars) else 1
+
+
 def about(threads: int) -> dict[str, str]:
     packages = ("topiq-metrics", "pyiqa", "torch", "torchvision", "pillow")
     versions = {name: importlib.metadata.version(name) for name in packages if name != "pyiqa" or has_pyiqa()}
@@ -486,21 +527,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.resume:
             tables["resume"], met = measure_resume(processes, folder, finished, arguments.repeats or 5)
             bars += met
-    versions = about(arguments.threads)
-    print(f"{len(images)} JPEG files, {kind}; medians; {versions}")
-    for name, table in tables.items():
-        print(f"\n{name}")
-        show(table)
-    print("\n" + "\n".join(map(str, bars)))
-    if arguments.json:
-        report = {
-            "versions": versions,
-            "images": kind,
-            "results": tables,
-            "bars": [{"what": bar.what, "value": bar.value, "met": bar.met, "text": str(bar)} for bar in bars],
-        }
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(bar.met for bar in bars) else 1
+    facts = {"versions": about(arguments.threads), "images": kind}
+    return publish(f"{len(images)} JPEG files, {kind}", facts, tables, bars, arguments.json)
 
 
 if __name__ == "__main__":

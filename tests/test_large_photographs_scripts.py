@@ -36,7 +36,7 @@ def made_up(script, monkeypatch):
     """A function that sets how fast the earlier build and the loop are, compared with this one."""
     module = script("large_photographs")
     monkeypatch.setattr(module, "has_pyiqa", lambda: True)
-    monkeypatch.setattr(module, "random_reference", lambda name, seed: torch.nn.Linear(1, 1))
+    monkeypatch.setattr(script("throughput"), "random_reference", lambda name, seed: torch.nn.Linear(1, 1))
     monkeypatch.setattr(module, "about", lambda threads: {"threads": str(threads)})
 
     def made_up(*, before, loop, memory):
@@ -49,10 +49,10 @@ def made_up(script, monkeypatch):
             if "-o" not in arguments and contender == "topiq":
                 return 3.0 if earlier else 1.5, ""
             images = sorted(arguments[1].iterdir())
-            metric = "topiq_nr" if contender == "loop" else module.METRIC
+            metric = "topiq_nr" if contender == "pyiqa-loop" else module.METRIC
             with Path(arguments[-1] if contender == "topiq" else arguments[2]).open("w", newline="") as stream:
                 csv.writer(stream).writerows([("path", metric), *((path, 0.5) for path in images)])
-            seconds = loop if contender == "loop" else 0.1 * (before if earlier else 1)
+            seconds = loop if contender == "pyiqa-loop" else 0.1 * (before if earlier else 1)
             return 2 + seconds * len(images) / (2 if "fast" in arguments else 1), ""
 
         monkeypatch.setattr(module.Processes, "run", run)

@@ -36,6 +36,7 @@ def foreign(modules):
         "import topiq_metrics",
         "import topiq_metrics; topiq_metrics.get_card('topiq_nr'), topiq_metrics.ModelCard, topiq_metrics.__version__",
         "import topiq_metrics; topiq_metrics.list_metrics(), dir(topiq_metrics)",
+        "import topiq_metrics.scoring.children",
     ],
 )
 def test_importing_loads_the_standard_library_only(code):

@@ -127,7 +127,7 @@ def test_an_answer_that_could_not_be_taken_is_not_that_to_the_next_question(deco
             raise MemoryError
         return load(stream)
 
-    monkeypatch.setattr("topiq_metrics.scoring.decoders.pickle.load", run_out_once)
+    monkeypatch.setattr("topiq_metrics.scoring.children.pickle.load", run_out_once)
     with pytest.raises(MemoryError):
         decode(decoder, white)
     assert decode(decoder, grey).values.max() == 51

@@ -16,6 +16,7 @@ from topiq_metrics.cli.memory_limit import limit_memory
 from topiq_metrics.cli.options import REFERENCE_NAMES, DecodeOption, ForceOption, Precision, ProfilesOption, split_names
 from topiq_metrics.cli.progress import log_event, shown_progress
 from topiq_metrics.cli.rows import printed_rows
+from topiq_metrics.scoring.children import started_early
 
 if TYPE_CHECKING:
     from topiq_metrics.scoring import ScoreRow
@@ -27,6 +28,7 @@ _SOURCES, _RUN, _CLUSTER = "Sources", "Running", "More than one machine"
 
 
 def score(
+    context: typer.Context,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -150,6 +152,9 @@ def score(
         fail("--resume goes with -o: the output of the job to go on with.")
     if force and output is None and html is None:
         fail("--force goes with -o or --html.")
+    if runner == "local" and workers != 0:
+        # It starts while torch is imported.
+        context.with_resource(started_early())
     from topiq_metrics.scoring.job import ScoreJob
     from topiq_metrics.scoring.options import DECODE_SECONDS, RayOptions
 

@@ -5,27 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import pickle
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import IO, Any, Protocol, cast
+from typing import Protocol
 
 from topiq_metrics.errors import ImageError, ImageMemoryError
 from topiq_metrics.images.color import Pixels
 from topiq_metrics.images.files import Admit, decode_path, decode_stream
+from topiq_metrics.scoring.children import LOST, Child, launch, take_early
 from topiq_metrics.scoring.decoded import Decoded, Request, fit
 from topiq_metrics.scoring.items import Encoded
 
 NO_MEMORY = 77
 """Exit code of a decoding process that memory did not suffice for."""
-
-_START_SECONDS = 120
-# There is a process for each processor.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-_LOST = (EOFError, BrokenPipeError, pickle.UnpicklingError)
 
 
 class DecoderCrashedError(ImageError):
@@ -86,44 +78,6 @@ class LocalDecoder:
         pass
 
 
-@dataclass
-class _Child:
-    process: subprocess.Popen[bytes]
-    requests: IO[bytes]
-    answers: IO[bytes]
-    late: bool = False
-
-    def ask(self, request: object, seconds: float) -> Any:
-        with self.deadline(seconds):
-            self.tell(request)
-            return pickle.load(self.answers)  # noqa: S301 - our own process
-
-    def tell(self, request: object) -> None:
-        pickle.dump(request, self.requests, protocol=5)
-        self.requests.flush()
-
-    @contextlib.contextmanager
-    def deadline(self, seconds: float) -> Iterator[None]:
-        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._end)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _end(self) -> None:
-        self.late = True
-        self.process.kill()
-
-    def dispose(self) -> int:
-        self.process.kill()
-        for pipe in (self.requests, self.answers):
-            with contextlib.suppress(OSError):
-                pipe.close()
-        return self.process.wait()
-
-
 class ProcessDecoder:
     """Decodes in a process of its own, started when first needed and again after it has died.
 
@@ -133,7 +87,7 @@ class ProcessDecoder:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._aborted = False
         self._lock = threading.Lock()
 
@@ -148,7 +102,7 @@ class ProcessDecoder:
         child = self._living() or self._start()
         try:
             answer = self._asked(child, (encoded, name, request), admit)
-        except _LOST:
+        except LOST:
             raise self._obituary(child, name) from None
         except BaseException:
             # An answer that is still under way would be taken for that to the next question.
@@ -158,7 +112,7 @@ class ProcessDecoder:
             raise answer
         return answer
 
-    def _asked(self, child: _Child, request: object, admit: Admit) -> Decoded | ImageError:
+    def _asked(self, child: Child, request: object, admit: Admit) -> Decoded | ImageError:
         answer = child.ask(request, self._timeout)
         if isinstance(answer, tuple):
             try:
@@ -170,7 +124,7 @@ class ProcessDecoder:
         outcome: Decoded | ImageError = answer
         return outcome
 
-    def _living(self) -> _Child | None:
+    def _living(self) -> Child | None:
         """The process, unless it died since its last image, or was killed too late for it."""
         if self._child is not None and (self._child.late or self._child.process.poll() is not None):
             self.close()
@@ -187,34 +141,22 @@ class ProcessDecoder:
             self._child.dispose()
             self._child = None
 
-    def _start(self) -> _Child:
-        # Not multiprocessing, whose children import the caller's script once more.
-        code = "import sys; sys.path[:] = sys.argv[1:]; from topiq_metrics.scoring.worker import main; main()"
+    def _start(self) -> Child:
         with self._lock:
             if self._aborted:
                 raise RuntimeError("The job has ended.")
-            try:
-                process = subprocess.Popen(  # noqa: S603 - our own code
-                    [sys.executable, "-c", code, *sys.path],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    env={**os.environ, **_ONE_THREAD},
-                )
-            except OSError as error:
-                raise RuntimeError(f"A process that decodes images cannot be started: {error}.") from error
-            self._child = child = _Child(process, cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout))
+            self._child = child = take_early() or launch()
         try:
-            with child.deadline(_START_SECONDS):
-                pickle.load(child.answers)  # noqa: S301 - our own process
+            child.await_ready()
         except BaseException as error:
             self._child = None
             status = child.dispose()
-            if not isinstance(error, _LOST):
+            if not isinstance(error, LOST):
                 raise
             raise RuntimeError(f"A process that decodes images ended at once, with code {status}.") from None
         return child
 
-    def _obituary(self, child: _Child, name: str) -> ImageError:
+    def _obituary(self, child: Child, name: str) -> ImageError:
         self._child = None
         # Before it is killed for good, its own end is to be known.
         with contextlib.suppress(subprocess.TimeoutExpired):

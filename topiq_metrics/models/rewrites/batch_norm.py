@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -20,10 +20,20 @@ def fold_batch_norm(net: Network) -> Network:
         previous: tuple[str, nn.Module] | None = None
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d) and previous and isinstance(previous[1], nn.Conv2d):
-                conv = previous[1]
-                dtype = conv.weight.dtype
-                fused = fuse_conv_bn_eval(conv.double(), child.double())
-                setattr(parent, previous[0], fused.to(dtype).requires_grad_(requires_grad=False))
+                _fold(previous[1], child)
                 setattr(parent, name, nn.Identity())
             previous = name, child
     return net
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    """Take ``norm`` into ``conv``, frozen; tensor by tensor, since copies of whole modules cost a command's start."""
+    dtype = conv.weight.dtype
+    tensors = (conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    weight, bias, mean, variance, scale, shift = (
+        None if tensor is None else tensor.detach().double() for tensor in tensors
+    )
+    if weight is None or mean is None or variance is None:
+        raise ValueError("Only a BatchNorm that knows its mean and variance can be folded.")
+    fused = fuse_conv_bn_weights(weight, bias, mean, variance, norm.eps, scale, shift)
+    conv.weight, conv.bias = (nn.Parameter(tensor.detach().to(dtype), requires_grad=False) for tensor in fused)

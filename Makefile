@@ -4,14 +4,23 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+# A test file at a time on each processor, with one thread each.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test lint types docs unit clean
+.PHONY: demo quick test slow lint types docs unit clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/topiq score docs/photographs
 	$(BIN)/topiq compare docs/photographs/astronaut/*-?.jpg --ref docs/photographs/astronaut/0-original.jpg
 
+# CONTRIBUTING.md says which to run when.
+quick: lint types
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m quick $(PARALLEL)
+
 test: lint types docs unit
+
+slow: $(VENV)/.development
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow $(PARALLEL)
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .
@@ -23,9 +32,8 @@ types: $(VENV)/.development
 docs: $(VENV)/.development
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-# A test file at a time on each processor, with one thread each.
 unit: $(VENV)/.development
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not slow' $(PARALLEL)
 
 clean:
 	rm -rf $(VENV) docs/_build

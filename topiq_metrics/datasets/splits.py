@@ -31,12 +31,13 @@ class SplitRule:
 
     Attributes:
         kind: ``"official"``: its authors say which image is in which part; ``"random"``: nobody does.
-        by: what stays together in a random split: every image of a reference or of a prompt; or an image alone.
+        by: what stays together in a random split: every image of a reference, of a prompt or of a scene; or an image
+            alone.
         shares: the parts of a random split with their shares of the groups.
     """
 
     kind: Literal["official", "random"] = "official"
-    by: Literal["image", "reference", "prompt"] = "image"
+    by: Literal["image", "reference", "prompt", "scene"] = "image"
     shares: tuple[tuple[str, float], ...] = _EVEN
 
     def __str__(self) -> str:
@@ -50,6 +51,7 @@ OFFICIAL = SplitRule()
 BY_IMAGE = SplitRule("random", "image")
 BY_REFERENCE = SplitRule("random", "reference")
 BY_PROMPT = SplitRule("random", "prompt")
+BY_SCENE = SplitRule("random", "scene")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Split:
 
 
 def canonical_split(name: str) -> str:
-    """The one name of a split that sets call by several: ``train``, ``validation`` or ``test``; others in small letters.
+    """The one name of a split that sets call by several: ``train``, ``validation``, ``test``; others in lower case.
 
     ``training`` is ``train``; ``val``, ``valid`` and ``dev`` are ``validation``; ``testing`` is ``test``.
     """

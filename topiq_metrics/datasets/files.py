@@ -54,28 +54,28 @@ class Folder:
         self.name = name
         self.partial = partial
         self.missing: dict[str, str | Path] = {}
-        self._listings: dict[str, _Listing] = {}
-        self._places: dict[str, str | None] = {}
+        self._listings: dict[Path, _Listing] = {}
+        self._places: dict[str, tuple[Path, _Listing] | None] = {}
 
     def find(self, relative: str) -> Path | None:
         r"""The file or folder at a path below the folder, with ``/`` or ``\`` between its names."""
         found = self._find(relative)
-        return None if found is None else Path(found[0])
+        return None if found is None else found[0] / found[1] if found[1] else found[0]
 
-    def _find(self, relative: str) -> tuple[str, bool] | None:
-        """A path as a text, and whether it is a folder: sets have hundreds of thousands of files to be found."""
+    def _find(self, relative: str) -> tuple[Path, str, bool] | None:
+        """A folder, a name in it, and whether that is a folder: fast, as sets have hundreds of thousands of files."""
         place, _, name = relative.replace("\\", "/").rpartition("/")
         if name in {"", "."}:
-            return (str(self.path), True) if not place else self._find(place)
+            return self._find(place) if place else (self.path, "", True)
         if place not in self._places:
-            above = self._find(place) if place else (str(self.path), True)
-            self._places[place] = None if above is None else above[0]
-        folder = self._places[place]
-        if folder is None:
+            folder = self.find(place) if place else self.path
+            self._places[place] = None if folder is None else (folder, self._listing(folder))
+        known = self._places[place]
+        if known is None:
             return None
-        listing = self._listing(folder)
+        folder, listing = known
         actual = listing.names.get(name) or listing.names.get(name.lower())
-        return None if actual is None else (f"{folder}{os.sep}{actual}", actual in listing.folders)
+        return None if actual is None else (folder, actual, actual in listing.folders)
 
     def labels(self, *names: str) -> Path:
         """The first of these label files that is there."""
@@ -97,8 +97,8 @@ class Folder:
         """The first of these files that is there; None if there is none, which `missing` then has."""
         for place in places:
             found = self._find(place)
-            if found is not None and not found[1]:
-                return Path(found[0])
+            if found is not None and not found[2]:
+                return found[0] / found[1]
         self.missing[places[0]] = labels
         return None
 
@@ -122,7 +122,7 @@ class Folder:
         if path is None:
             return []
         prefix = f"{relative}/" if relative else ""
-        return [prefix + name for name in sorted(self._listing(str(path)).folders)]
+        return [prefix + name for name in sorted(self._listing(path).folders)]
 
     def below(self, relative: str) -> Folder:
         """One of its folders; what has been listed is not listed again."""
@@ -138,9 +138,9 @@ class Folder:
     def names(self, relative: str = "") -> list[str]:
         """What is in a folder, sorted; nothing if there is no such folder."""
         path = self.find(relative)
-        return [] if path is None else sorted(set(self._listing(str(path)).names.values()))
+        return [] if path is None else sorted(set(self._listing(path).names.values()))
 
-    def _listing(self, path: str) -> _Listing:
+    def _listing(self, path: Path) -> _Listing:
         if path not in self._listings:
             try:
                 # Says which are folders without asking for each.

@@ -57,8 +57,20 @@ class TestCheck:
         result = topiq("datasets", "check", kadid.parent)
         assert result.exit_code == 1
         assert result.stdout.startswith(
-            "kadid-10k: broken: KADID-10k: dmos.csv names 'images/I02_25_05.png', which is not in "
+            "kadid-10k: not whole: KADID-10k: dmos.csv names 'images/I02_25_05.png', which is not in "
         )
+
+    def test_a_part(self, kadid, topiq):
+        (kadid / "images" / "I02_25_05.png").unlink()
+        result = topiq("datasets", "check", "--partial", kadid)
+        assert result.exit_code == 0
+        assert result.stdout.startswith(
+            "kadid-10k: usable in part, 1 records, 1 images missing: KADID-10k: dmos.csv names "
+        )
+        (kadid / "dmos.csv").unlink()
+        result = topiq("datasets", "check", "--partial", kadid)
+        assert result.exit_code == 1
+        assert result.stdout.startswith("kadid-10k: broken: KADID-10k: there is no label file ")
 
     def test_one_broken_of_several(self, kadid, topiq):
         other = kadid.parent / "SPAQ" / "TestImage"
@@ -77,7 +89,7 @@ class TestCheck:
         monkeypatch.setattr(BIQ2021, "facts", replace(BIQ2021.facts, size={"train": 1, "test": 1}))
         result = topiq("datasets", "check", tmp_path)
         assert result.exit_code == 1
-        assert result.stdout.startswith("biq2021: broken: BIQ2021: there is no label file ")
+        assert result.stdout.startswith("biq2021: not whole: BIQ2021: there is no label file ")
         assert result.stdout.endswith(f" Whole: test 1. ({tmp_path})\n")
 
     def test_no_dataset(self, tmp_path, topiq):

@@ -45,7 +45,7 @@ class TestBAPPSJND(ReaderTests):
         ("value", "message"),
         [
             (np.array([np.nan]), "expected a number as score"),
-            (np.zeros(2), r"000001.npy: expected one number, but got an array of shape \(2,\)"),
+            (np.zeros(2), r"000001.npy: expected one number, but got 2"),
             (None, r"000001.npy is not a file of numpy"),
         ],
     )

@@ -10,7 +10,7 @@ import pytest
 from reader_tester import ColumnTests, ReaderTests, save, write
 
 from topiq_metrics import datasets
-from topiq_metrics.datasets import DatasetError
+from topiq_metrics.datasets import DatasetError, dslfiqa
 
 
 class TestCGFIQA40k(ColumnTests, ReaderTests):
@@ -25,6 +25,10 @@ class TestCGFIQA40k(ColumnTests, ReaderTests):
         "val": [("val/img/0.png", 0.5)],
         "test": [("test/img/0.png", 0.75)],
     }
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch):
+        monkeypatch.setattr(dslfiqa, "COUNTS", {"GFIQA-20k": 10, "CGFIQA-40k": 4})
 
     def make(self, root: Path) -> None:
         for split, images in self.expected.items():

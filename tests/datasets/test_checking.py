@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from reader_tester import save, write
 
 from topiq_metrics import datasets
-from topiq_metrics.datasets import DatasetError, choose_datasets, find_datasets
+from topiq_metrics.datasets import DatasetError, check_folder, choose_datasets, find_datasets
 
 
 class TestFindDatasets:
@@ -52,6 +54,41 @@ class TestFindDatasets:
         assert len(set(listed)) == len(listed)
 
 
+class TestCheckFolder:
+    @pytest.fixture
+    def root(self, tmp_path, monkeypatch) -> Path:
+        """A whole AVA of four images."""
+        save(tmp_path, *(f"ava_images/{i}.jpg" for i in range(4)))
+        write(tmp_path, "AVA.txt", "".join(f"{i} {i} 1 0 0 0 0 0 0 0 0 1 0 0 0\n" for i in range(4)))
+        write(tmp_path, "aesthetics_image_lists/generic_test.jpgl", "3\n")
+        monkeypatch.setattr(datasets.AVA, "facts", replace(datasets.AVA.facts, total=4))
+        return tmp_path
+
+    def test_how_many_images_are_missing(self, root):
+        for i in (1, 3):
+            (root / f"ava_images/{i}.jpg").unlink()
+        (finding,) = check_folder(root)
+        assert re.search(r"names 'ava_images/1\.jpg', which is not in '.*', nor are 1 other files", finding.problem)
+        assert (finding.records, finding.usable, finding.missing) == (0, 2, 2)
+        assert datasets.AVA(root, partial=True).missing == ["ava_images/1.jpg", "ava_images/3.jpg"]
+
+    def test_empty_files_are_missing(self, root):
+        for i in (1, 3):
+            (root / f"ava_images/{i}.jpg").write_bytes(b"")
+        (root / "ava_images/2.jpg").unlink()
+        (finding,) = check_folder(root)
+        assert (finding.usable, finding.missing) == (1, 3)
+        save(root, "ava_images/2.jpg")
+        (finding,) = check_folder(root)
+        assert re.search(r"1\.jpg is no file, or an empty one, and so are 1 others; expected an image", finding.problem)
+
+    def test_splits_that_are_not_known(self, root):
+        (root / "aesthetics_image_lists/generic_test.jpgl").unlink()
+        (finding,) = check_folder(root)
+        assert finding.problem.startswith("images and scores are whole, but the splits are not known: AVA: there is no")
+        assert (finding.usable, finding.missing) == (4, 0)
+
+
 class TestChooseDatasets:
     @pytest.fixture
     def root(self, tmp_path) -> Path:
@@ -71,7 +108,9 @@ class TestChooseDatasets:
         assert choose_datasets(f"{root / 'PIQ23'}:attribute=Details,by=scene") == [("piq23", root / "PIQ23", options)]
 
     def test_every_choice_is_an_argument(self):
-        for reader in (datasets.LIVE, datasets.PIQ23):
+        with_choices = [reader for reader in datasets.all_datasets().values() if reader.choices]
+        assert len(with_choices) == 9
+        for reader in with_choices:
             assert reader.choices.keys() <= inspect.signature(reader).parameters.keys()
 
     @pytest.mark.parametrize(

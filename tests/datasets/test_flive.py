@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ import pytest
 from reader_tester import ColumnTests, ReaderTests, save, write
 
 from topiq_metrics import datasets
-from topiq_metrics.datasets import DatasetError
+from topiq_metrics.datasets import DatasetError, check_folder
 
 
 class TestFLIVE(ColumnTests, ReaderTests):
@@ -56,5 +57,41 @@ class TestFLIVE(ColumnTests, ReaderTests):
     def test_splits_that_nobody_asked_for(self, root):
         (root / "labels640.csv").unlink()
         assert {record.split for record in self.reader(root).records} == {"all"}
-        with pytest.raises(DatasetError, match=r"there is no label file .*labels640\.csv"):
+        pattern = r"there is no label file .*labels640\.csv.* in database/ of https://github.com/baidut/PaQ-2-PiQ"
+        with pytest.raises(DatasetError, match=pattern):
             self.reader(root, "test")
+        (finding,) = check_folder(root)
+        assert re.search(rf"images and scores are whole, but the splits are not known: .*{pattern}", finding.problem)
+        assert (finding.records, finding.usable, finding.missing) == (0, 4, 0)
+
+
+class TestFLIVEPatches(ColumnTests, ReaderTests):
+    reader = datasets.FLIVEPatches
+    higher_is_better = True
+    labels = "database/labels_patch.csv"
+    column = "mos"
+    number = "59.6"
+    image = "database/patches/EMOTIC__a.jpg_patch_1.jpg"
+    expected: ClassVar = {
+        "train": [("database/patches/rq59.jpg_patch_3.jpg", 10.0)],
+        "validation": [("database/patches/AVA__1.jpg_patch_1.jpg", 70.0)],
+        "test": [(f"database/patches/EMOTIC__a.jpg_patch_{i}.jpg", score) for i, score in ((1, 59.6), (2, 30.0))],
+    }
+    groups: ClassVar = {"database/patches/EMOTIC__a.jpg_patch_2.jpg": "emotic__a.jpg"}
+
+    def make(self, root: Path) -> None:
+        save(root, *(path for images in self.expected.values() for path, _ in images))
+        rows = [(path.removeprefix("database/"), score) for images in self.expected.values() for path, score in images]
+        write(root, self.labels, "name,mos\n" + "".join(f"{name},{score}\n" for name, score in rows))
+        write(root, "database/labels640.csv", "mos_image,name_image\n59.6,voc/EMOTIC__a.jpg\n")
+        write(root, "database/labels=640_padded.csv", "name_image,is_valid\nvoc_emotic_ava/AVA__1.jpg,True\n")
+
+    def test_names_without_a_folder(self, root):
+        path = root / self.labels
+        path.write_text(path.read_text().replace("patches/", ""))
+        assert len(self.reader(root, "test")) == 2
+
+    def test_what_is_no_patch(self, root):
+        self.spoil(root, "rq59.jpg_patch_3.jpg", "rq59.jpg")
+        with pytest.raises(DatasetError, match=r"line 2: expected a name like .*, but got 'patches/rq59"):
+            self.reader(root)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,7 +11,7 @@ import pytest
 from reader_tester import ColumnTests, ReaderTests, save, write
 
 from topiq_metrics import datasets
-from topiq_metrics.datasets import DatasetError, check_folder
+from topiq_metrics.datasets import DatasetError, check_folder, dslfiqa
 
 
 class TestGFIQA20k(ColumnTests, ReaderTests):
@@ -52,3 +54,42 @@ class TestGFIQA20k(ColumnTests, ReaderTests):
     def test_shares(self, root):
         sizes = [len(self.reader(root, part, seed=0)) for part in ("train", "validation", "test")]
         assert sizes == [7, 1, 2]
+
+
+class TestGFIQA20kOfDSLFIQA:
+    """The layout of CGFIQA-40k, for which it must not be taken."""
+
+    @pytest.fixture
+    def root(self, tmp_path, monkeypatch) -> Path:
+        root = tmp_path / "faces"
+        for split, count in (("train", 3), ("val", 1), ("test", 2)):
+            names = [f"{split}{i}.png" for i in range(count)]
+            save(root, *(f"{split}/img/{name}" for name in names))
+            write(root, f"{split}/label.json", json.dumps({"Image": names, "MOS": [0.5] * count}))
+        monkeypatch.setattr(dslfiqa, "COUNTS", {"GFIQA-20k": 6, "CGFIQA-40k": 12})
+        monkeypatch.setattr(datasets.GFIQA20k, "facts", replace(datasets.GFIQA20k.facts, size={"all": 6}))
+        return root
+
+    def test_check(self, root):
+        (finding,) = check_folder(root)
+        assert (finding.dataset, finding.records, finding.problem) == ("gfiqa-20k", 6, "")
+
+    def test_splits_are_the_folders(self, root):
+        dataset = datasets.GFIQA20k(root, "validation")
+        assert [(record.id, record.split) for record in dataset.records] == [("val0.png", "val")]
+        assert [len(datasets.GFIQA20k(root, split)) for split in (None, "train", "test")] == [6, 3, 2]
+        with pytest.raises(DatasetError, match="has official splits"):
+            datasets.GFIQA20k(root, "test", seed=0)
+
+    def test_a_part_goes_by_the_name_of_its_folder(self, root):
+        (root / "val" / "label.json").unlink()
+        assert [finding.dataset for finding in check_folder(root)] == ["cgfiqa-40k"]
+        for name, dataset in (("GFIQA", "gfiqa-20k"), ("CGFIQA-40k", "cgfiqa-40k")):
+            root = root.rename(root.parent / name)
+            assert [finding.dataset for finding in check_folder(root)] == [dataset]
+
+    def test_one_image_too_few(self, root):
+        (root / "test/img/test0.png").unlink()
+        with pytest.raises(DatasetError, match=r"label.json names 'test/img/test0.png', which is not in"):
+            datasets.GFIQA20k(root)
+        assert len(datasets.GFIQA20k(root, partial=True)) == 5

@@ -19,7 +19,7 @@ class TestLIVE(ReaderTests):
     labels = "dmos.mat"
     image = "jpeg/img2.bmp"
     expected: ClassVar = {
-        "all": [("jp2k/img1.bmp", 40.5), ("jp2k/img3.bmp", 12.0), ("jpeg/img1.bmp", -2.0), ("jpeg/img2.bmp", 80.0)]
+        "all": [("jp2k/img1.bmp", 40.5), ("jp2k/img3.bmp", 32.0), ("jpeg/img1.bmp", 17.9), ("jpeg/img2.bmp", 80.0)]
     }
     references: ClassVar = {
         "jp2k/img1.bmp": "refimgs/bikes.bmp",
@@ -37,7 +37,7 @@ class TestLIVE(ReaderTests):
     def make(self, root: Path) -> None:
         save(root, *self.references, "jp2k/img2.bmp", "refimgs/bikes.bmp", "refimgs/Plane.bmp")
         save_mat(root / "refnames_all.mat", refnames_all=cell("bikes.bmp", "bikes.bmp", "plane.bmp", *self.names()))
-        save_mat(root / "dmos.mat", dmos=[[40.5, 0.0, 12.0, -2.0, 80.0]], orgs=[[0, 1, 0, 0, 0]])
+        save_mat(root / "dmos.mat", dmos=[[40.5, 0.0, 32.0, 17.9, 80.0]], orgs=[[0, 1, 0, 0, 0]])
         save_mat(root / "dmos_realigned.mat", dmos_new=[[41.0, 0.0, 13.0, -1.0, 81.0]], orgs=[[0, 1, 0, 0, 0]])
 
     def names(self) -> list[str]:
@@ -48,6 +48,7 @@ class TestLIVE(ReaderTests):
         assert [record.score for record in dataset.records] == [41.0, 13.0, -1.0, 81.0]
         # Other scores are another set.
         assert (dataset.facts.name, dataset.facts.key) == ("LIVE realigned", "live-realigned")
+        assert (dataset.facts.score_range, self.reader.facts.score_range) == ((-3.0, 112.0), (17.0, 85.0))
         assert (self.reader(root).facts.name, self.reader.facts.name) == ("LIVE", "LIVE")
 
     def test_missing_label_file(self, root):

@@ -128,6 +128,17 @@ class TestPieAPP(NumberTests, PairTests):
         with pytest.raises(DatasetError, match="PieAPP: expected 2 pairs in the split 'train', but got 0"):
             self.reader(root)
 
+    def test_rows_without_a_preference(self, root):
+        unrated = self.reader(root, "train").unrated
+        assert len(unrated) == 1
+        assert unrated[0].endswith("ref_3_pairwise_labels.csv, line 3")
+        self.spoil(root, "0.75", "")
+        with pytest.raises(
+            DatasetError,
+            match=r"but got 1 in '.*'\. 2 rows have no score, the first is .*csv, line 2\. Pass",
+        ):
+            self.reader(root, "train")
+
     def test_what_is_no_share(self, root):
         self.spoil(root, "0.75", "1.75")
         with pytest.raises(DatasetError, match=r"expected a share from 0 to 1 as preference, but got 1\.75"):

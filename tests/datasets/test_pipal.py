@@ -52,3 +52,22 @@ class TestPIPAL(NumberTests, ReaderTests):
         for name in ("Distortion_1", "Distortion_2", "Distortion_4"):
             (root / name).rmdir()
         assert len(self.reader(root)) == 3
+
+    @pytest.mark.parametrize("separator", [",", " "])
+    def test_validation_part_of_the_challenges(self, separator, root, monkeypatch):
+        monkeypatch.setattr(self.reader, "validation", {"val": 2})
+        save(root, "Val_Ref/A0185.bmp", *(f"Val_Dist/A0185_10_0{i}.bmp" for i in range(2)))
+        write(root, "val_label.txt", "".join(f"A0185_10_0{i}.bmp{separator}13{i}0.5\n" for i in range(2)))
+        records = self.reader(root, "validation").records
+        assert [(record.image.name, record.score, record.split) for record in records] == [
+            ("A0185_10_00.bmp", 1300.5, "val"),
+            ("A0185_10_01.bmp", 1310.5, "val"),
+        ]
+        assert records[0].reference == root / "Val_Ref/A0185.bmp"
+        assert [len(self.reader(root, split)) for split in (None, "train")] == [5, 3]
+        (root / "Train_Label").rename(root / "aside")
+        assert len(self.reader(root, partial=True)) == 2
+
+    def test_no_validation_part(self, root):
+        with pytest.raises(DatasetError, match=r"there is no label file .*val_label\.txt"):
+            self.reader(root, "val")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from topiq_metrics.cli.commands import Commands
 from topiq_metrics.cli.console import exit_on_error, print_table, printable
+
+if TYPE_CHECKING:
+    from topiq_metrics.datasets import Finding
 
 app = Commands(help="List the datasets that are read, and check copies of them.")
 
@@ -31,10 +34,13 @@ def list_datasets() -> None:
 @app.command()
 def check(
     roots: Annotated[list[Path], typer.Argument(metavar="ROOT...", help="A dataset's folder, or one that holds some.")],
+    partial: Annotated[
+        bool, typer.Option("--partial", help="A part of a set is enough: say how much of it can be used.")
+    ] = False,
 ) -> None:
-    """Say which datasets a folder is or holds, and whether they are whole.
+    """Say which datasets a folder is or holds, and whether they are whole, or with --partial, what can be used.
 
-    Exit code 0: all are whole. 1: one is broken, or there is none. 2: there is no such folder.
+    Exit code 0: all are whole, or usable with --partial. 1: one is not, or there is none. 2: there is no such folder.
     """
     from topiq_metrics.datasets import check_folder
 
@@ -44,13 +50,25 @@ def check(
         with exit_on_error():
             for finding in check_folder(root):
                 count += 1
-                bad |= bool(finding.problem)
-                state = f"broken: {finding.problem}" if finding.problem else f"whole, {finding.records} records"
-                if finding.splits:
-                    state += " Whole: " + ", ".join(f"{split} {size}" for split, size in finding.splits.items()) + "."
-                typer.echo(printable(f"{finding.dataset}: {state} ({finding.folder})"))
+                bad |= bool(finding.problem) and not (partial and finding.usable)
+                typer.echo(printable(f"{finding.dataset}: {_state(finding, partial)} ({finding.folder})"))
         if not count:
             typer.echo(printable(f"{root}: no dataset that is known here (see `topiq datasets list`)"), err=True)
             bad = True
     if bad:
         raise typer.Exit(1)
+
+
+def _state(finding: Finding, partial: bool) -> str:
+    if not finding.problem:
+        return f"whole, {finding.records} records"
+    if finding.usable and partial:
+        lost = f", {finding.missing} images missing" if finding.missing else ""
+        state = f"usable in part, {finding.usable} records{lost}: {finding.problem}"
+    elif finding.usable:
+        state = f"not whole: {finding.problem} With --partial, {finding.usable} records can be used."
+    else:
+        state = f"broken: {finding.problem}"
+    if finding.splits:
+        state += " Whole: " + ", ".join(f"{split} {size}" for split, size in finding.splits.items()) + "."
+    return state

@@ -22,7 +22,7 @@ class AGIQA3k(IQADataset):
         citation="C. Li, Z. Zhang, H. Wu, W. Sun, X. Min, X. Liu, G. Zhai, W. Lin. AGIQA-3K: an open database for "
         "AI-generated image quality assessment. IEEE Transactions on Circuits and Systems for Video Technology 34(8), "
         "2024",
-        license="none stated in its repository",
+        license="MIT",
         source="https://github.com/lcysyzxdxc/AGIQA-3k-Database",
         split=BY_PROMPT,
     )

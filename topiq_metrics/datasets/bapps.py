@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -72,11 +73,12 @@ def _read(folder: Folder, place: str, votes: str, roles: tuple[str, ...]) -> Ite
     """The name, share and images of each vote in a folder."""
     if folder.partial and folder.find(place) is None:
         return
-    for name in folder.names(folder.folder(f"{place}/{votes}")):
+    labels = folder.find(folder.folder(f"{place}/{votes}"))
+    for name in folder.names(f"{place}/{votes}"):
         stem, _, ending = name.rpartition(".")
-        if ending.lower() != "npy":
+        if ending.lower() != "npy" or labels is None:
             continue
-        labels = folder.labels(f"{place}/{votes}/{name}")
-        images = [folder.image(labels, f"{place}/{role}/{stem}.png") for role in roles]
+        path = f"{labels}{os.sep}{name}"
+        images = [folder.image(path, f"{place}/{role}/{stem}.png") for role in roles]
         if None not in images:
-            yield stem, read_npy(labels), images
+            yield stem, read_npy(path), images

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -13,7 +15,16 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from torch.utils.data import Dataset
 
 from topiq_metrics.datasets.files import DatasetError, Folder
-from topiq_metrics.datasets.splits import OFFICIAL, SEEDS, Split, SplitRule, random_split, random_splits, split_hash
+from topiq_metrics.datasets.splits import (
+    OFFICIAL,
+    SEEDS,
+    Split,
+    SplitRule,
+    find_split,
+    random_split,
+    random_splits,
+    split_hash,
+)
 from topiq_metrics.images import load_image
 
 ALL = "all"
@@ -85,7 +96,8 @@ class Record:
         id: names the image in its set, whatever the folder and the case of the letters in this copy.
         group: images of one group belong on one side of a split: those of a reference or of a prompt.
         extras: what else is known, where it is: ``distortion`` (its type), ``level``, ``scene``, ``prompt``, ``std``
-            (of the score), ``ratings`` (counts of the marks, lowest first).
+            (of the score, on its scale), ``ratings`` (counts of the marks, lowest first), ``ratings_std`` (their
+            deviation, on the scale of the marks).
     """
 
     image: Path
@@ -129,8 +141,25 @@ class PairRecord:
 R = TypeVar("R", Record, PairRecord)
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Hundreds of thousands of records are made, none of them in a cycle: the garbage collector would only look."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
-    """A folder in its official layout as records; see `IQADataset` and `PairDataset`."""
+    """A folder in its official layout as records; see `IQADataset` and `PairDataset`.
+
+    Attributes:
+        missing: with ``partial``, the images that label files name and that are not there.
+        unrated: the rows of label files that have no score, which are passed over.
+    """
 
     facts: DatasetFacts
     marks: ClassVar[tuple[str, ...]] = ()
@@ -149,20 +178,29 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
         *,
         partial: bool = False,
     ) -> None:
-        if split is not None and split not in self.facts.splits:
-            raise DatasetError(f"Argument `split` must be one of {self.facts.splits}, but got {split!r}.")
+        asked, split = split, None if split is None else find_split(split, self.facts.splits)
+        if asked is not None and split is None:
+            raise DatasetError(
+                f"{self.facts.name}: argument `split` must be one of {self.facts.splits}, but got {asked!r}."
+            )
         self.root = Path(root)
         if not self.root.is_dir():
             raise DatasetError(f"{self.facts.name}: there is no folder {self.root}.")
         self.split = split
         self.transform = transform
         self.partial = partial
-        # Where the sizes of the splits are not published, only their sum can be checked.
-        alone = split in self.facts.size and None not in self.facts.size.values()
+        # Where the size of a split is not published, only the sum of all can be checked.
+        alone = split is not None and self.facts.size.get(split) is not None
         self.wanted: tuple[str, ...] = (str(split),) if alone else tuple(self.facts.size)
-        records = list(self.read(Folder(self.root, self.facts.name, partial=partial)))
+        self.missing: list[str] = []
+        self.unrated: list[str] = []
+        folder = Folder(self.root, self.facts.name, partial=partial)
+        with _without_collector():
+            records = list(self.read(folder))
         if not partial:
+            folder.check_missing()
             self._check(records)
+        self.missing += folder.missing
         self.records: list[R] = self._select(records)
         if not self.records:
             of = "" if split is None else f" of the split {split!r}"
@@ -194,9 +232,10 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
         if expected is None or abs(count - expected) < self.facts.rounding:
             return
         about = "about " if self.facts.rounding > 1 else ""
+        unrated = f" {len(self.unrated)} rows have no score, the first is {self.unrated[0]}." if self.unrated else ""
         raise DatasetError(
-            f"{self.facts.name}: expected {about}{expected} {self._unit}{where}, but got {count} in '{self.root}'. "
-            "Pass `partial=True` to use a part of the set."
+            f"{self.facts.name}: expected {about}{expected} {self._unit}{where}, but got {count} in '{self.root}'."
+            f"{unrated} Pass `partial=True` to use a part of the set."
         )
 
     def _select(self, records: list[R]) -> list[R]:
@@ -220,7 +259,8 @@ class IQADataset(DatasetReader[Record]):
 
     Args:
         root: the dataset's folder.
-        split: one of ``facts.splits``, or None for all; without official splits, ``"all"`` is all, too.
+        split: one of ``facts.splits``, or None for all; without official splits, ``"all"`` is all, too. ``train`` and
+            ``training`` are one name, and so are ``val`` and ``validation``.
         transform: called with the image of an item; with a reference: with both, to return both.
         partial: accept a part of the set; without it, a count that differs from the published one is an error.
         seed: of the random split, where there is no official one; 0 to 9 are customary.
@@ -292,7 +332,7 @@ class PairDataset(DatasetReader[PairRecord]):
 
     Args:
         root: the dataset's folder.
-        split: one of ``facts.splits``, or None for all.
+        split: one of ``facts.splits``, or None for all; names are matched as for `IQADataset`.
         transform: called with the three images of an item, to return three.
         partial: accept a part of the set; without it, a count that differs from the published one is an error.
 

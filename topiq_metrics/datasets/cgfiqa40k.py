@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from topiq_metrics.datasets.base import DatasetFacts, IQADataset, Record
-from topiq_metrics.datasets.files import Folder, read_json, read_score
+from topiq_metrics.datasets.dslfiqa import COUNTS, MARKS, is_gfiqa20k, read_parts
+from topiq_metrics.datasets.files import Folder, read_score
 
 
 class CGFIQA40k(IQADataset):
@@ -15,7 +16,7 @@ class CGFIQA40k(IQADataset):
     facts = DatasetFacts(
         name="CGFIQA-40k",
         size={"train": None, "val": None, "test": None},
-        total=39312,
+        total=COUNTS["CGFIQA-40k"],
         score_range=(0.0, 1.0),
         higher_is_better=True,
         citation="W.-T. Chen, G. Krishnan, Q. Gao, S.-Y. Kuo, S. Ma, J. Wang. DSL-FIQA: assessing facial image quality "
@@ -23,15 +24,13 @@ class CGFIQA40k(IQADataset):
         license="none stated in its repository",
         source="https://github.com/DSL-FIQA/DSL-FIQA",
     )
-    marks: ClassVar = ("train/label.json", "val/label.json", "test/label.json")
+    marks: ClassVar = MARKS
+
+    @classmethod
+    def recognizes(cls, folder: Folder) -> bool:
+        # GFIQA-20k is also shipped in this layout, with half as many images.
+        return super().recognizes(folder) and not is_gfiqa20k(folder)
 
     def read(self, folder: Folder) -> Iterator[Record]:
-        for split in self.wanted:
-            if self.partial and split != self.split and folder.find(f"{split}/label.json") is None:
-                continue
-            labels = folder.labels(f"{split}/label.json")
-            images = folder.folder(f"{split}/img")
-            for row in read_json(labels, ("Image", "MOS")):
-                path = folder.image(labels, f"{images}/{row['Image']}")
-                if path is not None:
-                    yield Record(path, read_score(row["MOS"], row.place), split, id=f"{split}/{row['Image'].lower()}")
+        for row, path, part in read_parts(folder, self.wanted, self.split):
+            yield Record(path, read_score(row["MOS"], row.place), part, id=f"{part}/{row['Image'].lower()}")

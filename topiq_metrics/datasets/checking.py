@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from topiq_metrics.datasets.base import DatasetReader, PairRecord, Record
+from topiq_metrics.datasets.base import ALL, DatasetReader, PairRecord, Record
 from topiq_metrics.datasets.files import DatasetError, Folder
 
 _WRAPPED = 100
@@ -23,9 +23,11 @@ class Finding:
     Attributes:
         dataset: the dataset's key.
         folder: where it is.
-        records: images or pairs, 0 where it is broken.
+        records: images or pairs, 0 where it is not whole.
         problem: why it is not whole; empty where it is.
         splits: of a set that is not whole, the official splits that are, with their counts.
+        usable: images or pairs that can be used with ``partial=True``.
+        missing: images that label files name and that are not there, or are empty files.
     """
 
     dataset: str
@@ -33,6 +35,8 @@ class Finding:
     records: int
     problem: str = ""
     splits: Mapping[str, int] = field(default_factory=dict)
+    usable: int = 0
+    missing: int = 0
 
 
 def find_datasets(root: str | os.PathLike[str]) -> list[tuple[str, Path]]:
@@ -93,7 +97,8 @@ def choose_datasets(place: str) -> list[tuple[str, Path, dict[str, Any]]]:
 def check_folder(root: str | os.PathLike[str]) -> Iterator[Finding]:
     """Yield a finding for each dataset that a folder is or holds; see `find_datasets`.
 
-    Label files are read, and every file that they name is looked for; images are not decoded.
+    Label files are read, and every file that they name is looked for; images are not decoded. A set whose splits are
+    official, but not said by the label files that are there, is not whole.
 
     Raises:
         DatasetError: there is no such folder.
@@ -119,20 +124,51 @@ def _recognized(folder: Folder) -> list[str]:
 
 def _check(key: str, reader: type[DatasetReader[Any]], path: Path) -> Finding:
     try:
-        parts = [reader(path, **options).records for options in reader.variants]
-        _check_files([record for records in parts for record in records])
+        parts = [reader(path, **options) for options in reader.variants]
+        _check_files([record for part in parts for record in part.records])
     except (DatasetError, ModuleNotFoundError) as error:
-        return Finding(key, path, 0, str(error), _whole_splits(reader, path))
-    return Finding(key, path, len(parts[0]))
+        usable, missing = _usable(reader, path)
+        return Finding(key, path, 0, str(error), _whole_splits(reader, path), usable, missing)
+    count = len(parts[0])
+    if problem := _split_problem(reader, parts[0]):
+        return Finding(key, path, 0, problem, usable=count)
+    return Finding(key, path, count, usable=count)
+
+
+def _usable(reader: type[DatasetReader[Any]], path: Path) -> tuple[int, int]:
+    """Records of a part of a set whose images are there, and how many images are not."""
+    try:
+        part = reader(path, partial=True, **reader.variants[0])
+    except (DatasetError, ModuleNotFoundError):
+        return 0, 0
+    absent: dict[Path, bool] = {}
+    for record in part.records:
+        for file in _files(record):
+            if file not in absent:
+                absent[file] = not _is_image(file)
+    usable = sum(not any(absent[file] for file in _files(record)) for record in part.records)
+    return usable, len(part.missing) + sum(absent.values())
+
+
+def _split_problem(reader: type[DatasetReader[Any]], whole: DatasetReader[Any]) -> str:
+    """Why the splits of a set are not known, though its authors say them; empty where they are."""
+    facts = whole.facts
+    if facts.split.kind != "official" or len(facts.size) == 1 or {record.split for record in whole.records} != {ALL}:
+        return ""
+    try:
+        reader(whole.root, facts.splits[0], partial=True, **reader.variants[0])
+    except (DatasetError, ModuleNotFoundError) as error:
+        return f"images and scores are whole, but the splits are not known: {error}"
+    return ""
 
 
 def _whole_splits(reader: type[DatasetReader[Any]], path: Path) -> dict[str, int]:
     """The official splits that can be had without the others."""
     facts = reader.facts
-    if facts.split.kind != "official" or len(facts.size) == 1 or None in facts.size.values():
+    if facts.split.kind != "official" or len(facts.size) == 1:
         return {}
     whole = {}
-    for split in facts.splits:
+    for split in (split for split, size in facts.size.items() if size is not None):
         try:
             records = reader(path, split).records
             _check_files(records)
@@ -143,13 +179,16 @@ def _whole_splits(reader: type[DatasetReader[Any]], path: Path) -> dict[str, int
 
 
 def _check_files(records: list[Any]) -> None:
-    seen: set[Path] = set()
-    for record in records:
-        for path in _files(record):
-            if path not in seen:
-                seen.add(path)
-                if not (path.is_file() and path.stat().st_size):
-                    raise DatasetError(f"{path} is no file, or an empty one; expected an image.")
+    files = dict.fromkeys(path for record in records for path in _files(record))
+    absent = [path for path in files if not _is_image(path)]
+    if absent:
+        also = f", and so are {len(absent) - 1} others" if len(absent) > 1 else ""
+        raise DatasetError(f"{absent[0]} is no file, or an empty one{also}; expected an image.")
+
+
+def _is_image(path: Path) -> bool:
+    """Whether there may be an image: there is a file, and it is not empty."""
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _files(record: Record | PairRecord) -> Iterator[Path]:

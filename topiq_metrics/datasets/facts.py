@@ -21,10 +21,10 @@ def _texts(facts: DatasetFacts, *, is_paired: bool) -> tuple[str, ...]:
     about = "about " if facts.rounding > 1 else ""
     unit = " pairs" if is_paired else ""
     records = f"{about}{facts.count}{unit}"
-    sizes = [f"{split} {size}" for split, size in facts.size.items() if size is not None]
+    sizes = [split if size is None else f"{split} {size}" for split, size in facts.size.items()]
     split = str(facts.split)
     if facts.split.kind == "official":
-        split += f": {', '.join(sizes)}" if sizes else f": {', '.join(facts.size)}"
+        split += f": {', '.join(sizes)}"
     # Of pairs and of patches, each has its own.
     references = "one each" if facts.references >= (facts.count or 0) else str(facts.references or "–")
     return (

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
-import re
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from topiq_metrics._extras import import_extra
 from topiq_metrics._tables import Table, TableError, encoding_of, read_table
@@ -43,27 +43,39 @@ class Folder:
     Args:
         path: the folder.
         name: the dataset's, for messages.
-        partial: an image that is not there is passed over.
+        partial: part of the set is enough, so that a folder or a label file may be missing.
+
+    Attributes:
+        missing: the files that were looked for by `image` and are not there, with the label file that names each.
     """
 
     def __init__(self, path: Path, name: str, *, partial: bool = False) -> None:
         self.path = path
         self.name = name
         self.partial = partial
+        self.missing: dict[str, str | Path] = {}
         self._listings: dict[Path, _Listing] = {}
+        self._places: dict[str, tuple[Path, _Listing] | None] = {}
 
     def find(self, relative: str) -> Path | None:
         r"""The file or folder at a path below the folder, with ``/`` or ``\`` between its names."""
-        path = self.path
-        for name in re.split(r"[\\/]", relative):
-            if name in {"", "."}:
-                continue
-            names = self._listing(path).names
-            actual = names.get(name) or names.get(name.lower())
-            if actual is None:
-                return None
-            path /= actual
-        return path
+        found = self._find(relative)
+        return None if found is None else found[0] / found[1] if found[1] else found[0]
+
+    def _find(self, relative: str) -> tuple[Path, str, bool] | None:
+        """A folder, a name in it, and whether that is a folder: fast, as sets have hundreds of thousands of files."""
+        place, _, name = relative.replace("\\", "/").rpartition("/")
+        if name in {"", "."}:
+            return self._find(place) if place else (self.path, "", True)
+        if place not in self._places:
+            folder = self.find(place) if place else self.path
+            self._places[place] = None if folder is None else (folder, self._listing(folder))
+        known = self._places[place]
+        if known is None:
+            return None
+        folder, listing = known
+        actual = listing.names.get(name) or listing.names.get(name.lower())
+        return None if actual is None else (folder, actual, actual in listing.folders)
 
     def labels(self, *names: str) -> Path:
         """The first of these label files that is there."""
@@ -81,15 +93,28 @@ class Folder:
         others = "".join(f", nor {name}" for name in names[1:])
         raise DatasetError(f"{self.name}: there is no {what} {self.path / names[0]}{others}.")
 
-    def image(self, labels: Path, *places: str) -> Path | None:
-        """The first of these files that is there; None if there is none and that is allowed."""
+    def image(self, labels: str | Path, *places: str) -> Path | None:
+        """The first of these files that is there; None if there is none, which `missing` then has."""
         for place in places:
-            path = self.find(place)
-            if path is not None and path != self.path and path.name not in self._listing(path.parent).folders:
-                return path
-        if self.partial:
-            return None
-        raise DatasetError(f"{self.name}: {labels.name} names {places[0]!r}, which is not in '{self.path}'.")
+            found = self._find(place)
+            if found is not None and not found[2]:
+                return found[0] / found[1]
+        self.missing[places[0]] = labels
+        return None
+
+    def check_missing(self) -> None:
+        """Refuse a folder in which an image was not found.
+
+        Raises:
+            DatasetError: how many are not there, and the first.
+        """
+        if self.missing:
+            first, labels = next(iter(self.missing.items()))
+            others = len(self.missing) - 1
+            also = f", nor are {others} other files that are named" if others else ""
+            raise DatasetError(
+                f"{self.name}: {Path(labels).name} names {first!r}, which is not in '{self.path}'{also}."
+            )
 
     def subfolders(self, relative: str = "") -> list[str]:
         """The folders in a folder, as paths below this one, sorted."""
@@ -251,6 +276,15 @@ def read_columns(path: Path, names: tuple[str, ...], separator: str | None = Non
             raise DatasetError(f"{path} is not a text file in UTF-8: {error}") from error
 
 
+def separator_of(path: Path) -> str | None:
+    """What separates the values in a text without a header: a comma, if there is one in its first line, else blanks."""
+    with _opened(path) as stream:
+        try:
+            return "," if "," in stream.readline() else None
+        except UnicodeDecodeError as error:
+            raise DatasetError(f"{path} is not a text file in UTF-8: {error}") from error
+
+
 def read_mat(path: Path, variable: str) -> list[Any]:
     """A variable of a MATLAB file as a flat list of numbers or texts.
 
@@ -292,19 +326,43 @@ def read_json(path: Path, lists: tuple[str, ...]) -> Iterator[Row]:
         yield Row(((name, str(value)) for name, value in zip(lists, row, strict=True)), path, number, "entry")
 
 
-def read_npy(path: Path) -> float:
+def read_npy(path: str) -> float:
     """The only number in an ``.npy`` file.
 
     Raises:
         DatasetError: it holds something else.
     """
     try:
-        value: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            content = os.read(file, _NPY_SIZE)
+        finally:
+            os.close(file)
+        # Sets have a file for each score, with headers that are all the same and slow to read.
+        end = 10 + int.from_bytes(content[8:10], "little")
+        value = np.frombuffer(content, _npy_type(content[:end]), offset=end)
     except (OSError, ValueError, EOFError) as error:
         raise DatasetError(f"{path} is not a file of numpy: {error}") from error
     if value.size != 1:
-        raise DatasetError(f"{path}: expected one number, but got an array of shape {value.shape}.")
-    return read_score(value.ravel()[0], path)
+        raise DatasetError(f"{path}: expected one number, but got {value.size}.")
+    return read_score(value[0], path)
+
+
+_NPY_SIZE = 4096
+"""More than an ``.npy`` file of one number has."""
+
+
+@lru_cache(maxsize=16)
+def _npy_type(header: bytes) -> np.dtype[Any]:
+    """The type of the values below the header of an ``.npy`` file."""
+    stream = io.BytesIO(header)
+    version = np.lib.format.read_magic(stream)
+    if version != (1, 0):
+        raise ValueError(f"its version is {version}, not (1, 0)")
+    dtype: np.dtype[Any] = np.lib.format.read_array_header_1_0(stream)[2]
+    if dtype.hasobject:
+        raise ValueError("it holds objects")
+    return dtype
 
 
 def read_score(value: Any, path: Path | str) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, Record
+from topiq_metrics.datasets.dslfiqa import COUNTS, MARKS, PARTS, is_gfiqa20k, read_parts
 from topiq_metrics.datasets.files import DatasetError, Folder, has_columns, read_csv, read_score
-from topiq_metrics.datasets.splits import SplitRule
+from topiq_metrics.datasets.splits import OFFICIAL, SplitRule
 
 _LABELS = "mos_val_rating.csv"
 _NAMES = ("name", "img_name", "image_name", "image")
@@ -18,9 +20,12 @@ _NAMES = ("name", "img_name", "image_name", "image")
 class GFIQA20k(IQADataset):
     """``image/*`` with mean opinion scores 0…1, higher better.
 
+    Or as DSL-FIQA ships it: ``{train,val,test}/img/*`` with ``label.json`` beside each ``img/``; then these are its
+    official splits.
+
     Args:
         root: the dataset's folder.
-        split: ``"train"``, ``"validation"`` or ``"test"`` of a random split, with ``seed``.
+        split: ``"train"``, ``"validation"`` or ``"test"`` of a random split, with ``seed``; of DSL-FIQA's, without.
         transform: as for `IQADataset`.
         labels: the CSV file with the columns ``mos`` and ``name``, ``img_name``, ``image_name`` or ``image``; by
             default ``mos_val_rating.csv``, else the only CSV file in ``root``.
@@ -29,7 +34,7 @@ class GFIQA20k(IQADataset):
 
     facts = DatasetFacts(
         name="GFIQA-20k",
-        size={ALL: 19998},
+        size={ALL: COUNTS["GFIQA-20k"]},
         score_range=(0.0, 1.0),
         higher_is_better=True,
         citation="S. Su, H. Lin, V. Hosu, O. Wiedemann, J. Sun, Y. Zhu, H. Liu, Y. Zhang, D. Saupe. Going the extra "
@@ -37,6 +42,8 @@ class GFIQA20k(IQADataset):
         license="see its page",
         source="https://database.mmsp-kn.de/gfiqa-20k-database.html",
         split=SplitRule("random", "image", (("train", 0.7), ("validation", 0.1), ("test", 0.2))),
+        note="in the layout of DSL-FIQA, folders are the splits; whether its scores are on the same scale could not be "
+        "checked here",
     )
     marks: ClassVar = (_LABELS,)
 
@@ -50,16 +57,24 @@ class GFIQA20k(IQADataset):
         **options: Any,
     ) -> None:
         self.labels = None if labels is None else Path(labels)
+        self.has_parts = labels is None and _has_parts(Folder(Path(root), self.facts.name))
+        if self.has_parts:
+            size: dict[str, int | None] = dict.fromkeys(PARTS)
+            self.facts = replace(self.facts, size=size, total=self.facts.count, split=OFFICIAL)
         super().__init__(root, split, transform, **options)
 
     @classmethod
     def recognizes(cls, folder: Folder) -> bool:
-        if super().recognizes(folder):
+        if super().recognizes(folder) or (_has_parts(folder) and is_gfiqa20k(folder)):
             return True
         path = _find_labels(folder) if folder.find("image") is not None else None
         return path is not None and any(has_columns(path, "mos", name) for name in _NAMES)
 
     def read(self, folder: Folder) -> Iterator[Record]:
+        if self.has_parts:
+            for row, image, part in read_parts(folder, self.wanted, self.split):
+                yield Record(image, read_score(row["MOS"], row.place), part)
+            return
         labels = self.labels or _find_labels(folder)
         if labels is None:
             raise DatasetError(
@@ -74,6 +89,10 @@ class GFIQA20k(IQADataset):
             path = folder.image(labels, f"{images}/{name}", name)
             if path is not None:
                 yield Record(path, read_score(row["mos"], row.place), ALL)
+
+
+def _has_parts(folder: Folder) -> bool:
+    return folder.find(_LABELS) is None and any(folder.find(mark) is not None for mark in MARKS)
 
 
 def _find_labels(folder: Folder) -> Path | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from topiq_metrics.datasets.base import ALL, DatasetFacts, Extras, IQADataset, Record
+from topiq_metrics.datasets.base import ALL, DatasetFacts, Extras, Record
 from topiq_metrics.datasets.files import DatasetError, Folder, optional_number, read_csv, read_score
+from topiq_metrics.datasets.fixed_lists import FixedList, ListedDataset
 from topiq_metrics.datasets.splits import BY_REFERENCE
 
 
-class KADID10k(IQADataset):
+class KADID10k(ListedDataset):
     """``images/I01_{type}_{level}.png`` with scores 1…5, **higher better**, though their column is called dmos."""
 
     facts = DatasetFacts(
@@ -25,16 +26,26 @@ class KADID10k(IQADataset):
         split=BY_REFERENCE,
         note="the column dmos holds scores that are higher for better images",
     )
+    # All images of the last 16 references.
+    fixed_list = FixedList(
+        2000,
+        "3c2e9270ca6425f4",
+        ("test_kadid.json", "test_kadid_2k.json"),
+        lambda name, _split: "i66" <= name[:3] <= "i81",
+    )
     marks: ClassVar = ("dmos.csv", "images/I01_01_01.png")
 
     def read(self, folder: Folder) -> Iterator[Record]:
         labels = folder.labels("dmos.csv")
         images = folder.folder("images")
+        is_asked, split = self.on_test_list(folder), self.only_split
         for row in read_csv(labels, ("dist_img", "ref_img", "dmos")):
             name = row["dist_img"]
             parts = name.rsplit(".", 1)[0].split("_")
             if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
                 raise DatasetError(f"{labels}: expected a name like 'I01_01_01.png', but got {name!r}.")
+            if not is_asked(name, ""):
+                continue
             image = folder.image(labels, f"{images}/{name}")
             original = folder.image(labels, f"{images}/{row['ref_img']}")
             if image is not None and original is not None:
@@ -44,4 +55,4 @@ class KADID10k(IQADataset):
                     **optional_number(row, variance="var"),
                 }
                 group = row["ref_img"].lower()
-                yield Record(image, read_score(row["dmos"], row.place), ALL, original, group=group, extras=extras)
+                yield Record(image, read_score(row["dmos"], row.place), split, original, group=group, extras=extras)

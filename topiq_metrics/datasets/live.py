@@ -27,7 +27,7 @@ class LIVE(IQADataset):
     facts = DatasetFacts(
         name="LIVE",
         size={ALL: 779},
-        score_range=(-3.0, 112.0),
+        score_range=(17.0, 85.0),
         higher_is_better=False,
         citation="H. R. Sheikh, M. F. Sabir, A. C. Bovik. A statistical evaluation of recent full reference image "
         "quality assessment algorithms. IEEE Transactions on Image Processing 15(11), 2006",
@@ -35,6 +35,7 @@ class LIVE(IQADataset):
         source="https://live.ece.utexas.edu/research/quality/subjective.htm",
         references=29,
         split=BY_REFERENCE,
+        note="realigned scores, of `dmos_realigned.mat`, are from -3 to 112",
     )
     marks: ClassVar = ("refnames_all.mat", "dmos.mat", "dmos_realigned.mat")
     choices: ClassVar = {"realigned": {"no": False, "yes": True}}
@@ -58,7 +59,7 @@ class LIVE(IQADataset):
         labels = folder.labels(*(() if self.realigned else ("dmos.mat",)), "dmos_realigned.mat")
         self.realigned = labels.name.lower() != "dmos.mat"
         if self.realigned:
-            self.facts = replace(self.facts, name=f"{self.facts.name} realigned")
+            self.facts = replace(self.facts, name=f"{self.facts.name} realigned", score_range=(-3.0, 112.0))
         references = read_mat(names, "refnames_all")
         scores = read_mat(labels, "dmos_new" if self.realigned else "dmos")
         copies = read_mat(labels, "orgs")

@@ -10,6 +10,7 @@ from topiq_metrics._tables import TABLE_SUFFIXES
 from topiq_metrics.datasets.base import IQADataset, PairDataset
 from topiq_metrics.datasets.checking import choose_datasets
 from topiq_metrics.datasets.files import DatasetError
+from topiq_metrics.datasets.metainfo import MetaInfoDataset, is_meta_info
 from topiq_metrics.datasets.plain import CSVDataset
 
 
@@ -29,7 +30,8 @@ def open_datasets(
     """Open the datasets that a folder is, or holds, with options after a colon; or a table.
 
     Args:
-        path: a folder as `choose_datasets` takes it, or a table as `CSVDataset` does.
+        path: a folder as `choose_datasets` takes it, a table as `CSVDataset` does, or a label file of pyiqa's; see
+            `MetaInfoDataset`.
         split: of every dataset; None for all.
         seed: of the random split, of the sets that have no official one.
         partial: accept a part of a set.
@@ -40,6 +42,8 @@ def open_datasets(
     """
     from topiq_metrics.datasets import DATASETS, PAIR_DATASETS
 
+    if is_meta_info(path):
+        return [MetaInfoDataset(path, split, partial=partial, seed=seed)]
     if is_table(path):
         return [CSVDataset(path, split, partial=partial, seed=seed, **table)]
     found = choose_datasets(os.fspath(path))
@@ -52,5 +56,5 @@ def open_datasets(
             own = None if DATASETS[key].facts.split.kind == "official" else seed
             datasets.append(DATASETS[key](folder, split, partial=partial, seed=own, **options))
         else:
-            datasets.append(PAIR_DATASETS[key](folder, split, partial=partial))
+            datasets.append(PAIR_DATASETS[key](folder, split, partial=partial, **options))
     return datasets

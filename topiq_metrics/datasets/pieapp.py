@@ -49,7 +49,10 @@ class PieAPP(PairDataset):
                 for row in read_csv(labels, ()):
                     names = _first_columns(row, labels, 3)
                     preference = _preference(row, labels)
-                    if preference is None or (split == "test" and names[0] in names[1:]):
+                    if split == "test" and names[0] in names[1:]:
+                        continue
+                    if preference is None:
+                        self.unrated.append(row.place)
                         continue
                     own = names[0].rsplit(".", 1)[0]
                     original = folder.image(labels, f"reference_images/{split}/{names[0]}")

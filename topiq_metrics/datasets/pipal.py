@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
 
-from topiq_metrics.datasets.base import DatasetFacts, IQADataset, Record
-from topiq_metrics.datasets.files import DatasetError, Folder, read_columns, read_score
+from topiq_metrics.datasets.base import DatasetFacts, Record
+from topiq_metrics.datasets.files import DatasetError, Folder, Row, read_columns, read_score, separator_of
+from topiq_metrics.datasets.fixed_lists import FixedList, ListedDataset
+from topiq_metrics.datasets.splits import canonical_split
 
 _DISTORTED = ("Train_Dist", "Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4", "Dist_Imgs")
+_VALIDATION = ("val_label.txt", "Val_Label/val_label.txt")
 
 
-class PIPAL(IQADataset):
+class PIPAL(ListedDataset):
     """The labelled part: ``Train_Ref/A0001.bmp`` and its distorted versions, with Elo scores, higher better.
 
-    Scores compare within a reference.
+    Scores compare within a reference. Some copies have the validation part of the NTIRE challenges too: ``Val_Ref/``,
+    ``Val_Dist/`` and ``val_label.txt``, with lines ``A0185_10_00.bmp,1379.03``; then there is a split ``"val"``.
     """
 
     facts = DatasetFacts(
@@ -27,11 +34,38 @@ class PIPAL(IQADataset):
         license="see its page",
         source="https://www.jasongt.com/projectpages/pipal.html",
         references=200,
-        note="only the training part has public labels",
+        note="its authors give labels of the training part alone; copies with `val_label.txt` have a split val of 1000 "
+        "images of 25 references, whose range of scores could not be checked here",
     )
+    validation: ClassVar[Mapping[str, int]] = {"val": 1000}
+    # Of 40 references, all 116 images.
+    fixed_list = FixedList(4640, "", ("test_pipal_5k.json",))
     marks: ClassVar = ("Train_Label", "Train_Ref", "Train_Dist", "Distortion_1")
 
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        split: str | None = None,
+        transform: Callable[..., Any] | None = None,
+        *,
+        test_list: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> None:
+        folder = Folder(Path(root), self.facts.name)
+        has_labels = any(folder.find(name) is not None for name in _VALIDATION)
+        if test_list is None and (has_labels or (split is not None and canonical_split(split) == "validation")):
+            size = {**self.facts.size, **self.validation}
+            self.facts = replace(self.facts, size=size, total=None, references=self.facts.references + 25)
+        super().__init__(root, split, transform, test_list=test_list, **options)
+
     def read(self, folder: Folder) -> Iterator[Record]:
+        is_asked = self.on_test_list(folder)
+        if "val" in self.wanted:
+            labels = folder.labels(*_VALIDATION)
+            rows = read_columns(labels, ("name", "elo"), separator_of(labels))
+            yield from _read(folder, labels, rows, "val", folder.folder("Val_Ref"), [folder.folder("Val_Dist")])
+        if self.wanted == ("val",) or (self.partial and self.split is None and folder.find("Train_Label") is None):
+            return
         texts = [name for name in folder.names(folder.folder("Train_Label")) if name.lower().endswith(".txt")]
         references = folder.folder("Train_Ref")
         present = [name for name in _DISTORTED if folder.find(name) is not None]
@@ -40,13 +74,20 @@ class PIPAL(IQADataset):
         places = [place for name in present for place in (name, *folder.subfolders(name))]
         for text in texts:
             labels = folder.labels(f"Train_Label/{text}")
-            for row in read_columns(labels, ("name", "elo"), ","):
-                parts = row["name"].rsplit(".", 1)[0].split("_")
-                if len(parts) != 3:
-                    raise DatasetError(f"{labels}: expected a name like 'A0001_00_00.bmp', but got {row['name']!r}.")
-                image = folder.image(labels, *(f"{place}/{row['name']}" for place in places))
-                original = folder.image(labels, f"{references}/{parts[0]}.bmp")
-                if image is not None and original is not None:
-                    score = read_score(row["elo"], row.place)
-                    extras = {"distortion": parts[1]}
-                    yield Record(image, score, "train", original, group=parts[0].lower(), extras=extras)
+            rows = read_columns(labels, ("name", "elo"), ",")
+            asked = (row for row in rows if is_asked(row["name"], ""))
+            yield from _read(folder, labels, asked, self.wanted[0], references, places)
+
+
+def _read(
+    folder: Folder, labels: Path, rows: Iterator[Row], split: str, references: str, places: list[str]
+) -> Iterator[Record]:
+    for row in rows:
+        parts = row["name"].rsplit(".", 1)[0].split("_")
+        if len(parts) != 3:
+            raise DatasetError(f"{labels}: expected a name like 'A0001_00_00.bmp', but got {row['name']!r}.")
+        image = folder.image(labels, *(f"{place}/{row['name']}" for place in places))
+        original = folder.image(labels, f"{references}/{parts[0]}.bmp")
+        if image is not None and original is not None:
+            score = read_score(row["elo"], row.place)
+            yield Record(image, score, split, original, group=parts[0].lower(), extras={"distortion": parts[1]})

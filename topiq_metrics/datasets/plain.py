@@ -61,7 +61,6 @@ class CSVDataset(IQADataset):
         **options: Any,
     ) -> None:
         self.labels = Path(labels)
-        self.missing: list[str] = []
         self._rows = rows = list(_rows(self.labels, image_column, score_column, reference_column))
         if not rows:
             raise DatasetError(f"{self.labels} has no rows.")

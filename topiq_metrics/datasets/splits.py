@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 SEEDS = range(10)
 _EVEN = (("train", 0.8), ("test", 0.2))
+_ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
 
 
 class Member(Protocol):
@@ -30,12 +31,13 @@ class SplitRule:
 
     Attributes:
         kind: ``"official"``: its authors say which image is in which part; ``"random"``: nobody does.
-        by: what stays together in a random split: every image of a reference or of a prompt; or an image alone.
+        by: what stays together in a random split: every image of a reference, of a prompt or of a scene; or an image
+            alone.
         shares: the parts of a random split with their shares of the groups.
     """
 
     kind: Literal["official", "random"] = "official"
-    by: Literal["image", "reference", "prompt"] = "image"
+    by: Literal["image", "reference", "prompt", "scene"] = "image"
     shares: tuple[tuple[str, float], ...] = _EVEN
 
     def __str__(self) -> str:
@@ -49,6 +51,7 @@ OFFICIAL = SplitRule()
 BY_IMAGE = SplitRule("random", "image")
 BY_REFERENCE = SplitRule("random", "reference")
 BY_PROMPT = SplitRule("random", "prompt")
+BY_SCENE = SplitRule("random", "scene")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,26 @@ class Split:
     seed: int
     parts: Mapping[str, tuple[int, ...]]
     hashes: Mapping[str, str]
+
+
+def canonical_split(name: str) -> str:
+    """The one name of a split that sets call by several: ``train``, ``validation``, ``test``; others in lower case.
+
+    ``training`` is ``train``; ``val``, ``valid`` and ``dev`` are ``validation``; ``testing`` is ``test``.
+    """
+    small = name.strip().lower()
+    return _ALIASES.get(small, small)
+
+
+def find_split(name: str, splits: Iterable[str]) -> str | None:
+    """The one of these splits that a name means, as it is spelled there; None if there is none.
+
+    The same spelling wins; else what `canonical_split` takes for the same.
+    """
+    known = list(splits)
+    if name in known:
+        return name
+    return next((split for split in known if canonical_split(split) == canonical_split(name)), None)
 
 
 def split_hash(members: Iterable[Member]) -> str:

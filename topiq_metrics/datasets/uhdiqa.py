@@ -32,6 +32,8 @@ class UHDIQA(IQADataset):
         for row in read_csv(labels, ("image_name", "quality_mos", "set")):
             if row["set"] not in self.facts.size:
                 raise DatasetError(f"{labels}: expected a set of {tuple(self.facts.size)}, but got {row['set']!r}.")
+            if row["set"] not in self.wanted:
+                continue
             path = folder.image(labels, *(place + row["image_name"] for place in places))
             if path is not None:
                 extras = {"subset": row["subset"]} if row.get("subset") else {}

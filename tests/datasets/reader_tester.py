@@ -167,6 +167,15 @@ class FolderTests:
         with pytest.raises(DatasetError, match=r"must be one of \(.*\), but got 'every'|has no official split"):
             self.read(root, "every")
 
+    def test_other_names_of_splits(self, root):
+        facts = self.reader.facts
+        seed = {} if facts.split.kind == "official" else {"seed": 0}
+        others = {"train": "Training", "training": "train", "val": "validation", "validation": "val", "test": "TEST"}
+        for split in set(facts.splits) & others.keys() if sum(self.sizes().values()) > 2 else ():
+            if facts.split.kind == "official" or len(facts.splits) == 2:
+                dataset = self.read(root, others[split], **seed)
+                assert (dataset.split, dataset.records) == (split, self.read(root, split, **seed).records)
+
     def test_missing_folder(self, tmp_path):
         with pytest.raises(DatasetError, match=rf"{self.reader.facts.name}: there is no folder .*nowhere"):
             self.reader(tmp_path / "nowhere")

@@ -12,6 +12,8 @@ from topiq_metrics.datasets.splits import (
     BY_REFERENCE,
     OFFICIAL,
     SplitRule,
+    canonical_split,
+    find_split,
     random_split,
     random_splits,
     split_hash,
@@ -71,6 +73,28 @@ def test_every_part_has_a_group(groups):
 def test_too_few_groups():
     with pytest.raises(ValueError, match="A split by prompt needs at least 2 of them, but got 1"):
         random_split(images(1), BY_PROMPT, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical"),
+    [
+        *[(name, "train") for name in ("train", "training", "Train", " TRAINING ")],
+        *[(name, "validation") for name in ("val", "valid", "validation", "dev")],
+        *[(name, "test") for name in ("test", "Testing")],
+        ("all", "all"),
+        ("Fold 3", "fold 3"),
+    ],
+)
+def test_one_name_for_a_split(name, canonical):
+    assert canonical_split(name) == canonical
+
+
+def test_a_split_is_found_as_its_set_spells_it():
+    assert find_split("train", ("training", "validation", "test")) == "training"
+    assert find_split("validation", ("train", "val", "test")) == "val"
+    assert find_split("TEST", ("train", "val", "test")) == "test"
+    assert find_split("train", ("training", "train")) == "train"
+    assert find_split("validation", ("train", "test")) is None
 
 
 def test_a_hash_tells_members_apart():

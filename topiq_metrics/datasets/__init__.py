@@ -23,7 +23,15 @@ from topiq_metrics.datasets.pipal import PIPAL
 from topiq_metrics.datasets.piq23 import PIQ23
 from topiq_metrics.datasets.plain import CSVDataset
 from topiq_metrics.datasets.spaq import SPAQ
-from topiq_metrics.datasets.splits import Split, SplitRule, random_split, random_splits, split_hash
+from topiq_metrics.datasets.splits import (
+    Split,
+    SplitRule,
+    canonical_split,
+    find_split,
+    random_split,
+    random_splits,
+    split_hash,
+)
 from topiq_metrics.datasets.tid import TID2008, TID2013
 from topiq_metrics.datasets.uhdiqa import UHDIQA
 from topiq_metrics.errors import suggest
@@ -64,9 +72,11 @@ __all__ = [
     "Split",
     "SplitRule",
     "all_datasets",
+    "canonical_split",
     "check_folder",
     "choose_datasets",
     "find_datasets",
+    "find_split",
     "get_dataset",
     "random_split",
     "random_splits",

@@ -13,7 +13,16 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from torch.utils.data import Dataset
 
 from topiq_metrics.datasets.files import DatasetError, Folder
-from topiq_metrics.datasets.splits import OFFICIAL, SEEDS, Split, SplitRule, random_split, random_splits, split_hash
+from topiq_metrics.datasets.splits import (
+    OFFICIAL,
+    SEEDS,
+    Split,
+    SplitRule,
+    find_split,
+    random_split,
+    random_splits,
+    split_hash,
+)
 from topiq_metrics.images import load_image
 
 ALL = "all"
@@ -149,8 +158,12 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
         *,
         partial: bool = False,
     ) -> None:
-        if split is not None and split not in self.facts.splits:
-            raise DatasetError(f"Argument `split` must be one of {self.facts.splits}, but got {split!r}.")
+        if split is not None:
+            asked, split = split, find_split(split, self.facts.splits)
+            if split is None:
+                raise DatasetError(
+                    f"{self.facts.name}: argument `split` must be one of {self.facts.splits}, but got {asked!r}."
+                )
         self.root = Path(root)
         if not self.root.is_dir():
             raise DatasetError(f"{self.facts.name}: there is no folder {self.root}.")
@@ -220,7 +233,8 @@ class IQADataset(DatasetReader[Record]):
 
     Args:
         root: the dataset's folder.
-        split: one of ``facts.splits``, or None for all; without official splits, ``"all"`` is all, too.
+        split: one of ``facts.splits``, or None for all; without official splits, ``"all"`` is all, too. ``train`` and
+            ``training`` are one name, and so are ``val`` and ``validation``.
         transform: called with the image of an item; with a reference: with both, to return both.
         partial: accept a part of the set; without it, a count that differs from the published one is an error.
         seed: of the random split, where there is no official one; 0 to 9 are customary.
@@ -292,7 +306,7 @@ class PairDataset(DatasetReader[PairRecord]):
 
     Args:
         root: the dataset's folder.
-        split: one of ``facts.splits``, or None for all.
+        split: one of ``facts.splits``, or None for all; names are matched as for `IQADataset`.
         transform: called with the three images of an item, to return three.
         partial: accept a part of the set; without it, a count that differs from the published one is an error.
 

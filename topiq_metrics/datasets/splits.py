@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 SEEDS = range(10)
 _EVEN = (("train", 0.8), ("test", 0.2))
+_ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
 
 
 class Member(Protocol):
@@ -64,6 +65,26 @@ class Split:
     seed: int
     parts: Mapping[str, tuple[int, ...]]
     hashes: Mapping[str, str]
+
+
+def canonical_split(name: str) -> str:
+    """The one name of a split that sets call by several: ``train``, ``validation`` or ``test``; others in small letters.
+
+    ``training`` is ``train``; ``val``, ``valid`` and ``dev`` are ``validation``; ``testing`` is ``test``.
+    """
+    small = name.strip().lower()
+    return _ALIASES.get(small, small)
+
+
+def find_split(name: str, splits: Iterable[str]) -> str | None:
+    """The one of these splits that a name means, as it is spelled there; None if there is none.
+
+    The same spelling wins; else what `canonical_split` takes for the same.
+    """
+    known = list(splits)
+    if name in known:
+        return name
+    return next((split for split in known if canonical_split(split) == canonical_split(name)), None)
 
 
 def split_hash(members: Iterable[Member]) -> str:

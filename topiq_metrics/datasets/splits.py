@@ -68,7 +68,7 @@ class Split:
 
 
 def canonical_split(name: str) -> str:
-    """The one name of a split that sets call by several: ``train``, ``validation`` or ``test``; others in small letters.
+    """The one name of a split that sets call by several: ``train``, ``validation``, ``test``; others in lower case.
 
     ``training`` is ``train``; ``val``, ``valid`` and ``dev`` are ``validation``; ``testing`` is ``test``.
     """

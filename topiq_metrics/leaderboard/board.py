@@ -71,7 +71,9 @@ class TestSet:
     @property
     def title(self) -> str:
         """What it is called."""
-        return self.name if self.split == "all" else f"{self.name}, {self.split}"
+        if self.split == "all":
+            return self.name
+        return f"{self.name}, {self.split}" + ("" if self.seed is None else f" of seed {self.seed}")
 
     @property
     def key(self) -> str:

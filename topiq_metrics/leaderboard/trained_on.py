@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from topiq_metrics.catalog import all_cards
+from topiq_metrics.datasets.splits import canonical_split
 
 Relation: TypeAlias = Literal["this", "other part", "others", "nothing", "unknown"]
 RELATIONS: tuple[Relation, ...] = ("this", "other part", "others", "nothing", "unknown")
@@ -63,7 +64,7 @@ def trained_on(
         relation: Relation = "others" if is_published or family in _KNOWN else "unknown"
         note = "" if relation == "others" else "Where the images of this table come from is not known."
         return TrainedOn(relation, names, source, note)
-    if split in _HELD_OUT.get(metric, ()) or (family in _OFFICIAL and _is_kept_for_tests(split)):
+    if split in _HELD_OUT.get(metric, ()) or (family in _OFFICIAL and canonical_split(split) in ("test", "validation")):
         return TrainedOn("other part", names, source)
     note = ""
     if seed is not None:
@@ -87,10 +88,6 @@ def _names_in(text: str) -> tuple[str, ...]:
     """The datasets that a text names, the first one first; a name within a longer one is none."""
     found = {place.start(): place[0] for place in _NAMES.finditer(text)}
     return tuple(dict.fromkeys(_SPELLED[found[start].lower()] for start in sorted(found)))
-
-
-def _is_kept_for_tests(split: str) -> bool:
-    return split.lower() in ("test", "testing", "val", "validation", "valid")
 
 
 def _family(name: str) -> str:

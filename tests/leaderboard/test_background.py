@@ -11,9 +11,11 @@ import pytest
 
 from topiq_metrics.catalog import CARDS
 from topiq_metrics.catalog.cards import PublishedResult
+from topiq_metrics.contenders import list_toolbox_metrics
 from topiq_metrics.datasets import all_datasets
+from topiq_metrics.leaderboard.bibliography import PAPERS
 from topiq_metrics.leaderboard.board import Board, BoardError, Cost, Entry, TestSet, load_board, save_board
-from topiq_metrics.leaderboard.papers import PAPERS, Citation, citation_of_dataset, citation_of_metric
+from topiq_metrics.leaderboard.papers import Citation, citation_of_dataset, citation_of_metric, parse_citation
 from topiq_metrics.leaderboard.ranking import MetricResult, Rules, as_records, judge
 from topiq_metrics.leaderboard.trained_on import TrainedOn, trained_on
 from topiq_metrics.statistics.bootstrap import Bootstrap
@@ -58,6 +60,10 @@ def entry(metric: str, scores: list[float], of: TestSet, **fields: object) -> En
         ("topiq_nr-lite", "biq2021", "held-out part of train", "other part"),
         ("topiq_nr-face-v1", "cgfiqa-40k", "test", "others"),
         ("lpips+", "bapps", "val", "other part"),
+        ("lpips+", "bapps", "train", "this"),
+        ("topiq_fr-lite", "kadid-10k", "all", "other part"),
+        ("topiq_nr-face", "cgfiqa-40k", "test", "other part"),
+        ("topiq_nr", "koniq-10k", "some fold", "this"),
         ("qfm_iqm-lite", "koniq-10k", "test", "unknown"),
         ("nobody:knows", "koniq-10k", "test", "unknown"),
     ],
@@ -92,38 +98,105 @@ def test_every_card_that_names_a_dataset_is_understood() -> None:
         assert all(name in card.trained_on for name in found.datasets)
 
 
+@pytest.mark.parametrize(
+    ("metric", "dataset", "split", "relation", "names"),
+    [
+        ("pyiqa:ssim", "tid2013", "all", "nothing", ""),
+        ("torchmetrics:clip_iqa", "koniq-10k", "test", "nothing", ""),
+        ("piq:lpips", "bapps", "val", "other part", "BAPPS"),
+        ("piq:lpips", "bapps-jnd", "val", "other part", "BAPPS"),
+        ("piq:pieapp", "pieapp-test", "test", "other part", "PieAPP"),
+        ("pyiqa:dists", "kadid-10k", "all", "this", "KADID-10k"),
+        ("pyiqa:topiq_nr", "koniq-10k", "test", "other part", "KonIQ-10k"),
+        ("pyiqa:topiq_nr-spaq", "spaq", "all", "this", "SPAQ"),
+        ("pyiqa:brisque", "live", "all", "this", "LIVE"),
+        ("pyiqa:brisque", "live-challenge", "all", "others", "LIVE"),
+        ("pyiqa:arniqa-tid", "tid2008", "all", "this", "TID2013"),
+        ("pyiqa:unique", "bid", "all", "this", "LIVE, CSIQ, KADID-10k, BID, LIVE Challenge, KonIQ-10k"),
+        ("pyiqa:qrealign", "koniq-10k", "all", "unknown", ""),
+    ],
+)
+def test_training_of_others(metric: str, dataset: str, split: str, relation: str, names: str) -> None:
+    found = trained_on(metric, dataset, split)
+    assert (found.relation, ", ".join(found.datasets)) == (relation, names)
+
+
+def test_which_part_is_not_always_said() -> None:
+    found = trained_on("pyiqa:hyperiqa", "koniq-10k", "test")
+    assert found.relation == "this"
+    assert found.note == "Which part of KonIQ-10k these weights have learned from is not said."
+    assert trained_on("pyiqa:hyperiqa", "koniq-10k", "all").note == ""
+
+
+def test_every_metric_of_a_toolbox_is_known() -> None:
+    usable = [metric for metric in list_toolbox_metrics() if not metric.unavailable and not metric.is_ours]
+    assert {metric.toolbox for metric in usable} >= {"pyiqa", "piq", "torchmetrics"}
+    silent = {metric.name for metric in usable if trained_on(metric.name, "none", "all").relation == "unknown"}
+    assert all(name.startswith("pyiqa:qrealign") for name in silent), silent
+    without = {metric.name.partition(":")[2] for metric in usable if citation_of_metric(metric.name) is None}
+    assert without <= {"psnr", "psnry", "entropy", "laion_aes", "rmse_sw", "ergas", "sam", "rase"}
+
+
 def test_papers_of_our_metrics() -> None:
     for card in CARDS.values():
         citation = citation_of_metric(card.name)
         assert citation is not None
-        assert citation.year == 2024
+        assert (citation.year, bool(citation.bibtex)) == (2024, True)
+    assert citation_of_metric("pyiqa:topiq_nr") == citation_of_metric("topiq_nr")
     citation = citation_of_metric("topiq_nr")
     assert citation is not None
     assert citation.url == "https://arxiv.org/abs/2308.03060"
     assert "author = {C. Chen and J. Mo and" in citation.bibtex
-    assert "volume = {33},\n  pages = {2404-2418},\n" in citation.bibtex
+    assert "volume = {33},\n  pages = {2404--2418},\n" in citation.bibtex
 
 
 def test_bibtex_is_well_formed() -> None:
-    keys = [paper.key for paper in PAPERS.values()]
-    assert len(set(keys)) == len(keys)
-    for paper in PAPERS.values():
-        entry = paper.bibtex
-        assert re.match(r"@(article|inproceedings)\{[a-z0-9]+,\n", entry), entry
+    citations = {text: parse_citation(text) for text in PAPERS.values()}
+    citations |= {reader.facts.citation: parse_citation(reader.facts.citation) for reader in all_datasets().values()}
+    keys = {}
+    for text, citation in citations.items():
+        entry = citation.bibtex
+        found = re.match(r"@(article|inproceedings|misc)\{([a-z0-9]+),\n", entry)
+        assert found, text
+        assert keys.setdefault(found[2], text) == text
         assert entry.count("{") == entry.count("}")
         assert not re.search(r"(?<!\\)[&%#]", entry), entry
-        assert f"year = {{{paper.year}}}" in entry
+        assert str(citation.year) in text
+        # What is between the authors and the venue is the title.
+        title = re.search(r"title = \{\{(.*)\}\}", entry)
+        assert title is not None
+        assert f". {title[1]}. " in text or f". {title[1]}? " in text
 
 
-def test_a_text_of_its_own_is_a_citation() -> None:
-    assert citation_of_dataset("mine", "A. Author. Arxiv 2312.06158 of a set. QoMEX 2019") == Citation(
-        "A. Author. Arxiv 2312.06158 of a set. QoMEX 2019", 2019
+def test_a_journal_a_conference_and_a_preprint() -> None:
+    journal = parse_citation(
+        "A. One, B. C. Two-Three. A title: of x. Journal of Y & Z 12(3):4-5, 2019, arXiv 1901.00001"
     )
-    assert citation_of_dataset("mine", "") is None
+    assert journal.bibtex == (
+        "@article{one2019title,\n  author = {A. One and B. C. Two-Three},\n  title = {{A title: of x}},\n"
+        "  journal = {Journal of Y \\& Z},\n  volume = {12},\n  number = {3},\n  pages = {4--5},\n  year = {2019},\n"
+        "  eprint = {1901.00001},\n  archiveprefix = {arXiv},\n}\n"
+    )
+    assert journal.url == "https://arxiv.org/abs/1901.00001"
+    conference = parse_citation("A. Öne, et al. Some title. CVPR workshops 2020")
+    assert conference.bibtex.startswith("@inproceedings{one2020some,\n  author = {A. Öne and others},\n")
+    assert "booktitle = {CVPR workshops},\n" in conference.bibtex
+    preprint = parse_citation("A. One. Some title. arXiv 2401.00001, 2024")
+    assert preprint.bibtex.startswith("@misc{")
+    assert "booktitle" not in preprint.bibtex
+    assert parse_citation("benchmarks/boards.py; the score is the level") == Citation(
+        "benchmarks/boards.py; the score is the level"
+    )
+
+
+def test_a_text_of_another_form_is_a_citation_with_its_year() -> None:
+    text = "Chen et al., TOPIQ, IEEE TIP 33:2404-2418, 2024, arXiv 2308.03060"
+    assert citation_of_dataset(text) == Citation(text, 2024)
+    assert citation_of_dataset("") is None
 
 
 def test_what_a_file_keeps(tmp_path: Path) -> None:
-    of = a_test_set(paper=citation_of_dataset("koniq-10k", "KonIQ"))
+    of = a_test_set(paper=citation_of_dataset("A. One. Some set. CVPR 2020"))
     known = entry(
         "topiq_nr",
         of.mos,
@@ -155,7 +228,7 @@ def test_an_earlier_file_is_filled_in(tmp_path: Path) -> None:
     board = load_board(tmp_path / "board.json")
     assert board.entries[0].trained_on.relation == "other part"
     assert board.entries[0].citation == citation_of_metric("topiq_nr")
-    assert board.test_sets[0].paper == citation_of_dataset(of.dataset, of.citation)
+    assert board.test_sets[0].paper == citation_of_dataset(of.citation)
     assert board.entries[0].cost == Cost()
 
 
@@ -164,6 +237,7 @@ def test_the_board_of_the_documentation_knows_who_knows_its_photographs() -> Non
     relations = {entry.metric: entry.trained_on.relation for entry in board.entries}
     assert relations["topiq_nr-lite"] == "other part"
     assert relations["topiq_nr"] == "others"
+    assert relations["pyiqa:niqe"] == "nothing"
 
 
 def test_a_metric_that_goes_the_other_way() -> None:
@@ -197,12 +271,3 @@ def test_which_published_figure_disagrees() -> None:
     # With the fitted one, what is published would be taken for a disagreement.
     assert disagrees(result.figure("fitted_plcc").value, 1.0) == ("plcc",)
     assert disagrees(result.plcc_raw.value, 0.5) == ("srcc",)
-
-
-def test_every_reader_has_a_paper_with_its_year() -> None:
-    for reader in all_datasets().values():
-        citation = citation_of_dataset(reader.facts.key, reader.facts.citation)
-        assert citation is not None
-        assert citation.text == reader.facts.citation
-        assert citation.year is not None
-        assert str(citation.year) in reader.facts.citation

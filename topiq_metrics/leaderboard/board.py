@@ -207,7 +207,7 @@ def _entry_as_dict(entry: Entry) -> dict[str, Any]:
 
 def _test_set_of(fields: Mapping[str, Any]) -> TestSet:
     if "paper" not in fields:
-        return TestSet(**fields, paper=citation_of_dataset(fields["dataset"], fields["citation"]))
+        return TestSet(**fields, paper=citation_of_dataset(fields["citation"]))
     return TestSet(**{**fields, "paper": _citation_of(fields["paper"])})
 
 

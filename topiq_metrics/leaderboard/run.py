@@ -118,7 +118,7 @@ def describe(dataset: AnyDataset) -> TestSet:
         distortions=column("distortion"),
         scenes=column("scene"),
         pairs=dataset.rule if isinstance(dataset, PairDataset) else "",
-        paper=citation_of_dataset(facts.key, facts.citation),
+        paper=citation_of_dataset(facts.citation),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from topiq_metrics.catalog import all_cards
 from topiq_metrics.datasets.splits import canonical_split
+from topiq_metrics.leaderboard.contender_facts import ContenderFacts, contender_facts
 
 Relation: TypeAlias = Literal["this", "other part", "others", "nothing", "unknown"]
 RELATIONS: tuple[Relation, ...] = ("this", "other part", "others", "nothing", "unknown")
@@ -18,9 +19,9 @@ class TrainedOn:
     """What a metric has learned from, seen from a test set.
 
     Attributes:
-        relation: ``"this"``: images of the test set are, or may be, among those learned from; ``"other part"``: another
-            part of the same dataset; ``"others"``: other datasets; ``"nothing"``: no opinion score was ever learned
-            from; ``"unknown"``: nobody says.
+        relation: ``"this"``: images of the test set are among those learned from, or may be, and then ``note`` says why
+            that is not known; ``"other part"``: another part of the same dataset; ``"others"``: other datasets;
+            ``"nothing"``: no opinion score was ever learned from; ``"unknown"``: nobody says.
         datasets: names of those it has learned opinion scores from.
         source: where that is said.
         note: what else a reader must know.
@@ -37,9 +38,6 @@ class TrainedOn:
         return self.relation in ("this", "other part")
 
 
-_UNKNOWN = TrainedOn()
-
-
 def trained_on(
     metric: str, dataset: str, split: str, *, seed: int | None = None, is_published: bool = True
 ) -> TrainedOn:
@@ -53,35 +51,49 @@ def trained_on(
         is_published: whether the dataset is a published one; where the images of a table come from, nobody says.
     """
     learned = _learned(metric)
-    if learned is None:
-        return _UNKNOWN
-    names, source = learned
+    if learned is None or learned.learned is None:
+        return TrainedOn()
+    names, source = learned.learned, learned.source
     if not names:
-        return TrainedOn("nothing", (), source)
+        return TrainedOn("nothing", (), source, learned.note)
     family = _family(dataset)
-    own = [name for name in names if _family(name) == family or family in _PARTS_OF.get(_family(name), ())]
-    if not own:
-        relation: Relation = "others" if is_published or family in _KNOWN else "unknown"
-        note = "" if relation == "others" else "Where the images of this table come from is not known."
-        return TrainedOn(relation, names, source, note)
-    if split in _HELD_OUT.get(metric, ()) or (family in _OFFICIAL and canonical_split(split) in ("test", "validation")):
-        return TrainedOn("other part", names, source)
-    note = ""
+    own = next((name for name in names if _family(name) == family), None) or next(
+        (name for name in names if family in _SHARED.get(_family(name), ())), None
+    )
+    if own is None:
+        if is_published or family in _KNOWN:
+            return TrainedOn("others", names, source, learned.note)
+        return TrainedOn("unknown", names, source, "Where the images of this table come from is not known.")
+    if metric in _OTHER_PICTURES:
+        return TrainedOn("other part", names, source, _OTHER_PICTURES[metric])
     if seed is not None:
         note = (
-            f"The random split of seed {seed} is not the one that these weights were trained with: images of it may be "
-            "among those learned from."
+            f"The random split of seed {seed} is not the one that these weights were trained with: they may know "
+            "images of it."
         )
-    return TrainedOn("this", names, source, note)
+        return TrainedOn("this", names, source, note)
+    if split == "all" or canonical_split(split) == "train":
+        return TrainedOn("this", names, source, learned.note)
+    is_kept = learned.keeps_splits and canonical_split(split) in ("test", "validation")
+    if is_kept or split in _HELD_OUT.get(metric, ()):
+        return TrainedOn("other part", names, source, learned.note)
+    return TrainedOn("this", names, source, f"Which part of {own} these weights have learned from is not said.")
 
 
-def _learned(metric: str) -> tuple[tuple[str, ...], str] | None:
-    """The names of what it has learned from, and who says so; None where nobody does."""
-    card = all_cards().get(metric)
-    if card is None:
+def _learned(metric: str) -> ContenderFacts | None:
+    """What it has learned from, and who says so; None where nobody does."""
+    facts = contender_facts(metric)
+    if facts is not None and facts.learned is not None:
+        return facts
+    toolbox, _, name = metric.rpartition(":")
+    # pyiqa has those of the same name, with the same weights.
+    card = all_cards().get(name) if toolbox in ("", "pyiqa") else None
+    names = () if card is None else _names_in(card.trained_on)
+    if card is None or not names:
         return None
-    names = _names_in(card.trained_on)
-    return (names, "its card") if names else None
+    tested = {result.dataset for result in card.published}
+    keeps = all(f"{each} test" in tested for each in names) or card.name in _KEEP_SPLITS
+    return ContenderFacts("", names, "its card" if not toolbox else "the card of the same weights here", "", keeps)
 
 
 def _names_in(text: str) -> tuple[str, ...]:
@@ -125,11 +137,13 @@ _NAMES = re.compile(
 _ALIASES = {"livec": "livechallenge", "clive": "livechallenge", "livefb": "flive", "liveitw": "livechallenge"}
 _FAMILIES = ("koniq10k", "flive", "pieapp", "bapps")
 _KNOWN = frozenset(_family(name) for name in _DATASETS)
-_OFFICIAL = frozenset(
-    ("koniq10k", "flive", "ava", "biq2021", "cgfiqa40k", "pipal", "pieapp", "bapps", "uhdiqa", "piq23")
-)
-"""Those whose authors say which images are for tests; published weights keep to that."""
-_PARTS_OF = {"tid2013": ("tid2008",), "tid2008": ("tid2013",)}
+_SHARED = {"tid2013": ("tid2008",), "tid2008": ("tid2013",)}
 """The same references under the same kinds of distortion."""
+_KEEP_SPLITS = ("topiq_nr-lite", "lpips+", "lpips-vgg+")
+"""Those that have learned from the official training part alone, though no result on its test part was published."""
 _HELD_OUT = {"topiq_nr-lite": ("held-out part of train",)}
 """Parts of a training split that the bundled weights have not seen; see their card in the documentation."""
+_OTHER_PICTURES = {
+    "topiq_fr-lite": "It has learned the mean scores of kinds and levels of distortion, on other pictures."
+}
+"""Those that have learned from the opinion scores of a dataset, but not from its images."""

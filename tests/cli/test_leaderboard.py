@@ -120,7 +120,7 @@ def test_who_has_learned_from_the_data(labels, tmp_path, topiq):
     arguments = "--scores", tmp_path / "scores", "--device", "cpu", "-o", tmp_path / "board.json"
     result = topiq("leaderboard", "--data", table, *arguments)
     assert result.exit_code == 0, result.output
-    told = "BIQ2021: topiq_nr-lite learned from it, an advantage over the others.\n"
+    told = "BIQ2021: topiq_nr-lite learned from it, an advantage over others.\n"
     assert told in result.stderr
     merged = topiq("leaderboard", "merge", tmp_path / "board.json", "--title", "Merged", "-o", tmp_path / "merged.html")
     assert told in merged.stderr

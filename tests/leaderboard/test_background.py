@@ -169,12 +169,10 @@ def test_bibtex_is_well_formed() -> None:
 
 
 def test_a_journal_a_conference_and_a_preprint() -> None:
-    journal = parse_citation(
-        "A. One, B. C. Two-Three. A title: of x. Journal of Y & Z 12(3):4-5, 2019, arXiv 1901.00001"
-    )
+    journal = parse_citation("A. One, B. C. Two-Three. A title: of x. Journal Y & Z 12(3):4-5, 2019, arXiv 1901.00001")
     assert journal.bibtex == (
         "@article{one2019title,\n  author = {A. One and B. C. Two-Three},\n  title = {{A title: of x}},\n"
-        "  journal = {Journal of Y \\& Z},\n  volume = {12},\n  number = {3},\n  pages = {4--5},\n  year = {2019},\n"
+        "  journal = {Journal Y \\& Z},\n  volume = {12},\n  number = {3},\n  pages = {4--5},\n  year = {2019},\n"
         "  eprint = {1901.00001},\n  archiveprefix = {arXiv},\n}\n"
     )
     assert journal.url == "https://arxiv.org/abs/1901.00001"

@@ -257,12 +257,14 @@ def _give(
 
 def _advantages(board: Board) -> Iterator[str]:
     """Say which metrics have learned from the very data that they are compared on, or from another part of it."""
+    how = {"this": "learned from it", "other part": "learned from another part of that dataset"}
     for test_set in board.test_sets:
-        learned = [entry for entry in board.of(test_set.key) if entry.scores and entry.trained_on.knows_the_set]
-        of = {"this": "from it", "other part": f"from another part of {test_set.name}"}
-        for relation, what in of.items():
-            names = [entry.metric for entry in learned if entry.trained_on.relation == relation]
-            if names:
-                yield f"{test_set.title}: {', '.join(names)} learned {what}, an advantage over the others."
-        for note in dict.fromkeys(entry.trained_on.note for entry in learned if entry.trained_on.note):
-            yield f"{test_set.title}: {note}"
+        found: dict[tuple[str, str], list[str]] = {}
+        for entry in board.of(test_set.key):
+            if entry.scores and entry.trained_on.knows_the_set:
+                found.setdefault((entry.trained_on.relation, entry.trained_on.note), []).append(entry.metric)
+        for (relation, note), metrics in found.items():
+            # A note says why it is not known whether these images are among them.
+            may_have = "may have " if relation == "this" and note else ""
+            told = f"{', '.join(metrics)} {may_have}{how[relation]}, an advantage over others."
+            yield f"{test_set.title}: {told}{f' {note}' if note else ''}"

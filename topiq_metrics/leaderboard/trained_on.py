@@ -143,7 +143,5 @@ _KEEP_SPLITS = ("topiq_nr-lite", "lpips+", "lpips-vgg+")
 """Those that have learned from the official training part alone, though no result on its test part was published."""
 _HELD_OUT = {"topiq_nr-lite": ("held-out part of train",)}
 """Parts of a training split that the bundled weights have not seen; see their card in the documentation."""
-_OTHER_PICTURES = {
-    "topiq_fr-lite": "It has learned the mean scores of kinds and levels of distortion, on other pictures."
-}
+_OTHER_PICTURES = {"topiq_fr-lite": "It has learned the mean scores of kinds of distortion, on other pictures."}
 """Those that have learned from the opinion scores of a dataset, but not from its images."""

@@ -141,6 +141,10 @@ def test_papers_of_our_metrics() -> None:
     for card in CARDS.values():
         citation = citation_of_metric(card.name)
         assert citation is not None
+        assert citation.year is not None
+    for name in ("topiq_iaa", "lpips-vgg+", "qfm_iqm-lite"):
+        citation = citation_of_metric(name)
+        assert citation is not None
         assert (citation.year, bool(citation.bibtex)) == (2024, True)
     assert citation_of_metric("pyiqa:topiq_nr") == citation_of_metric("topiq_nr")
     citation = citation_of_metric("topiq_nr")

@@ -43,7 +43,8 @@ def contender_facts(metric: str) -> ContenderFacts | None:
     return None
 
 
-_OF_CARDS = {"topiq": "topiq", "lpips": "topiq", "qfm": "qfm"}
+_OF_CARDS = {"topiq": "topiq", "lpips+": "topiq", "lpips-vgg+": "topiq", "qfm": "qfm"}
+"""Of cards by the start of their names; those of others are cited by the text that their cards have."""
 _PAPER = "its paper"
 _NAME = "the name of its weights in pyiqa"
 _SIX = ("LIVE", "CSIQ", "KADID-10k", "BID", "LIVE Challenge", "KonIQ-10k")

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from topiq_metrics.catalog import all_cards
-
 
 @dataclass(frozen=True)
 class ContenderFacts:
@@ -33,25 +31,25 @@ class ContenderFacts:
 
 
 def contender_facts(metric: str) -> ContenderFacts | None:
-    """What is known of a metric of another toolbox, by its name on a board; or of the paper of one of ours."""
-    if metric in _FACTS:
-        return _FACTS[metric]
-    toolbox, _, name = metric.rpartition(":")
-    if toolbox in ("", "pyiqa") and (name in all_cards() or not toolbox):
-        start = next((start for start in _OF_CARDS if name.startswith(start)), None)
-        return None if start is None else ContenderFacts(_OF_CARDS[start])
-    return None
+    """What is known of a metric of another toolbox, by its name on a board."""
+    return _FACTS.get(metric)
 
 
-_OF_CARDS = {"topiq": "topiq", "lpips+": "topiq", "lpips-vgg+": "topiq", "qfm": "qfm"}
-"""Of cards by the start of their names; those of others are cited by the text that their cards have."""
 _PAPER = "its paper"
 _NAME = "the name of its weights in pyiqa"
 _SIX = ("LIVE", "CSIQ", "KADID-10k", "BID", "LIVE Challenge", "KonIQ-10k")
 
 
-def _same(names: str, *facts: object, **options: object) -> dict[str, ContenderFacts]:
-    return dict.fromkeys(names.split(), ContenderFacts(*facts, **options))  # type: ignore[arg-type]
+def _same(
+    names: str,
+    paper: str,
+    learned: tuple[str, ...] | None = None,
+    source: str = "",
+    note: str = "",
+    *,
+    keeps_splits: bool = False,
+) -> dict[str, ContenderFacts]:
+    return dict.fromkeys(names.split(), ContenderFacts(paper, learned, source, note, keeps_splits))
 
 
 _FACTS: dict[str, ContenderFacts] = {

@@ -33,8 +33,14 @@ def citation_of_metric(metric: str) -> Citation | None:
     facts = contender_facts(metric)
     if facts is not None and facts.paper:
         return parse_citation(PAPERS[facts.paper])
-    card = all_cards().get(metric)
-    return parse_citation(card.paper) if card is not None and card.paper else None
+    toolbox, _, name = metric.rpartition(":")
+    # pyiqa has some of ours by the same names.
+    card = all_cards().get(name) if toolbox in ("", "pyiqa") else None
+    if card is None or not card.paper:
+        return None
+    preprint = re.search(r"arXiv [\d.]+\d", card.paper)
+    whole = next((text for text in PAPERS.values() if preprint is not None and preprint[0] in text), card.paper)
+    return parse_citation(whole)
 
 
 def citation_of_dataset(text: str) -> Citation | None:

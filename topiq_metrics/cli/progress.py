@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LOG_SECONDS = 5.0
 _LINE_SECONDS = 30.0
+_WIDE = 110
 
 
 @contextlib.contextmanager
@@ -148,8 +149,11 @@ def _board_bar(progress: BoardProgress, ended: threading.Event) -> None:
         def render(self, task: Task) -> Text:  # noqa: ARG002
             return Text(_board_figures(progress))
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), Figures())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    # Names are long: on a narrow terminal they matter more.
+    drawn = (BarColumn(),) if console.width >= _WIDE else ()
+    columns = (TextColumn("{task.description}", markup=False), *drawn, MofNCompleteColumn(), Figures())
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         while True:
             over = ended.wait(0.2)
@@ -166,13 +170,13 @@ def _board_bar(progress: BoardProgress, ended: threading.Event) -> None:
 def _board_place(progress: BoardProgress) -> str:
     """Which metric and set it is at, of how many of both together."""
     if not progress.step:
-        return "looking at the images"
+        return ""
     return f"{progress.step} of {progress.steps}: {progress.metric} on {progress.test_set}"
 
 
 def _board_figures(progress: BoardProgress) -> str:
     if progress.stage != "scoring":
-        return progress.stage if progress.step else ""
+        return progress.stage
     left = progress.seconds_left
     rate = f"{progress.images_per_second:.1f} images/s"
     return rate if left is None else f"{rate} · {_left(left)}"

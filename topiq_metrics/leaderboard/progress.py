@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
+
+Stage: TypeAlias = Literal["loading the metric", "looking at the images", "scoring", "measuring its cost"]
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Progress:
     step: int = 0
     metric: str = ""
     test_set: str = ""
-    stage: Literal["loading the metric", "scoring", "measuring its cost"] = "loading the metric"
+    stage: Stage = "looking at the images"
     images: int = 0
     total: int = 0
     _known: int = field(default=0, repr=False)

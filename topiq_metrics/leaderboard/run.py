@@ -252,6 +252,7 @@ def _scores(
 
     What rows have to say of their scores goes into ``notes``.
     """
+    progress.stage = "looking at the images"
     keys, records = images.keys, images.records
     known = store.read(metric.name, identity)
     missing = [index for index, key in enumerate(keys) if key not in known]

@@ -25,7 +25,7 @@ from topiq_metrics.datasets.splits import BY_REFERENCE, random_splits
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.leaderboard.board import Board, BoardError, Cost, Entry, load_board, merge_boards, save_board
 from topiq_metrics.leaderboard.page import leaderboard_page
-from topiq_metrics.leaderboard.progress import Progress
+from topiq_metrics.leaderboard.progress import BoardProgress
 from topiq_metrics.leaderboard.published import published_result
 from topiq_metrics.leaderboard.ranking import Rules, as_records, judge
 from topiq_metrics.leaderboard.run import run_leaderboard
@@ -167,7 +167,7 @@ def test_what_a_score_costs(board: Board) -> None:
 
 def test_how_far_it_is(folder: Path) -> None:
     dataset = CSVDataset(folder / "labels.csv", higher_is_better=True)
-    progress, seen = Progress(), []
+    progress, seen = BoardProgress(), []
 
     def score(image: Tensor, reference: Tensor) -> float:
         seen.append(
@@ -185,7 +185,7 @@ def test_how_far_it_is(folder: Path) -> None:
     assert seen[-1][4] == COUNT
 
     # Of those that were known, none is scored, and none counts for the rate.
-    again = Progress()
+    again = BoardProgress()
     run_leaderboard([dataset], metrics[1:2], store=folder / "store", progress=again)
     assert (again.images, again.total, again.images_per_second, again.seconds_left) == (COUNT, COUNT, 0, None)
 

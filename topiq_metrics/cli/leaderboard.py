@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -122,7 +123,7 @@ def leaderboard(
     _check_outputs(outputs, overwrite=force)
     with exit_on_error(interrupted="Interrupted. What has been scored is kept: the same command goes on."):
         from topiq_metrics.contenders import find_toolbox_metrics
-        from topiq_metrics.leaderboard.progress import Progress
+        from topiq_metrics.leaderboard.progress import BoardProgress
         from topiq_metrics.leaderboard.run import run_leaderboard
 
         names = split_names(metrics or [DEFAULT_NR])
@@ -138,7 +139,7 @@ def leaderboard(
             _tell_left_out(dataset)
         for text in [*opening.notes, *opening.broken]:
             _tell(text)
-        progress = Progress()
+        progress = BoardProgress()
         with shown_board_progress(progress):
             board = run_leaderboard(
                 opening.datasets,
@@ -223,7 +224,10 @@ def _tell_left_out(dataset: AnyDataset) -> None:
 
 
 def _tell(text: str) -> None:
-    typer.echo(printable(text), err=True)
+    """Say it on stderr, above the bar where there is one: click writes past whoever stands in for the stream."""
+    if sys.stderr is not None:
+        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.flush()
 
 
 def _thumbnails(board: Board, datasets: list[AnyDataset]) -> Thumbnails:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Task
     from rich.text import Text
 
-    from topiq_metrics.leaderboard.progress import Progress as BoardProgress
+    from topiq_metrics.leaderboard.progress import BoardProgress
     from topiq_metrics.scoring.job import ScoreJob
 
 _LOG_SECONDS = 5.0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
     from topiq_metrics.leaderboard.page import leaderboard_page
     from topiq_metrics.leaderboard.papers import Citation
-    from topiq_metrics.leaderboard.progress import Progress
+    from topiq_metrics.leaderboard.progress import BoardProgress
     from topiq_metrics.leaderboard.ranking import MetricResult, PreferenceResult, Ranking, Rules, judge
     from topiq_metrics.leaderboard.run import run_leaderboard
     from topiq_metrics.leaderboard.tables import as_csv, as_markdown
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Board",
     "BoardError",
+    "BoardProgress",
     "Citation",
     "Cost",
     "Entry",
     "MetricResult",
     "PreferenceResult",
-    "Progress",
     "Ranking",
     "Rules",
     "TestSet",
@@ -52,7 +52,7 @@ _HOMES = {
     "board": ("Board", "BoardError", "Cost", "Entry", "TestSet", "load_board", "merge_boards", "save_board"),
     "page": ("leaderboard_page",),
     "papers": ("Citation",),
-    "progress": ("Progress",),
+    "progress": ("BoardProgress",),
     "ranking": ("MetricResult", "PreferenceResult", "Ranking", "Rules", "judge"),
     "run": ("run_leaderboard",),
     "tables": ("as_csv", "as_markdown"),

@@ -10,7 +10,7 @@ Stage: TypeAlias = Literal["loading the metric", "looking at the images", "scori
 
 
 @dataclass
-class Progress:
+class BoardProgress:
     """How far a run is; one thread writes it, another may read it.
 
     Attributes:

@@ -28,7 +28,7 @@ from topiq_metrics.leaderboard.board import Board, Cost, Entry, EntryStatus, Tes
 from topiq_metrics.leaderboard.cost import measure_cost
 from topiq_metrics.leaderboard.papers import citation_of_dataset, citation_of_metric
 from topiq_metrics.leaderboard.peak_memory import peak_memory
-from topiq_metrics.leaderboard.progress import Progress
+from topiq_metrics.leaderboard.progress import BoardProgress
 from topiq_metrics.leaderboard.scores import ScoreStore, image_keys
 from topiq_metrics.leaderboard.trained_on import TrainedOn
 from topiq_metrics.scoring.engine import Engine
@@ -54,7 +54,7 @@ def run_leaderboard(
     weights: str | Path = "default",
     download: bool = False,
     notice: Notice = lambda text: None,  # noqa: ARG005
-    progress: Progress | None = None,
+    progress: BoardProgress | None = None,
 ) -> Board:
     """Score every dataset with every metric.
 
@@ -86,7 +86,7 @@ def run_leaderboard(
         raise NotADirectoryError(f"{store} is a file: the scores so far need a folder.")
     data = list(zip(map(_Images.of, datasets), test_sets, strict=True))
     entries: list[Entry] = []
-    shown = progress or Progress()
+    shown = progress or BoardProgress()
     shown.steps = len(metrics) * len(data)
     for metric in metrics:
         entries += _entries(metric, data, ScoreStore(store), device, workers, decode, weights, download, notice, shown)
@@ -167,7 +167,7 @@ def _entries(
     weights: str | Path,
     download: bool,
     notice: Notice,
-    progress: Progress,
+    progress: BoardProgress,
 ) -> Iterator[Entry]:
     given = weights if metric.is_ours else "default"
     first = data[0][1].title if data else ""
@@ -246,7 +246,7 @@ def _scores(
     workers: int | None,
     decode: str,
     notes: list[str],
-    progress: Progress,
+    progress: BoardProgress,
 ) -> tuple[list[float | None], list[str], bool]:
     """The score of each image, or None; the reasons of those; and whether some were not known before.
 

@@ -84,6 +84,58 @@ def test_pairs(tmp_path, save_picture, topiq):
     assert topiq(*arguments, "--seed", "1").exit_code == 0
 
 
+def test_the_customary_protocol(labels, tmp_path, topiq):
+    other = tmp_path / "other.csv"
+    with labels.open(newline="") as stream:
+        head, *rows = csv.reader(stream)
+    with other.open("w", newline="") as stream:
+        csv.writer(stream).writerows(
+            [[*head, "split"], *([*row, ("training", "test")[i % 2]] for i, row in enumerate(rows))]
+        )
+    broken = tmp_path / "broken.csv"
+    broken.write_text("image,score\n0.png,good\n")
+    output = tmp_path / "board.html"
+    arguments = "--scores", tmp_path / "scores", "--device", "cpu", "-o", output, "--title", "Ours & theirs", "--force"
+    result = topiq("leaderboard", "--data", f"{other}:split=test", "--data", labels, *arguments)
+    assert result.exit_code == 0, result.output
+    assert "topiq_nr-lite: 3 of 3 images of other, test\n" in result.stderr
+    assert "topiq_nr-lite: 6 of 6 images of labels\n" in result.stderr
+    assert "<title>Ours &amp; theirs" in output.read_text()
+
+    result = topiq("leaderboard", "--data", broken, "--data", other, "--data", labels, "--split", "test", *arguments)
+    assert result.exit_code == 1
+    assert "topiq_nr-lite: 3 of 3 images of other, test\n" in result.stderr
+    assert "labels has no official split: all of it is taken.\n" in result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("Not on the board: broken: ")
+    assert "'good'" in last
+    alone = topiq("leaderboard", "--data", broken, *arguments)
+    assert (alone.exit_code, "Error: broken: " in alone.stderr) == (2, True)
+
+
+def test_who_has_learned_from_the_data(labels, tmp_path, topiq):
+    """A table of the name of a dataset is taken for it."""
+    table = labels.with_name("BIQ2021.csv")
+    labels.rename(table)
+    arguments = "--scores", tmp_path / "scores", "--device", "cpu", "-o", tmp_path / "board.json"
+    result = topiq("leaderboard", "--data", table, *arguments)
+    assert result.exit_code == 0, result.output
+    told = "BIQ2021: topiq_nr-lite learned from it, an advantage over others.\n"
+    assert told in result.stderr
+    merged = topiq("leaderboard", "merge", tmp_path / "board.json", "--title", "Merged", "-o", tmp_path / "merged.html")
+    assert told in merged.stderr
+    assert "<title>Merged" in (tmp_path / "merged.html").read_text()
+
+
+def test_lines_while_it_runs(arguments, monkeypatch, topiq):
+    monkeypatch.setattr("topiq_metrics.cli.progress._LINE_SECONDS", 0.02)
+    result = topiq(*arguments)
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.stderr.splitlines() if line.startswith("1 of 1: topiq_nr-lite on labels")]
+    assert re.search(r"· \d of 6 images · [\d.]+ images/s", "\n".join(lines))
+    assert any(line.endswith("loading the metric") for line in lines)
+
+
 def test_patterns_and_medians(arguments, labels, topiq):
     other_labels = labels.with_name("other.csv")
     shutil.copy(labels, other_labels)

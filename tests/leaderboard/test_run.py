@@ -23,8 +23,9 @@ from topiq_metrics.contenders import MetricUnavailableError, ToolboxMetric
 from topiq_metrics.datasets import DATASETS, CSVDataset, Record
 from topiq_metrics.datasets.splits import BY_REFERENCE, random_splits
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.leaderboard.board import Board, BoardError, Entry, load_board, merge_boards, save_board
+from topiq_metrics.leaderboard.board import Board, BoardError, Cost, Entry, load_board, merge_boards, save_board
 from topiq_metrics.leaderboard.page import leaderboard_page
+from topiq_metrics.leaderboard.progress import BoardProgress
 from topiq_metrics.leaderboard.published import published_result
 from topiq_metrics.leaderboard.ranking import Rules, as_records, judge
 from topiq_metrics.leaderboard.run import run_leaderboard
@@ -154,6 +155,48 @@ def test_nothing_is_missing_silently(board: Board) -> None:
     (test_set,) = board.test_sets
     assert list(test_set.ids) == [f"{index:02}.png" for index in range(COUNT)]
     assert test_set.distortions[:2] == ["noise", "blur"]
+
+
+def test_what_a_score_costs(board: Board) -> None:
+    cost = entry_of(board, "bright").cost
+    assert cost.cpu_seconds > 0
+    assert cost.cores == os.cpu_count()
+    assert cost.load >= 0
+    assert entry_of(board, "fails").cost == Cost()
+
+
+def test_how_far_it_is(folder: Path) -> None:
+    dataset = CSVDataset(folder / "labels.csv", higher_is_better=True)
+    progress, seen = BoardProgress(), []
+
+    def score(image: Tensor, reference: Tensor) -> float:
+        seen.append(
+            (progress.step, progress.metric, progress.test_set, progress.stage, progress.images, progress.total)
+        )
+        return float(image.mean())
+
+    metrics = [fake("away", unavailable="elsewhere"), fake("bright", score=score), fake("pairs", mode="FR")]
+    run_leaderboard([dataset], metrics, store=folder / "store", progress=progress)
+    assert (progress.step, progress.steps) == (3, 3)
+    scoring = [each for each in seen if each[3] == "scoring"]
+    assert scoring[0] == (2, "bright", "labels", "scoring", 0, COUNT)
+    assert scoring[-1][4] > 0
+    assert seen[-1][3] == "measuring its cost"
+    assert seen[-1][4] == COUNT
+
+    # Of those that were known, none is scored, and none counts for the rate.
+    again = BoardProgress()
+    run_leaderboard([dataset], metrics[1:2], store=folder / "store", progress=again)
+    assert (again.images, again.total, again.images_per_second, again.seconds_left) == (COUNT, COUNT, 0, None)
+
+
+def test_weights_of_ones_own_have_learned_what_nobody_says(folder: Path) -> None:
+    dataset = CSVDataset(folder / "labels.csv", higher_is_better=True)
+    metric = replace(fake("topiq_nr", unavailable="elsewhere"), toolbox="topiq-metrics")
+    published = run_leaderboard([dataset], [metric], store=folder / "store").entries[0].trained_on
+    assert (published.relation, published.datasets) == ("unknown", ("KonIQ-10k",))
+    own = run_leaderboard([dataset], [metric], store=folder / "store", weights=folder / "own").entries[0].trained_on
+    assert (own.relation, own.datasets, own.note) == ("unknown", (), "Its weights are none that its authors publish.")
 
 
 def test_what_was_scored_is_not_scored_again(run: Callable[..., Board], folder: Path) -> None:

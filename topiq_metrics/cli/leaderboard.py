@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,19 +21,21 @@ from topiq_metrics.cli.options import (
     ScoreColumn,
     split_names,
 )
+from topiq_metrics.cli.progress import shown_board_progress
 
 if TYPE_CHECKING:
     from topiq_metrics.catalog import Mode
+    from topiq_metrics.datasets.opening import AnyDataset
     from topiq_metrics.leaderboard.board import Board
     from topiq_metrics.leaderboard.plots import Thumbnails
     from topiq_metrics.leaderboard.ranking import Rules
-    from topiq_metrics.leaderboard.run import AnyDataset
 
 app = Commands()
 
 OutputsOption = Annotated[
     list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
 ]
+TitleOption = Annotated[str | None, typer.Option("--title", help="Of the page, and of other outputs that have one.")]
 MedianOption = Annotated[
     str,
     typer.Option(
@@ -49,7 +53,7 @@ def leaderboard(
         typer.Option(
             "--data",
             help="A dataset's folder, or one that holds some, or a table (.csv, .tsv); several times, too. Options of "
-            "a reader after a colon: DIR:attribute=Details.",
+            "one place after a colon: DIR:split=test, DIR:split=test,seed=3, DIR:attribute=Details.",
         ),
     ] = None,
     metrics: Annotated[
@@ -66,7 +70,14 @@ def leaderboard(
     mode: Annotated[str | None, typer.Option("--mode", help="nr or fr: only those of what a * stands for.")] = None,
     output: OutputsOption = None,
     force: ForceOption = False,
-    split: Annotated[str | None, typer.Option("--split", help="Of every dataset, such as test. Default: all.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            help="Part of every dataset, such as test. Sets that nobody has split are taken whole, those split "
+            "otherwise are left out. Default: all.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of the random split of sets that have no official one.")
     ] = None,
@@ -84,6 +95,7 @@ def leaderboard(
         bool, typer.Option("--no-thumbnails", help="No pictures in the HTML page: for boards that are published.")
     ] = False,
     median_of: MedianOption = "scene",
+    title: TitleOption = None,
     download: Annotated[
         bool, typer.Option("--download", help="Download weights that metrics lack, under their own licences.")
     ] = False,
@@ -94,7 +106,8 @@ def leaderboard(
     """Compare metrics with human scores, side by side: on a dataset, score by score.
 
     A metric that cannot be had, or that fails, is on the board with its reason. Nothing is downloaded without
-    --download. Exit code 0: every metric has scored every image; 1: some have not; 2: the command could not start.
+    --download. A set that cannot be read does not stop the others. Exit code 0: every metric has scored every image; 1:
+    some have not, or a set could not be read; 2: the command could not start.
     """
     from topiq_metrics.datasets.opening import is_table, open_datasets
     from topiq_metrics.weights.places import cache_dir
@@ -110,6 +123,7 @@ def leaderboard(
     _check_outputs(outputs, overwrite=force)
     with exit_on_error(interrupted="Interrupted. What has been scored is kept: the same command goes on."):
         from topiq_metrics.contenders import find_toolbox_metrics
+        from topiq_metrics.leaderboard.progress import BoardProgress
         from topiq_metrics.leaderboard.run import run_leaderboard
 
         names = split_names(metrics or [DEFAULT_NR])
@@ -120,24 +134,28 @@ def leaderboard(
         named = next((name for name, column in columns.items() if column is not None), None)
         if named is not None and not any(map(is_table, data)):
             fail(f"--{named.replace('_', '-')} goes with a table: name a .csv or .tsv file with --data.")
-        datasets: list[AnyDataset] = []
-        for root in data:
-            opened = open_datasets(root, split, seed, partial=partial, higher_is_better=not lower_is_better, **columns)
-            for dataset in opened:
-                _tell_left_out(dataset)
-            datasets += opened
-        board = run_leaderboard(
-            datasets,
-            chosen,
-            store=scores or cache_dir() / "leaderboard",
-            device=device,
-            workers=workers,
-            decode=decode,
-            download=download,
-            notice=lambda text: typer.echo(printable(text), err=True),
-        )
-    _give(board, outputs, rules, None if no_thumbnails else _thumbnails(board, datasets))
-    if any(entry.status != "scored" for entry in board.entries):
+        opening = open_datasets(data, split, seed, partial=partial, higher_is_better=not lower_is_better, **columns)
+        for dataset in opening.datasets:
+            _tell_left_out(dataset)
+        for text in [*opening.notes, *opening.broken]:
+            _tell(text)
+        progress = BoardProgress()
+        with shown_board_progress(progress):
+            board = run_leaderboard(
+                opening.datasets,
+                chosen,
+                store=scores or cache_dir() / "leaderboard",
+                device=device,
+                workers=workers,
+                decode=decode,
+                download=download,
+                notice=_tell,
+                progress=progress,
+            )
+    _give(board, outputs, rules, title, None if no_thumbnails else _thumbnails(board, opening.datasets))
+    for text in opening.broken:
+        _tell(f"Not on the board: {text}")
+    if opening.broken or any(entry.status != "scored" for entry in board.entries):
         raise typer.Exit(1)
 
 
@@ -147,6 +165,7 @@ def merge(
     output: OutputsOption = None,
     force: ForceOption = False,
     median_of: MedianOption = "scene",
+    title: TitleOption = None,
 ) -> None:
     """Make one board of several: of a metric on the same images, the one with more scores, then the later, counts."""
     from topiq_metrics.leaderboard.board import load_board, merge_boards
@@ -158,7 +177,7 @@ def merge(
     _check_outputs(outputs, overwrite=force)
     with exit_on_error():
         board = merge_boards([load_board(path) for path in boards])
-    _give(board, outputs, rules)
+    _give(board, outputs, rules, title)
 
 
 def _mode(mode: str | None) -> Mode | None:
@@ -201,7 +220,14 @@ def _tell_left_out(dataset: AnyDataset) -> None:
     if isinstance(dataset, CSVDataset) and dataset.missing and dataset.partial:
         count, first = len(dataset.missing), dataset.missing[0]
         note = f"{dataset.labels}: {count} left out, since they are not there; the first is on {first}"
-        typer.echo(printable(note), err=True)
+        _tell(note)
+
+
+def _tell(text: str) -> None:
+    """Say it on stderr, above the bar where there is one: click writes past whoever stands in for the stream."""
+    if sys.stderr is not None:
+        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.flush()
 
 
 def _thumbnails(board: Board, datasets: list[AnyDataset]) -> Thumbnails:
@@ -215,15 +241,34 @@ def _thumbnails(board: Board, datasets: list[AnyDataset]) -> Thumbnails:
     return lambda test_set, ids: {name: files[test_set.key][name] for name in ids}
 
 
-def _give(board: Board, outputs: list[Path], rules: Rules, thumbnails: Thumbnails | None = None) -> None:
+def _give(
+    board: Board, outputs: list[Path], rules: Rules, title: str | None, thumbnails: Thumbnails | None = None
+) -> None:
     from topiq_metrics.leaderboard.outputs import write_outputs
     from topiq_metrics.leaderboard.tables import as_markdown
 
     if rules.median_of == "distortion":
         for test_set in board.test_sets:
             if not test_set.distortions:
-                note = f"{test_set.title} has no types of distortion: its figures are over all images."
-                typer.echo(printable(note), err=True)
+                _tell(f"{test_set.title} has no types of distortion: its figures are over all images.")
+    for text in _advantages(board):
+        _tell(text)
     with exit_on_error():
-        rankings = write_outputs(board, outputs, rules, thumbnails=thumbnails)
+        named = {} if title is None else {"title": title}
+        rankings = write_outputs(board, outputs, rules, thumbnails=thumbnails, **named)
     typer.echo("\n".join(map(str, outputs)) if outputs else as_markdown(rankings))
+
+
+def _advantages(board: Board) -> Iterator[str]:
+    """Say which metrics have learned from the very data that they are compared on, or from another part of it."""
+    how = {"this": "learned from it", "other part": "learned from another part of that dataset"}
+    for test_set in board.test_sets:
+        found: dict[tuple[str, str], list[str]] = {}
+        for entry in board.of(test_set.key):
+            if entry.scores and entry.trained_on.knows_the_set:
+                found.setdefault((entry.trained_on.relation, entry.trained_on.note), []).append(entry.metric)
+        for (relation, note), metrics in found.items():
+            # A note says why it is not known whether these images are among them.
+            may_have = "may have " if relation == "this" and note else ""
+            told = f"{', '.join(metrics)} {may_have}{how[relation]}, an advantage over others."
+            yield f"{test_set.title}: {told}{f' {note}' if note else ''}"

@@ -7,27 +7,47 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
+
+from topiq_metrics.cli.console import printable
 
 if TYPE_CHECKING:
     from rich.progress import Task
     from rich.text import Text
 
+    from topiq_metrics.leaderboard.progress import BoardProgress
     from topiq_metrics.scoring.job import ScoreJob
 
 _LOG_SECONDS = 5.0
 _LINE_SECONDS = 30.0
+_WIDE = 110
 
 
 @contextlib.contextmanager
 def shown_progress(job: ScoreJob, *, log_json: bool) -> Iterator[None]:
     """Show the progress of ``job`` while the context lasts."""
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    with _shower(partial(_log if log_json else _bar if is_terminal else _lines, job)):
+        yield
+
+
+@contextlib.contextmanager
+def shown_board_progress(progress: BoardProgress) -> Iterator[None]:
+    """Show how far a leaderboard is while the context lasts."""
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    with _shower(partial(_board_bar if is_terminal else _board_lines, progress)):
+        yield
+
+
+@contextlib.contextmanager
+def _shower(show: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Let another thread show what it does, on stderr if there is one, until the event says that it is over."""
     if sys.stderr is None:
         yield
         return
-    show = _log if log_json else _bar if sys.stderr.isatty() else _lines
     ended = threading.Event()
-    shower = threading.Thread(target=show, args=(job, ended), daemon=True)
+    shower = threading.Thread(target=show, args=(ended,), daemon=True)
     shower.start()
     try:
         yield
@@ -103,6 +123,60 @@ def _figures(job: ScoreJob, total: int | None) -> str:
         parts.append(f"{progress.failed} with errors")
     left = None if total is None else progress.seconds_left(total)
     if left is not None:
-        minutes, rest = divmod(round(left), 60)
-        parts.append(f"{minutes // 60}:{minutes % 60:02}:{rest:02} left")
+        parts.append(_left(left))
     return " · ".join(parts)
+
+
+def _left(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02} left"
+
+
+def _board_lines(progress: BoardProgress, ended: threading.Event) -> None:
+    while not ended.wait(_LINE_SECONDS):
+        images = f"{progress.images} of {progress.total} images" if progress.total else ""
+        parts = filter(None, (_board_place(progress), images, _board_figures(progress)))
+        sys.stderr.write(printable(" · ".join(parts)) + "\n")
+        sys.stderr.flush()
+
+
+def _board_bar(progress: BoardProgress, ended: threading.Event) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+    from rich.text import Text
+
+    class Figures(ProgressColumn):
+        def render(self, task: Task) -> Text:  # noqa: ARG002
+            return Text(_board_figures(progress))
+
+    console = Console(stderr=True)
+    # Names are long: on a narrow terminal they matter more.
+    drawn = (BarColumn(),) if console.width >= _WIDE else ()
+    columns = (TextColumn("{task.description}", markup=False), *drawn, MofNCompleteColumn(), Figures())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        while True:
+            over = ended.wait(0.2)
+            bar.update(
+                task,
+                description=printable(_board_place(progress)),
+                completed=progress.images,
+                total=progress.total or None,
+            )
+            if over:
+                return
+
+
+def _board_place(progress: BoardProgress) -> str:
+    """Which metric and set it is at, of how many of both together."""
+    if not progress.step:
+        return ""
+    return f"{progress.step} of {progress.steps}: {progress.metric} on {progress.test_set}"
+
+
+def _board_figures(progress: BoardProgress) -> str:
+    if progress.stage != "scoring":
+        return progress.stage
+    left = progress.seconds_left
+    rate = f"{progress.images_per_second:.1f} images/s"
+    return rate if left is None else f"{rate} · {_left(left)}"

@@ -178,11 +178,12 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
         *,
         partial: bool = False,
     ) -> None:
-        asked, split = split, None if split is None else find_split(split, self.facts.splits)
-        if asked is not None and split is None:
-            raise DatasetError(
-                f"{self.facts.name}: argument `split` must be one of {self.facts.splits}, but got {asked!r}."
-            )
+        if split is not None:
+            asked, split = split, find_split(split, self.facts.splits)
+            if split is None:
+                raise DatasetError(
+                    f"{self.facts.name}: argument `split` must be one of {self.facts.splits}, but got {asked!r}."
+                )
         self.root = Path(root)
         if not self.root.is_dir():
             raise DatasetError(f"{self.facts.name}: there is no folder {self.root}.")

@@ -12,21 +12,25 @@ import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from topiq_metrics._version import versions
 from topiq_metrics.catalog import get_card
 from topiq_metrics.contenders import MetricUnavailableError, ToolboxMetric
-from topiq_metrics.datasets import IQADataset, PairDataset, PairRecord, Record
+from topiq_metrics.datasets import PairDataset, PairRecord, Record
+from topiq_metrics.datasets.opening import AnyDataset
 from topiq_metrics.errors import ImageError, WeightsError
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.images.reduced import parse_decode
-from topiq_metrics.leaderboard.board import Board, Cost, Entry, TestSet
+from topiq_metrics.leaderboard.board import Board, Cost, Entry, EntryStatus, TestSet, training_of
 from topiq_metrics.leaderboard.cost import measure_cost
+from topiq_metrics.leaderboard.papers import citation_of_dataset, citation_of_metric
 from topiq_metrics.leaderboard.peak_memory import peak_memory
+from topiq_metrics.leaderboard.progress import BoardProgress
 from topiq_metrics.leaderboard.scores import ScoreStore, image_keys
+from topiq_metrics.leaderboard.trained_on import TrainedOn
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.weights import fetch, find
@@ -36,7 +40,6 @@ if TYPE_CHECKING:
 
 TIMED_IMAGES = 7
 
-AnyDataset: TypeAlias = "IQADataset | PairDataset"
 Notice = Callable[[str], None]
 
 
@@ -51,6 +54,7 @@ def run_leaderboard(
     weights: str | Path = "default",
     download: bool = False,
     notice: Notice = lambda text: None,  # noqa: ARG005
+    progress: BoardProgress | None = None,
 ) -> Board:
     """Score every dataset with every metric.
 
@@ -67,6 +71,7 @@ def run_leaderboard(
         weights: of the metrics of our catalogue: ``"default"``, or a file if there is one such metric.
         download: fetch weights that are not on this machine; otherwise nothing is downloaded.
         notice: is told what goes on, a line at a time.
+        progress: is kept up to date, for another thread to show.
 
     Raises:
         ValueError: two datasets, or two metrics, are the same; or ``decode`` is unknown.
@@ -81,8 +86,10 @@ def run_leaderboard(
         raise NotADirectoryError(f"{store} is a file: the scores so far need a folder.")
     data = list(zip(map(_Images.of, datasets), test_sets, strict=True))
     entries: list[Entry] = []
+    shown = progress or BoardProgress()
+    shown.steps = len(metrics) * len(data)
     for metric in metrics:
-        entries += _entries(metric, data, ScoreStore(store), device, workers, decode, weights, download, notice)
+        entries += _entries(metric, data, ScoreStore(store), device, workers, decode, weights, download, notice, shown)
     return Board(test_sets, entries)
 
 
@@ -111,6 +118,7 @@ def describe(dataset: AnyDataset) -> TestSet:
         distortions=column("distortion"),
         scenes=column("scene"),
         pairs=dataset.rule if isinstance(dataset, PairDataset) else "",
+        paper=citation_of_dataset(facts.citation),
     )
 
 
@@ -159,9 +167,12 @@ def _entries(
     weights: str | Path,
     download: bool,
     notice: Notice,
+    progress: BoardProgress,
 ) -> Iterator[Entry]:
+    given = weights if metric.is_ours else "default"
+    first = data[0][1].title if data else ""
+    progress.begin(metric.name, first)
     try:
-        given = weights if metric.is_ours else "default"
         if download and metric.is_ours and given == "default":
             _fetch(metric.name, notice)
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -170,30 +181,34 @@ def _entries(
     except (MetricUnavailableError, ModuleNotFoundError) as error:
         reason = error.reason if isinstance(error, MetricUnavailableError) else str(error)
         notice(f"{metric.name}: unavailable: {reason}{_remedy(metric, error, download=download)}")
+        progress.step += len(data) - 1
         for _, test_set in data:
-            yield _entry(metric, test_set, "unavailable", reason)
+            yield _entry(metric, test_set, given, "unavailable", reason)
         return
     identity = _identity(metric, predictor, weights, decode)
     machine = f"{platform.node()}, {getattr(predictor, 'device', 'cpu')}, {torch.get_num_threads()} threads"
-    for images, test_set in data:
+    for number, (images, test_set) in enumerate(data):
+        if number:
+            progress.begin(metric.name, test_set.title)
         if metric.mode == "FR" and not any(record.reference for record in images.records):
-            yield _entry(metric, test_set, "unfit", f"{test_set.name} has no references")
+            yield _entry(metric, test_set, given, "unfit", f"{test_set.name} has no references")
             continue
         notes: list[str] = []
-        scores, problems, added = _scores(metric, predictor, images, store, identity, workers, decode, notes)
-        number = sum(score is not None for score in scores)
-        notice(f"{metric.name}: {number} of {len(scores)} images of {test_set.name}")
+        scores, problems, added = _scores(metric, predictor, images, store, identity, workers, decode, notes, progress)
+        done = sum(score is not None for score in scores)
+        notice(f"{metric.name}: {done} of {len(scores)} images of {test_set.title}")
         if notes:
-            notice(f"{metric.name}: {len(notes)} images of {test_set.name} with a note; the first: {notes[0]}")
+            notice(f"{metric.name}: {len(notes)} images of {test_set.title} with a note; the first: {notes[0]}")
+        progress.stage = "measuring its cost"
         now = _provenance(predictor)
         where = store.provenance(metric.name, identity, test_set.key, now, has_scored=added)
         provenance = {**identity, **where}
-        if not number:
-            yield replace(_entry(metric, test_set, "failed", problems[0]), provenance=provenance)
+        if not done:
+            yield replace(_entry(metric, test_set, given, "failed", problems[0]), provenance=provenance)
             continue
         reason = f"{len(problems)} of {len(scores)} images have no score; the first: {problems[0]}" if problems else ""
         yield replace(
-            _entry(metric, test_set, "partial" if problems else "scored", reason),
+            _entry(metric, test_set, given, "partial" if problems else "scored", reason),
             scores=[scores[place] for place in images.places],
             cost=store.cost(
                 metric.name,
@@ -231,15 +246,18 @@ def _scores(
     workers: int | None,
     decode: str,
     notes: list[str],
+    progress: BoardProgress,
 ) -> tuple[list[float | None], list[str], bool]:
     """The score of each image, or None; the reasons of those; and whether some were not known before.
 
     What rows have to say of their scores goes into ``notes``.
     """
+    progress.stage = "looking at the images"
     keys, records = images.keys, images.records
     known = store.read(metric.name, identity)
     missing = [index for index, key in enumerate(keys) if key not in known]
     problems: list[str] = []
+    progress.score(len(keys) - len(missing), len(keys))
 
     def rows() -> Iterator[tuple[str, float]]:
         with Engine([predictor], workers=workers, decode=decode) as engine:
@@ -255,6 +273,7 @@ def _scores(
     if missing:
         for key, score in zip([keys[i] for i in missing], store.add(metric.name, identity, rows()), strict=True):
             known[key] = score
+            progress.images += 1
     values = [known[key] for key in keys]
     return [score if math.isfinite(score) else None for score in values], problems, len(missing) > len(problems)
 
@@ -294,7 +313,12 @@ def _cost(predictor: Predictor, weights: str | Path, candidates: Sequence[Record
     return replace(cost, memory=peak_memory(predictor, weights, pairs[middle]))
 
 
-def _entry(metric: ToolboxMetric, test_set: TestSet, status: Any, reason: str = "") -> Entry:
+_OWN_WEIGHTS = TrainedOn(note="Its weights are none that its authors publish.")
+
+
+def _entry(
+    metric: ToolboxMetric, test_set: TestSet, weights: str | Path, status: EntryStatus, reason: str = ""
+) -> Entry:
     return Entry(
         test_set=test_set.key,
         metric=metric.name,
@@ -303,6 +327,8 @@ def _entry(metric: ToolboxMetric, test_set: TestSet, status: Any, reason: str = 
         higher_is_better=metric.higher_is_better,
         status=status,
         reason=reason,
+        trained_on=training_of(metric.name, test_set) if weights == "default" else _OWN_WEIGHTS,
+        citation=citation_of_metric(metric.name),
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from topiq_metrics._files import write_whole
+from topiq_metrics.leaderboard.papers import Citation, citation_of_dataset, citation_of_metric
+from topiq_metrics.leaderboard.trained_on import RELATIONS, TrainedOn, trained_on
 
 SCHEMA = "topiq-metrics-leaderboard"
 VERSION = 1
@@ -35,7 +37,7 @@ class TestSet:
         seed: of a random split, else None.
         partial: whether images of the published set are missing.
         higher_is_better: direction of the opinion scores.
-        citation: paper.
+        citation: paper, as its reader has it.
         license: terms of use, in words.
         ids: of the images, or pairs.
         mos: of each image, as published; of each pair, the share of people who prefer the second image.
@@ -43,6 +45,7 @@ class TestSet:
         distortions: of each image; empty where there are no types.
         scenes: of each image; empty where there are none.
         pairs: of a set of pairs, the rule by which agreement is counted; else empty.
+        paper: what to cite, with BibTeX where that is known; None for a set without a paper.
     """
 
     dataset: str
@@ -60,6 +63,7 @@ class TestSet:
     distortions: Sequence[str] = ()
     scenes: Sequence[str] = ()
     pairs: Literal["", "votes", "majority"] = ""
+    paper: Citation | None = None
 
     __test__: ClassVar[bool] = False
     """It is no test, whatever pytest makes of its name."""
@@ -85,6 +89,10 @@ class Cost:
         parameters: of the networks.
         gmacs: billions of multiply-adds of convolutions and matrix products for an image of 384 x 512.
         memory: bytes that scoring one of those images takes at most, beside libraries, weights and the image.
+        cpu_seconds: median processor time for one image, of all threads together; of a GPU, what its driver takes.
+        load: processes that ran or waited on the machine, on average over the minute before the clock started; this one
+            may be among them.
+        cores: of the machine, to compare the load with.
     """
 
     milliseconds: float | None = None
@@ -92,6 +100,9 @@ class Cost:
     parameters: int | None = None
     gmacs: float | None = None
     memory: int | None = None
+    cpu_seconds: float | None = None
+    load: float | None = None
+    cores: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,8 @@ class Entry:
             there is none.
         cost: what a score costs.
         provenance: versions, weights, size rule, device, machine, time.
+        trained_on: whether it has learned from this very data.
+        citation: what to cite for the metric; None where that is not known.
     """
 
     test_set: str
@@ -123,6 +136,8 @@ class Entry:
     scores: Sequence[float | None] = ()
     cost: Cost = field(default_factory=Cost)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: TrainedOn = field(default_factory=TrainedOn)
+    citation: Citation | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +171,9 @@ def save_board(board: Board, path: str | os.PathLike[str], derived: Mapping[str,
 def load_board(path: str | os.PathLike[str]) -> Board:
     """Read a board that `save_board` wrote.
 
+    What boards of earlier versions of this package lack, such as citations and what metrics were trained on, is filled
+    in from what is known today.
+
     Raises:
         BoardError: the file is no board, or one of a later version.
         OSError: the file cannot be read.
@@ -169,8 +187,9 @@ def load_board(path: str | os.PathLike[str]) -> Board:
     if document.get("version") != VERSION:
         raise BoardError(f"{path} is a leaderboard of version {document.get('version')!r}; this one reads {VERSION}.")
     try:
-        test_sets = [TestSet(**test_set) for test_set in document["subjects"]]
-        entries = [_entry_of(entry) for entry in document["entries"]]
+        test_sets = [_test_set_of(test_set) for test_set in document["subjects"]]
+        by_key = {test_set.key: test_set for test_set in test_sets}
+        entries = [_entry_of(entry, by_key) for entry in document["entries"]]
         board = Board(test_sets, entries)
         _check(board)
     except (KeyError, TypeError, ValueError) as error:
@@ -184,9 +203,36 @@ def _entry_as_dict(entry: Entry) -> dict[str, Any]:
     return {"subject": fields.pop("test_set"), **fields}
 
 
-def _entry_of(fields: Mapping[str, Any]) -> Entry:
-    others = {name: value for name, value in fields.items() if name != "subject"}
-    return Entry(test_set=fields["subject"], **{**others, "cost": Cost(**fields["cost"])})
+def _test_set_of(fields: Mapping[str, Any]) -> TestSet:
+    if "paper" not in fields:
+        return TestSet(**fields, paper=citation_of_dataset(fields["dataset"], fields["citation"]))
+    return TestSet(**{**fields, "paper": _citation_of(fields["paper"])})
+
+
+def _entry_of(fields: Mapping[str, Any], test_sets: Mapping[str, TestSet]) -> Entry:
+    own = {name: value for name, value in fields.items() if name != "subject"}
+    own["cost"] = Cost(**fields["cost"])
+    test_set = test_sets.get(fields["subject"])
+    if "citation" in own:
+        own["citation"] = _citation_of(own["citation"])
+    else:
+        own["citation"] = citation_of_metric(fields["metric"])
+    if "trained_on" in own:
+        own["trained_on"] = TrainedOn(**{**own["trained_on"], "datasets": tuple(own["trained_on"]["datasets"])})
+    elif test_set is not None:
+        own["trained_on"] = training_of(fields["metric"], test_set)
+    return Entry(test_set=fields["subject"], **own)
+
+
+def training_of(metric: str, test_set: TestSet) -> TrainedOn:
+    """What is known of a metric's training, seen from a test set; the metric has its published weights."""
+    return trained_on(
+        metric, test_set.dataset, test_set.split, seed=test_set.seed, is_published=bool(test_set.citation)
+    )
+
+
+def _citation_of(fields: Mapping[str, Any] | None) -> Citation | None:
+    return None if fields is None else Citation(**fields)
 
 
 def merge_boards(boards: Sequence[Board]) -> Board:
@@ -236,6 +282,8 @@ def _check(board: Board) -> None:
             raise ValueError(f"{entry.metric} is of {entry.test_set}, which is not there")
         if entry.status not in ENTRY_STATUSES or entry.mode not in ("NR", "FR"):
             raise ValueError(f"{entry.metric} has the status {entry.status!r} and the mode {entry.mode!r}")
+        if entry.trained_on.relation not in RELATIONS:
+            raise ValueError(f"{entry.metric} was trained on {entry.trained_on.relation!r}")
         if entry.scores and len(entry.scores) != sizes[entry.test_set]:
             raise ValueError(f"{entry.metric} has {len(entry.scores)} scores for {sizes[entry.test_set]} images")
         _check_numbers(f"{entry.metric} has a score", [score for score in entry.scores if score is not None])

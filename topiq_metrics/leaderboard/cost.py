@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -29,18 +30,31 @@ def measure_cost(predictor: Predictor, images: Sequence[Sequence[Tensor]]) -> Co
             before the clock starts. None leaves out the time.
     """
     network = next((each for each in vars(predictor).values() if isinstance(each, nn.Module)), None)
-    milliseconds = []
+    milliseconds, cpu_seconds = [], []
+    load = _load()
     for index, pair in enumerate([*images[:1], *images]):
-        start = time.perf_counter()
+        start, start_of_cpu = time.perf_counter(), time.process_time()
         _score(predictor, pair)
         if index:
             milliseconds.append(1e3 * (time.perf_counter() - start))
+            cpu_seconds.append(time.process_time() - start_of_cpu)
     return Cost(
         milliseconds=statistics.median(milliseconds) if milliseconds else None,
         pixels=round(statistics.median(pair[0].shape[-1] * pair[0].shape[-2] for pair in images)) if images else None,
         parameters=None if network is None else sum(parameter.numel() for parameter in network.parameters()),
         gmacs=None if network is None else _gmacs(predictor),
+        cpu_seconds=statistics.median(cpu_seconds) if cpu_seconds else None,
+        load=load if milliseconds else None,
+        cores=os.cpu_count() if milliseconds else None,
     )
+
+
+def _load() -> float | None:
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        # Windows has none.
+        return None
 
 
 def _gmacs(predictor: Predictor) -> float | None:

@@ -69,10 +69,35 @@ class MetricResult:
     @property
     def disagrees(self) -> bool:
         """Whether the published SRCC or PLCC is beyond the interval of the measured one."""
+        return bool(self.disagrees_on)
+
+    @property
+    def disagrees_on(self) -> tuple[str, ...]:
+        """Of ``"srcc"`` and ``"plcc"``, without logistic fit, those whose published value is beyond the interval."""
         if self.published is None:
-            return False
-        pairs = (self.evaluation.srcc, self.published.srcc), (self.evaluation.plcc, self.published.plcc)
-        return any(not figure.low <= value <= figure.high for figure, value in pairs if math.isfinite(figure.low))
+            return ()
+        pairs = {
+            "srcc": (self.evaluation.srcc, self.published.srcc),
+            "plcc": (self.plcc_raw, self.published.plcc),
+        }
+        return tuple(
+            name
+            for name, (figure, value) in pairs.items()
+            if math.isfinite(figure.low) and not figure.low <= value <= figure.high
+        )
+
+    @property
+    def plcc_raw(self) -> Figure:
+        """PLCC over all images without logistic fit, which is what is published."""
+        return self.evaluation.plcc
+
+    @property
+    def inverted(self) -> bool:
+        """Whether the metric goes the other way than it is said to: people like better what it calls worse.
+
+        The whole interval of the SRCC must be below 0, or the SRCC where there is no interval.
+        """
+        return _is_below(self.evaluation.srcc, 0)
 
     def figure(self, name: str) -> Figure:
         """The figure that counts, by its name: over all images, or the median of parts."""
@@ -105,6 +130,15 @@ class PreferenceResult:
     def value(self) -> float:
         """What the board is sorted by."""
         return self.preference.agreement.value
+
+    @property
+    def inverted(self) -> bool:
+        """Whether people mostly choose what the metric calls worse; see `MetricResult.inverted`."""
+        return _is_below(self.preference.agreement, 0.5)
+
+
+def _is_below(figure: Figure, bound: float) -> bool:
+    return (figure.high if math.isfinite(figure.high) else figure.value) < bound
 
 
 R = TypeVar("R", MetricResult, PreferenceResult)
@@ -189,6 +223,8 @@ def as_records(rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
                     "srcc_by_split": _values(result.by_split),
                     "published": None if result.published is None else asdict(result.published),
                     "disagrees_with_published": result.disagrees,
+                    "disagrees_on": list(result.disagrees_on),
+                    "inverted": result.inverted,
                 }
             )
         rows += [_preference_record(ranking, place, each) for place, each in enumerate(ranking.preferences, start=1)]
@@ -204,6 +240,7 @@ def _preference_record(ranking: Ranking, place: int, result: PreferenceResult) -
         "n": result.preference.n,
         "left_out": result.preference.left_out,
         "preference": asdict(result.preference),
+        "inverted": result.inverted,
         "2afc_by_distortion": {name: part.agreement.value for name, part in result.by_distortion.items()},
     }
 
@@ -337,4 +374,5 @@ def _head(ranking: Ranking, entry: Entry) -> dict[str, Any]:
         "toolbox": entry.toolbox,
         "status": entry.status,
         "reason": entry.reason,
+        "trained_on": asdict(entry.trained_on),
     }

@@ -23,10 +23,12 @@ from topiq_metrics.datasets import IQADataset, PairDataset, PairRecord, Record
 from topiq_metrics.errors import ImageError, WeightsError
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.images.reduced import parse_decode
-from topiq_metrics.leaderboard.board import Board, Cost, Entry, TestSet
+from topiq_metrics.leaderboard.board import Board, Cost, Entry, EntryStatus, TestSet, training_of
 from topiq_metrics.leaderboard.cost import measure_cost
+from topiq_metrics.leaderboard.papers import citation_of_dataset, citation_of_metric
 from topiq_metrics.leaderboard.peak_memory import peak_memory
 from topiq_metrics.leaderboard.scores import ScoreStore, image_keys
+from topiq_metrics.leaderboard.trained_on import TrainedOn
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.weights import fetch, find
@@ -111,6 +113,7 @@ def describe(dataset: AnyDataset) -> TestSet:
         distortions=column("distortion"),
         scenes=column("scene"),
         pairs=dataset.rule if isinstance(dataset, PairDataset) else "",
+        paper=citation_of_dataset(facts.key, facts.citation),
     )
 
 
@@ -160,8 +163,8 @@ def _entries(
     download: bool,
     notice: Notice,
 ) -> Iterator[Entry]:
+    given = weights if metric.is_ours else "default"
     try:
-        given = weights if metric.is_ours else "default"
         if download and metric.is_ours and given == "default":
             _fetch(metric.name, notice)
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -171,13 +174,13 @@ def _entries(
         reason = error.reason if isinstance(error, MetricUnavailableError) else str(error)
         notice(f"{metric.name}: unavailable: {reason}{_remedy(metric, error, download=download)}")
         for _, test_set in data:
-            yield _entry(metric, test_set, "unavailable", reason)
+            yield _entry(metric, test_set, given, "unavailable", reason)
         return
     identity = _identity(metric, predictor, weights, decode)
     machine = f"{platform.node()}, {getattr(predictor, 'device', 'cpu')}, {torch.get_num_threads()} threads"
     for images, test_set in data:
         if metric.mode == "FR" and not any(record.reference for record in images.records):
-            yield _entry(metric, test_set, "unfit", f"{test_set.name} has no references")
+            yield _entry(metric, test_set, given, "unfit", f"{test_set.name} has no references")
             continue
         notes: list[str] = []
         scores, problems, added = _scores(metric, predictor, images, store, identity, workers, decode, notes)
@@ -189,11 +192,11 @@ def _entries(
         where = store.provenance(metric.name, identity, test_set.key, now, has_scored=added)
         provenance = {**identity, **where}
         if not number:
-            yield replace(_entry(metric, test_set, "failed", problems[0]), provenance=provenance)
+            yield replace(_entry(metric, test_set, given, "failed", problems[0]), provenance=provenance)
             continue
         reason = f"{len(problems)} of {len(scores)} images have no score; the first: {problems[0]}" if problems else ""
         yield replace(
-            _entry(metric, test_set, "partial" if problems else "scored", reason),
+            _entry(metric, test_set, given, "partial" if problems else "scored", reason),
             scores=[scores[place] for place in images.places],
             cost=store.cost(
                 metric.name,
@@ -294,7 +297,12 @@ def _cost(predictor: Predictor, weights: str | Path, candidates: Sequence[Record
     return replace(cost, memory=peak_memory(predictor, weights, pairs[middle]))
 
 
-def _entry(metric: ToolboxMetric, test_set: TestSet, status: Any, reason: str = "") -> Entry:
+_OWN_WEIGHTS = TrainedOn(note="Its weights are none that its authors publish.")
+
+
+def _entry(
+    metric: ToolboxMetric, test_set: TestSet, weights: str | Path, status: EntryStatus, reason: str = ""
+) -> Entry:
     return Entry(
         test_set=test_set.key,
         metric=metric.name,
@@ -303,6 +311,8 @@ def _entry(metric: ToolboxMetric, test_set: TestSet, status: Any, reason: str = 
         higher_is_better=metric.higher_is_better,
         status=status,
         reason=reason,
+        trained_on=training_of(metric.name, test_set) if weights == "default" else _OWN_WEIGHTS,
+        citation=citation_of_metric(metric.name),
     )
 
 

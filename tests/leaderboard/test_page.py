@@ -256,9 +256,9 @@ def test_search_and_status(page_file: Path, open_page: Callable[..., Any]) -> No
 def test_a_dataset_alone_in_the_summary(page_file: Path, open_page: Callable[..., Any]) -> None:
     page = open_page(page_file)
     heads = page.locator("#summary table").first.locator(".over th:visible")
-    assert heads.all_inner_texts() == ["", "FIRST", "SECOND", "Mean", "Mean, weighted by size"]
+    assert heads.all_inner_texts() == ["FIRST", "SECOND", "Mean", "Mean, weighted by size"]
     page.get_by_role("combobox", name="Dataset", exact=True).select_option(label="SECOND")
-    assert heads.all_inner_texts() == ["", "SECOND"]
+    assert heads.all_inner_texts() == ["SECOND"]
     row = page.locator("#summary tbody tr").first
     assert row.locator("td:visible").count() == 1 + 3
     # The full-reference metrics have not been tried on it.

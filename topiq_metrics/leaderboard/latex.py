@@ -60,7 +60,7 @@ def as_latex(rankings: Sequence[Ranking]) -> str:
 
 def escaped(text: str) -> str:
     """Any text as LaTeX shows it, in one line."""
-    plain = " ".join(visible(text).split())
+    plain = visible(" ".join(text.split()))
     signs = "".join(_ESCAPES.get(sign, sign) for sign in plain)
     # Two hyphens would become a dash.
     return re.sub("-(?=-)", "-{}", signs) if "--" in plain else signs
@@ -95,6 +95,7 @@ def _block(summary: Summary, places: range) -> str:
     lines = [
         # As wide as it is, at most as wide as the page.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        r"\setlength{\tabcolsep}{4pt}%",
         rf"\begin{{tabular}}{{l*{{{len(heads)}}}{{c}}}}",
         r"\toprule",
         f"& {' & '.join(over)} \\\\",
@@ -139,7 +140,7 @@ def _caption(summary: Summary) -> str:
     fit = rf" {_HEADS['fitted_plcc']}: PLCC after a {escaped(summary.fit_in_words)} fit." * ("fitted_plcc" in measures)
     medians = f" Figures are medians over {' or '.join(f'{part}s' for part in summary.parts)}." if summary.parts else ""
     best = r" Best in bold, second underlined." if len(summary.rows) > 1 else ""
-    marks = " ".join(f"${_SIGNS[mark]}$: {escaped(MARKS[mark][1])}." for mark in summary.marks)
+    marks = " ".join(f"${_SIGNS[mark]}$ {escaped(MARKS[mark][1])}." for mark in summary.marks)
     return (
         f"{MODES[summary.mode].capitalize()} metrics against human opinion on {escaped(', '.join(sets))}."
         f"{fit}{medians}{best}{' ' * bool(marks)}{marks}"

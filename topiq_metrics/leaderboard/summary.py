@@ -149,8 +149,7 @@ def legend(summary: Summary) -> list[str]:
         sentences.append(f"PLCC of the scores as they are, and after a {summary.fit_in_words} fit.")
     if summary.parts:
         sentences.append(f"Figures are medians over {' or '.join(f'{part}s' for part in summary.parts)}.")
-    # A sign does not stand at the end of a line.
-    sentences += [f"{sign}\N{NO-BREAK SPACE}{text}." for sign, text in map(MARKS.__getitem__, summary.marks)]
+    sentences += [f"{sign} {text}." for sign, text in map(MARKS.__getitem__, summary.marks)]
     return sentences
 
 
@@ -288,8 +287,8 @@ def _why_absent(entry: Entry | None) -> str:
 
 
 def _digits(cells: dict[str, tuple[Cell, ...]], measures: Sequence[Measure]) -> tuple[int, ...]:
-    """Of each column: the figures of one column have as many digits as the narrowest of their intervals needs."""
-    return tuple(max((digits_of(row[place]) for row in cells.values()), default=3) for place in range(len(measures)))
+    """Of each column: figures that stand together have as many digits as the narrowest of their intervals needs."""
+    return (max((digits_of(cell) for row in cells.values() for cell in row), default=3),) * len(measures)
 
 
 def _mean(

@@ -22,4 +22,5 @@ def test_boards_of_the_documentation(name: str, mode: str, least: int) -> None:
         assert not entry.scores or entry.provenance["versions"]
     page = (BOARDS / f"{name}.html").read_text(encoding="utf-8")
     assert "data:image/jpeg" not in page
+    assert ("topiq_nr-lite, in first place, learned from its other part" in page) == (name == "no-reference")
     assert all(entry.metric in page.replace("<wbr>", "") for entry in board.entries)

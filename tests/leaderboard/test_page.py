@@ -17,8 +17,12 @@ from PIL import Image
 
 from topiq_metrics.leaderboard import plots
 from topiq_metrics.leaderboard.board import Board, Cost, Entry, TestSet
+from topiq_metrics.leaderboard.latex import as_latex
 from topiq_metrics.leaderboard.page import leaderboard_page
+from topiq_metrics.leaderboard.papers import Citation
 from topiq_metrics.leaderboard.ranking import Rules, judge
+from topiq_metrics.leaderboard.tables import as_csv, summary_as_csv
+from topiq_metrics.leaderboard.trained_on import TrainedOn
 from topiq_metrics.statistics.bootstrap import Bootstrap
 
 QUICK = Rules(bootstrap=Bootstrap(resamples=30))
@@ -26,6 +30,7 @@ COUNT = 60
 HOSTILE = "</script><script>alert(1)</script>"
 EVIL = """<img src=x onerror=alert(2)> "quoted" & 'single' </td>"""
 KINDS = ("blur", "noise", "<b>jpeg</b>")
+BIBTEX = "@article{metric,\n  title = {{A & <b>metric</b>}},\n}\n"
 UNMEASURED = Cost(None, None, None, None)
 
 
@@ -42,6 +47,7 @@ def make_test_set(dataset: str, kinds: Sequence[str], **options: Any) -> TestSet
             "partial": False,
             "higher_is_better": True,
             "citation": "Someone & others, 2020",
+            "paper": Citation("Someone & others, 2020", 2020, BIBTEX.replace("metric", "dataset")),
             "license": "free",
             "ids": ids,
             "mos": [float(value) for value in mos],
@@ -60,7 +66,8 @@ def scored(of: TestSet, metric: str, noise: float, milliseconds: float, **option
         "status": "scored",
         "scores": [float(value) for value in values],
         "cost": Cost(milliseconds, 262144, 1_000_000, None),
-        "provenance": {"versions": {"torch": "2.0"}, "weights_sha256": "d42db6", "note": EVIL, "size": "max_side=512"},
+        "provenance": {"versions": {"torch": "2.0"}, "weights_sha256": "d42db6", "note": EVIL, "size": "max_side=512"}
+        | {"created": f"2026-11-2{len(metric) % 10}T11:00:00+00:00"},
     }
     return Entry(test_set=of.key, metric=metric, **{**given, **options})
 
@@ -73,7 +80,12 @@ def make_board() -> Board:
     return Board(
         [first, second],
         [
-            scored(first, "piq:good", 0.02, 40, scores=mos),
+            scored(
+                *(first, "piq:good", 0.02, 40),
+                scores=mos,
+                trained_on=TrainedOn("other part", ("FIRST", "<i>others</i>"), "a paper"),
+                citation=Citation("A metric, 2021", 2021, BIBTEX, "https://doi.org/10.1/1"),
+            ),
             scored(first, "piq:twin", 0.02, 400, scores=[value + 1e-4 * (i % 2) for i, value in enumerate(mos)]),
             scored(first, "pyiqa:fair", 0.3, 5),
             scored(first, "pyiqa:poor", 3, 9, status="partial", reason="1 of 60 images\nhas no score", scores=poor),
@@ -143,6 +155,10 @@ def metrics(page: Any) -> list[str]:
     return page.locator("#board tbody tr:visible th").all_inner_texts()
 
 
+def summary_names(page: Any) -> list[str]:
+    return page.locator("#summary tbody tr:visible th").all_inner_texts()
+
+
 def column(page: Any, name: str) -> list[str]:
     place = page.locator("#board thead th").all_inner_texts().index(name)
     return page.locator(f"#board tr[data-entry] > :nth-child({place + 1})").all_inner_texts()
@@ -151,20 +167,24 @@ def column(page: Any, name: str) -> list[str]:
 def test_everything_is_in_the_tables(page_file: Path, open_page: Callable[..., Any]) -> None:
     page = open_page(page_file, java_script_enabled=False)
     assert page.title() == page.locator("h1").inner_text() == "A <i>board</i>"
-    assert page.get_by_text("7 metrics on 2 datasets").is_visible()
-    names = [
-        *("piq:good", "piq:twin", "pyiqa:fair", EVIL, "pyiqa:poor", "pyiqa:away"),
-        *("piq:pairs", "piq:good", "piq:pairs"),
-    ]
-    assert metrics(page) == names
+    assert page.get_by_text("7 metrics (6 with scores) on 2 datasets, scored 2026-11-20 to 2026-11-29").is_visible()
+    assert "FIRST 60 images · split 12f2 · MOS" in page.locator(".sets").inner_text()
+    assert metrics(page) == ["piq:good", "piq:twin", "pyiqa:fair", EVIL, "pyiqa:poor", "piq:pairs", "piq:good"]
     row = page.locator("#board tbody tr").nth(1)
-    assert re.match(r"piq:twin\s+2 =\s+tied, against the first\s+0\.\d{4} \[0\.\d{3}, ", row.inner_text())
+    assert re.match(r"piq:twin\s+FIRST\s+NR\s+2=\s+tied, against the first\s+unknown\s+0\.\d{4} \[", row.inner_text())
     assert all("tied" not in page.locator("#board tbody tr").nth(place).inner_text() for place in (0, 2))
-    assert f"its weights are elsewhere {HOSTILE}" in page.locator("#board tbody tr").nth(5).inner_text()
+    reasons = page.locator("#unscored details")
+    assert [line.split("\n") for line in reasons.locator("summary").all_inner_texts()] == [
+        ["unavailable", f"its weights are elsewhere {HOSTILE}", "1"],
+        ["unfit", "no references", "1"],
+    ]
+    assert not page.get_by_text("pyiqa:away").is_visible()
+    reasons.locator("summary").first.click()
+    assert reasons.locator("li:visible").all_inner_texts() == ["pyiqa:away NR on FIRST"]
     assert "partial 1 of 60 images has no score" in page.locator("#board tbody tr").nth(4).inner_text()
     assert page.locator("#board").inner_text().count("59 images only") == 1
     assert not page.locator("#scatter").is_visible()
-    assert not page.get_by_label("Toolbox").is_visible()
+    assert not page.locator("[data-scripted]:visible").count()
     assert page.locator("#distortions thead").first.locator("th").all_inner_texts() == ["metric", "all", *KINDS]
     assert page.locator("#distortions table").count() == 2
     (cells,) = (line.locator("td") for line in page.locator("#significance tbody tr").all()[2:3])
@@ -188,33 +208,115 @@ def test_columns_sort_both_ways_and_back(page_file: Path, open_page: Callable[..
     page.keyboard.press("Enter")
     assert header.get_attribute("aria-sort") == "ascending"
     assert [float(text) for text in column(page, "ms/image")] == [5, 7, 9, 40, 41, 90, 400]
-    assert set(metrics(page)[-2:]) == {"pyiqa:away", "piq:pairs"}
     button.click()
     assert header.get_attribute("aria-sort") == "descending"
     assert [float(text) for text in column(page, "ms/image")] == [400, 90, 41, 40, 9, 7, 5]
-    assert set(metrics(page)[-2:]) == {"pyiqa:away", "piq:pairs"}
     button.click()
     assert metrics(page) == original
     page.get_by_role("button", name="status").click()
     assert page.locator("[aria-sort]").all_inner_texts() == ["status"]
     assert metrics(page)[0] == "pyiqa:poor"
-    assert metrics(page)[-2:] == ["pyiqa:away", "piq:pairs"]
 
 
 def test_filters_join(page_file: Path, open_page: Callable[..., Any]) -> None:
     page = open_page(page_file)
-    found = page.locator("#board .found")
+    found = page.locator("#filters .found")
     assert found.get_attribute("role") == "status"
-    assert found.inner_text() == "9 entries"
+    assert found.inner_text() == "7 rows, 2 without a score"
     page.get_by_label("Toolbox").select_option("piq")
-    assert metrics(page) == ["piq:good", "piq:twin", "piq:pairs", "piq:good", "piq:pairs"]
+    assert metrics(page) == ["piq:good", "piq:twin", "piq:pairs", "piq:good"]
+    assert summary_names(page) == ["piq:good", "piq:twin", "piq:pairs"]
     page.get_by_role("combobox", name="Mode", exact=True).select_option(label="full-reference")
-    assert found.inner_text() == "2 of 9 entries"
+    assert found.inner_text() == "1 of 7 rows, 1 of 2 without a score"
+    assert summary_names(page) == ["piq:pairs"]
     page.get_by_role("combobox", name="Dataset", exact=True).select_option(label="SECOND")
-    assert metrics(page) == ["piq:pairs"]
+    assert metrics(page) == []
+    assert page.locator("#unscored summary:visible").all_inner_texts() == ["unfit\nno references\n1"]
     page.get_by_label("Toolbox").select_option(HOSTILE)
     assert page.get_by_text("No metric matches.").is_visible()
-    assert found.inner_text() == "0 of 9 entries"
+    assert found.inner_text() == "0 of 7 rows, 0 of 2 without a score"
+
+
+def test_search_and_status(page_file: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(page_file)
+    search = page.get_by_label("Search")
+    search.fill("PYIQA: fa")
+    assert metrics(page) == summary_names(page) == ["pyiqa:fair"]
+    search.fill("away")
+    # What was searched for is unfolded.
+    assert page.locator("#unscored li:visible").all_inner_texts() == ["pyiqa:away NR on FIRST"]
+    search.fill("")
+    page.get_by_label("Status").select_option("partial")
+    assert metrics(page) == summary_names(page) == ["pyiqa:poor"]
+    page.get_by_label("Status").select_option("unfit")
+    assert metrics(page) == []
+    assert page.locator("#unscored summary:visible").count() == 1
+
+
+def test_a_dataset_alone_in_the_summary(page_file: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(page_file)
+    heads = page.locator("#summary table").first.locator(".over th:visible")
+    assert heads.all_inner_texts() == ["FIRST", "SECOND", "Mean", "Mean, weighted by size"]
+    page.get_by_role("combobox", name="Dataset", exact=True).select_option(label="SECOND")
+    assert heads.all_inner_texts() == ["SECOND"]
+    row = page.locator("#summary tbody tr").first
+    assert row.locator("td:visible").count() == 1 + 3
+    # The full-reference metrics have not been tried on it.
+    assert page.locator("#summary table:visible").count() == 1
+
+
+def test_summary_on_the_page(page_file: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(page_file, java_script_enabled=False)
+    table = page.locator("#summary table").first
+    assert table.locator("thead tr").nth(1).locator("th").all_inner_texts() == [
+        "metric",
+        "learned from",
+        *["SRCC", "PLCC", "PLCC, fitted"] * 4,
+    ]
+    # Only this one has been tried on both sets; the others follow.
+    assert summary_names(page)[:2] == ["piq:good", "piq:twin"]
+    good, twin, fair = (table.locator("tbody tr").nth(place).locator("td") for place in range(3))
+    assert good.nth(1).locator("strong").inner_text() == twin.nth(1).locator("strong").inner_text()
+    assert fair.nth(1).locator("u").count() == 1
+    assert "†" in good.nth(1).inner_text()
+    assert "=" in twin.nth(1).inner_text()
+    assert good.nth(0).inner_text() == "FIRST, <i>others</i>"
+    assert twin.nth(4).inner_text().strip() == "–"
+    assert twin.nth(4).get_attribute("title") == "not on this board"
+    assert twin.nth(7).get_attribute("title") == "no figure on SECOND"
+    assert page.locator(".warning").inner_text() == "FIRST: piq:good, in first place, learned from its other part."
+
+
+def test_files_and_copies(board: Board, page_file: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(page_file, permissions=["clipboard-read", "clipboard-write"])
+    rankings = judge(board, QUICK)
+    for section, text in (("#summary", summary_as_csv(rankings)), ("#board", as_csv(rankings))):
+        with page.expect_download() as download:
+            page.locator(section).get_by_role("button", name="CSV", exact=True).click()
+        assert Path(download.value.path()).read_text(encoding="utf-8") == text
+    read = "navigator.clipboard.readText()"
+    page.get_by_role("button", name="Copy LaTeX").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate(read) == as_latex(rankings)
+    page.locator("#board .cite").first.click()
+    page.locator("#board .cite", has_text="Copied").wait_for()
+    assert page.evaluate(read) == BIBTEX
+    page.get_by_role("button", name="Copy all BibTeX").click()
+    page.locator("#references .actions", has_text="Copied").wait_for()
+    assert page.evaluate(read) == f"{BIBTEX.replace('metric', 'dataset')}\n{BIBTEX}"
+    assert page.locator("#references").inner_text().count("Someone & others") == 1
+
+
+@pytest.mark.parametrize("denied", ["undefined", "{ writeText: () => Promise.reject(new Error('no')) }"])
+def test_copies_without_a_clipboard(denied: str, page_file: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(page_file)
+    page.evaluate(f"Object.defineProperty(navigator, 'clipboard', {{ value: {denied} }})")
+    # What the browser would put there.
+    page.evaluate("document.addEventListener('copy', () => (window.copied = document.activeElement.value))")
+    page.locator("#board .cite").first.click()
+    page.wait_for_function("window.copied !== undefined")
+    assert page.evaluate("window.copied") == BIBTEX
+    assert page.locator("textarea").count() == 0
 
 
 def test_hover_and_focus_show_an_image(page_file: Path, open_page: Callable[..., Any]) -> None:
@@ -346,8 +448,9 @@ def test_a_board_with_little_on_it(kept: int, board: Board, open_page: Callable[
     small = Board(board.test_sets[:1], [away, one][: kept + 1])
     (tmp_path / "a.html").write_text(leaderboard_page(small, judge(small, QUICK)), encoding="utf-8")
     page = open_page(tmp_path / "a.html")
-    assert sorted(metrics(page)) == ["piq:good", "pyiqa:away"][1 - kept :]
+    assert metrics(page) == ["piq:good"] * kept
+    assert page.locator("#unscored .name").all_text_contents() == ["pyiqa:away"]
     assert page.locator("#scatter").is_visible() == bool(kept)
-    assert page.locator(".bar-nav li:visible").count() == (6 if kept else 4)
+    assert page.locator(".bar-nav li:visible").count() == (9 if kept else 7)
     (tmp_path / "b.html").write_text(leaderboard_page(Board([], []), []), encoding="utf-8")
-    assert open_page(tmp_path / "b.html").locator("#board .found").inner_text() == "0 entries"
+    assert open_page(tmp_path / "b.html").locator("#filters .found").inner_text() == "0 rows"

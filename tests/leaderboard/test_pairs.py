@@ -98,7 +98,8 @@ def test_files(board, tmp_path):
     assert "the votes themselves, drawn at random: 0.76" in text
     page = leaderboard_page(board, rankings)
     assert "2AFC within each type of distortion" in page
-    assert 'class="chosen"' in page
+    assert ">2AFC</th>" in page
+    assert ">SRCC</th>" not in page
     entry = replace(board.entries[0], scores=board.entries[0].scores[:-1])
     save_board(replace(board, entries=[entry]), path)
     with pytest.raises(ValueError, match="scores for 40 images"):

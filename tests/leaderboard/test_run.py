@@ -276,7 +276,7 @@ def test_a_metric_that_lacks_scores_comes_after_those_that_have_all(board: Board
     assert ranking.results[1].value > ranking.results[0].value
     assert ranking.against_first("few") == "untested"
     text = as_markdown([ranking])
-    assert "| 2 ? | `few` | 1.0000 (of 4 only)" in text
+    assert "| 2 ? | `few` | unknown | 1.0000 (of 4 only)" in text
 
 
 def test_published_results_are_not_beside_medians(board: Board) -> None:
@@ -422,7 +422,7 @@ def test_published_results_are_beside_measured_ones(board: Board) -> None:
     assert [each.disagrees for each in ranking.results] == [False, True, True]
     assert "| 0.3769 (+0.6231, **disagrees**) |" in as_markdown([ranking])
     page = leaderboard_page(board, [ranking])
-    assert '>0.3769<span class="muted"> (+0.623)</span><strong> disagrees</strong>' in page
+    assert '>0.3769<span class="muted"> (+0.6231)</span><strong class="alert"> disagrees</strong>' in page
     assert published_result("topiq_nr", replace(koniq, partial=True)) is None
     assert published_result("topiq_nr", replace(koniq, split="training")) is None
     assert published_result("pyiqa:clipiqa+", replace(koniq, name="SPAQ", split="all")) is None
@@ -444,7 +444,7 @@ def test_files(board: Board, tmp_path: Path) -> None:
     assert float(rows[2]["srcc"]) == 1
     assert rows[2]["rmse"] == ""
     text = as_markdown(rankings)
-    assert "| 2 = | `bright` | 1.0000" in text
+    assert "| 2 = | `bright` | unknown | 1.0000" in text
     assert r"out of \| order" in text
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 

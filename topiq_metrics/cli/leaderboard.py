@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 app = Commands()
 
 OutputsOption = Annotated[
-    list[Path] | None, typer.Option("-o", "--output", help=".json, .csv, .md or .html; may be given several times.")
+    list[Path] | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help=".json, .html, .md, .csv; .tex and .summary.csv: metrics by datasets alone. May be given several times.",
+    ),
 ]
 TitleOption = Annotated[str | None, typer.Option("--title", help="Of the page, and of other outputs that have one.")]
 MedianOption = Annotated[

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from topiq_metrics._files import write_whole
 from topiq_metrics._outputs import check_new, check_place_of_file, check_suffix
 from topiq_metrics.leaderboard.board import Board, save_board
+from topiq_metrics.leaderboard.latex import as_latex
 from topiq_metrics.leaderboard.page import TITLE, leaderboard_page
 from topiq_metrics.leaderboard.plots import Thumbnails
 from topiq_metrics.leaderboard.ranking import Ranking, Rules, as_records, judge
-from topiq_metrics.leaderboard.tables import as_csv, as_markdown
+from topiq_metrics.leaderboard.tables import as_csv, as_markdown, summary_as_csv
 
-SUFFIXES = (".json", ".csv", ".md", ".html")
+SUFFIXES = (".json", ".csv", ".summary.csv", ".md", ".tex", ".html")
+"""What a name ends in; of two that fit, the longer one counts."""
 
 
 def check_output(path: Path, *, overwrite: bool = True) -> None:
@@ -37,7 +39,7 @@ def write_outputs(
     thumbnails: Thumbnails | None = None,
     title: str = TITLE,
 ) -> list[Ranking]:
-    """Judge a board, and write it as JSON, CSV, Markdown or HTML, each file all at once.
+    """Judge a board, and write it as JSON, CSV, Markdown, LaTeX or HTML, each file all at once.
 
     Args:
         board: what was scored.
@@ -52,13 +54,21 @@ def write_outputs(
     rankings = judge(board, rules)
     for path in paths:
         check_output(path)
-        suffix = path.suffix.lower()
+        suffix = max((each for each in SUFFIXES if path.name.lower().endswith(each)), key=len)
         if suffix == ".json":
             save_board(board, path, {"figures": as_records(rankings)})
             continue
         if suffix == ".html":
             text = leaderboard_page(board, rankings, thumbnails=thumbnails, title=title)
         else:
-            text = as_csv(rankings) if suffix == ".csv" else as_markdown(rankings)
+            text = _TEXTS[suffix](rankings)
         write_whole(path, text.encode())
     return rankings
+
+
+_TEXTS: dict[str, Callable[[Sequence[Ranking]], str]] = {
+    ".csv": as_csv,
+    ".summary.csv": summary_as_csv,
+    ".md": as_markdown,
+    ".tex": as_latex,
+}

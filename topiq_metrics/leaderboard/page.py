@@ -1,44 +1,31 @@
-"""One HTML file of a board: its tables need no script; the script sorts them and draws the plots."""
+"""One HTML file of a board: its tables need no script; the script sorts, filters and copies, and draws the plots."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from topiq_metrics._version import __version__
 from topiq_metrics.leaderboard.board import SCHEMA, VERSION, Board, Entry, TestSet
+from topiq_metrics.leaderboard.latex import as_latex
+from topiq_metrics.leaderboard.page_tables import (
+    SYMBOLS,
+    board_table,
+    describe_test,
+    heat_map,
+    matrix,
+    summary_table,
+    unscored_groups,
+)
+from topiq_metrics.leaderboard.papers import Citation
 from topiq_metrics.leaderboard.plots import Thumbnails, plot_data
-from topiq_metrics.leaderboard.ranking import MARKS, MODES, MetricResult, Ranking, several_machines
+from topiq_metrics.leaderboard.ranking import MODES, Ranking, several_machines
+from topiq_metrics.leaderboard.summary import advantages, names_of, summarize
+from topiq_metrics.leaderboard.tables import as_csv, summary_as_csv
 from topiq_metrics.pages.rendering import render
 from topiq_metrics.pages.text import readable
-from topiq_metrics.statistics.protocol import Figure
-from topiq_metrics.statistics.significance import Comparison
 
 TITLE = "Image quality metrics against human opinion"
-
-_SYMBOLS = {"better": "▲", "worse": "▼", "tied": "=", "untested": "·"}
-_AGREEMENT = ("2AFC", True)
-_COLUMNS = (
-    ("metric", False),
-    ("place", True),
-    ("SRCC", True),
-    _AGREEMENT,
-    ("published", True),
-    ("KRCC", True),
-    ("PLCC, fitted", True),
-    ("RMSE, fitted", True),
-    ("ms/image", True),
-    ("memory, MB", True),
-    ("parameters", True),
-    ("GMACs", True),
-    ("mode", False),
-    ("dataset", False),
-    ("toolbox", False),
-    ("status", False),
-)
-_NO_VALUE = "–"
 
 
 def leaderboard_page(
@@ -58,21 +45,30 @@ def leaderboard_page(
             what cannot be read is left out. None for a page without pictures.
         title: of the page; any text.
     """
-    names = _names(board.test_sets)
+    names = names_of(board.test_sets)
+    numbers = {key: number for number, key in enumerate(names)}
     entries = [entry for ranking in rankings for entry in _entries(ranking)]
+    toolboxes = sorted({entry.toolbox for entry in entries})
     scored = [(place, ranking) for place, ranking in enumerate(rankings) if ranking.results]
-    has_pairs = any(ranking.preferences for ranking in rankings)
+    summaries = [summary_table(summary, numbers, toolboxes) for summary in summarize(rankings)]
+    papers = _papers(board, rankings)
+    places = {paper.citation: place for place, paper in enumerate(papers)}
     return render(
         "leaderboard",
         title=title,
         version=__version__,
-        span=f"{_count(len({entry.metric for entry in entries}), 'metric')} on {_count(len(names), 'dataset')}",
+        span=_span(entries, names),
+        sets=[_set(test_set, names[test_set.key], places) for test_set in board.test_sets],
+        notices=advantages(rankings, names),
+        summaries=summaries,
         note=_note(rankings),
-        datasets=list(names.items()),
+        datasets=[(number, names[key]) for key, number in numbers.items()],
         modes=[(mode, MODES[mode]) for mode in MODES if any(entry.mode == mode for entry in entries)],
-        toolboxes=[(name, name) for name in sorted({entry.toolbox for entry in entries})],
-        columns=[column for column in _COLUMNS if has_pairs or column != _AGREEMENT],
-        rows=[row for number, ranking in enumerate(rankings) for row in _rows(ranking, number, names, has_pairs)],
+        toolboxes=list(enumerate(toolboxes)),
+        statuses=[(status, status) for status in sorted({entry.status for entry in entries})],
+        table=board_table(rankings, names, toolboxes, places),
+        unscored=unscored_groups(rankings, names, toolboxes),
+        papers=papers,
         scored=[
             (
                 _heading(ranking, names),
@@ -81,9 +77,9 @@ def leaderboard_page(
             for place, ranking in scored
         ],
         boards=[(place, _heading(ranking, names)) for place, ranking in scored],
-        heat_maps=_heat_maps(rankings, names),
-        matrices=_matrices(rankings, names),
-        symbols=_SYMBOLS,
+        heat_maps=[grid for ranking in rankings if (grid := heat_map(ranking, _heading(ranking, names)))],
+        matrices=[grid for ranking in rankings if (grid := matrix(ranking, _heading(ranking, names)))],
+        symbols=SYMBOLS,
         facts=readable(
             {
                 "board": {"schema": f"{SCHEMA}, version {VERSION}", **_rules(rankings)},
@@ -91,202 +87,65 @@ def leaderboard_page(
             }
         ),
         provenance=_provenance(rankings, names),
-        data=plot_data(board, rankings, names, thumbnails),
+        data={
+            **plot_data(board, rankings, names, thumbnails),
+            "texts": {
+                "csv": as_csv(rankings),
+                "summary": summary_as_csv(rankings),
+                "latex": as_latex(rankings),
+            },
+            "bibtex": [paper.citation.bibtex for paper in papers],
+        },
     )
 
 
-class _Cell(NamedTuple):
-    """A number in the table: what it is sorted by, and what stands there."""
+class _Set(NamedTuple):
+    """A test set in the head of the page."""
 
-    value: str = ""
-    text: str = _NO_VALUE
-    title: str | None = None
-    beside: str = ""
-    alert: str = ""
+    name: str
+    facts: str
+    paper: int | None
 
 
-_NOTHING = _Cell(title="")
+class _Paper(NamedTuple):
+    """A paper, and what it is cited for."""
+
+    citation: Citation
+    cited_for: Sequence[str]
 
 
-class _Row(NamedTuple):
-    """A row of the table; without a place, that of an entry that has no scores."""
-
-    entry: Entry
-    name: Sequence[str]
-    test_set: str
-    reason: str
-    kind: str = ""
-    key: str = ""
-    place: int | None = None
-    mark: str | None = None
-    verdict: str = ""
-    figures: Sequence[_Cell] = ()
+def _span(entries: Sequence[Entry], names: Mapping[str, str]) -> str:
+    metrics = {entry.metric for entry in entries}
+    scored = {entry.metric for entry in entries if entry.scores}
+    days = sorted({str(entry.provenance["created"])[:10] for entry in entries if entry.provenance.get("created")})
+    when = f", scored {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else ""
+    what = _count(len(metrics), "metric")
+    having = "" if len(scored) == len(metrics) else f" ({len(scored):,} with scores)"
+    return f"{what}{having} on {_count(len(names), 'dataset')}{when}"
 
 
-class _GridCell(NamedTuple):
-    text: str
-    kind: str = ""
-    title: str | None = None
-    label: str = ""
-
-
-class _Grid(NamedTuple):
-    """A table of cells with a metric's name before each row; heads are pairs of a text and what it stands for."""
-
-    heading: str
-    what: str
-    kind: str
-    head: Sequence[tuple[str, str]]
-    rows: Sequence[tuple[Sequence[str], Sequence[_GridCell]]]
-    note: str = ""
-
-
-def _rows(ranking: Ranking, number: int, names: Mapping[str, str], has_pairs: bool) -> list[_Row]:
-    test_set = names[ranking.test_set.key]
-    rows = []
-    for place, entry in enumerate(ranking.scored):
-        result = ranking.results[place] if ranking.results else None
-        verdict = ranking.against_first(entry.metric)
-        figures = _figures(result, has_pairs) if result else _agreement(ranking, place)
-        rows.append(
-            _Row(
-                entry,
-                _breakable(entry.metric),
-                test_set,
-                _reason(entry),
-                kind="" if result else "chosen",
-                key=f"{number} {place}" if result else "",
-                place=place + 1,
-                mark=MARKS[verdict] if place and verdict != "worse" else None,
-                verdict=verdict,
-                figures=[*figures, *_costs(entry)],
-            )
-        )
-    unscored = (
-        _Row(entry, _breakable(entry.metric), test_set, _reason(entry), "unscored") for entry in ranking.unscored
-    )
-    return [*rows, *unscored]
-
-
-def _breakable(name: str) -> list[str]:
-    """A metric's name in parts, between which a line may break."""
-    return re.split(r"(?<=[:_])", name)
-
-
-def _reason(entry: Entry) -> str:
-    return " ".join(entry.reason.split())
-
-
-def _figures(result: MetricResult, has_pairs: bool) -> list[_Cell]:
-    evaluation = result.evaluation
-    median = " median" if result.median_of else ""
-    few = f" {evaluation.n:,} images only" if evaluation.left_out else ""
-    return [
-        _figure(result.figure("srcc"), median + few),
-        *([_NOTHING] if has_pairs else []),
-        _published(result),
-        *(
-            _figure(Figure(figure.value, math.nan, math.nan, figure.reason))
-            for figure in map(result.figure, ("krcc", "fitted_plcc", "fitted_rmse"))
-        ),
+def _set(test_set: TestSet, name: str, places: Mapping[Citation, int]) -> _Set:
+    facts = [
+        _count(len(test_set.ids), "pair" if test_set.pairs else "image"),
+        "a part of the set" if test_set.partial else "",
+        f"split {test_set.split_hash}",
+        "" if test_set.seed is None else f"seed {test_set.seed}",
+        "" if test_set.pairs else "MOS" if test_set.higher_is_better else "DMOS",
     ]
+    return _Set(name, " · ".join(filter(None, facts)), places.get(test_set.paper) if test_set.paper else None)
 
 
-def _agreement(ranking: Ranking, place: int) -> list[_Cell]:
-    preference = ranking.preferences[place].preference
-    few = f" {preference.n:,} pairs only" if preference.left_out else ""
-    return [_NOTHING, _figure(preference.agreement, few), *[_NOTHING] * 4]
-
-
-def _figure(figure: Figure, note: str = "") -> _Cell:
-    if math.isnan(figure.value):
-        return _Cell(title=figure.reason)
-    interval = "" if math.isnan(figure.low) else f" [{figure.low:.3f}, {figure.high:.3f}]"
-    return _Cell(repr(float(figure.value)), _four(figure.value), beside=interval + note)
-
-
-def _published(result: MetricResult) -> _Cell:
-    """The published SRCC, and how far the measured one is from it."""
-    if result.published is None:
-        return _NOTHING
-    value = result.published.srcc
-    difference = f" ({result.evaluation.srcc.value - value:+.3f})"
-    return _Cell(repr(value), _four(value), beside=difference, alert=" disagrees" if result.disagrees else "")
-
-
-def _four(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.4g}"
-
-
-def _costs(entry: Entry) -> list[_Cell]:
-    cost = entry.cost
-    return [
-        _cost(cost.milliseconds, f"{cost.milliseconds or 0:.3g}" if (cost.milliseconds or 0) < 100 else ""),
-        _cost(None if cost.memory is None else cost.memory / 1e6, ""),
-        _cost(cost.parameters, f"{(cost.parameters or 0) / 1e6:.2f} M" if (cost.parameters or 0) >= 1e4 else ""),
-        _cost(cost.gmacs, f"{cost.gmacs or 0:.3g}" if (cost.gmacs or 0) < 100 else ""),
-    ]
-
-
-def _cost(value: float | None, text: str) -> _Cell:
-    return _NOTHING if value is None else _Cell(repr(value), text or f"{value:,.0f}")
-
-
-def _heat_maps(rankings: Sequence[Ranking], names: Mapping[str, str]) -> list[_Grid]:
-    grids = []
+def _papers(board: Board, rankings: Sequence[Ranking]) -> list[_Paper]:
+    """What to cite for the test sets and for the metrics that have scores."""
+    cited: dict[Citation, list[str]] = {}
+    for test_set in board.test_sets:
+        if test_set.paper is not None:
+            cited.setdefault(test_set.paper, []).append(test_set.name)
     for ranking in rankings:
-        figures = {
-            each.entry.metric: {"all": each.evaluation.srcc}
-            | {str(kind): part.srcc for kind, part in each.by_distortion.parts.items()}
-            for each in ranking.results
-            if each.by_distortion is not None
-        } | {
-            each.entry.metric: {"all": each.preference.agreement}
-            | {kind: part.agreement for kind, part in each.by_distortion.items()}
-            for each in ranking.preferences
-            if each.by_distortion
-        }
-        if not figures:
-            continue
-        head = [(kind, "") for kind in next(iter(figures.values()))]
-        rows = [(_breakable(name), [_heat_cell(figure) for figure in row.values()]) for name, row in figures.items()]
-        what = "2AFC" if ranking.preferences else "SRCC"
-        grids.append(_Grid(_heading(ranking, names), f"{what} within each type of distortion", "heat", head, rows))
-    return grids
-
-
-def _heat_cell(figure: Figure) -> _GridCell:
-    value = figure.value
-    if math.isnan(value):
-        return _GridCell(_NO_VALUE, "heat-none", figure.reason)
-    tone = "cold" if value < 0 else str(min(9, int(value * 10)))
-    return _GridCell(f"{value:.2f}", f"heat-{tone}")
-
-
-def _matrices(rankings: Sequence[Ranking], names: Mapping[str, str]) -> list[_Grid]:
-    grids = []
-    for ranking in rankings:
-        comparison = ranking.comparison
-        if comparison is None:
-            continue
-        metrics = [entry.metric for entry in ranking.scored]
-        head = [(str(place), name) for place, name in enumerate(metrics, start=1)]
-        rows = [
-            (_breakable(f"{place} {name}"), [_verdict_cell(comparison, name, other) for other in metrics])
-            for place, name in enumerate(metrics, start=1)
-        ]
-        test = f"{_test(comparison)}, {_count(len(comparison.pairs), 'pair')}."
-        grids.append(_Grid(_heading(ranking, names), "Significance of differences", "matrix", head, rows, test))
-    return grids
-
-
-def _verdict_cell(comparison: Comparison, name: str, other: str) -> _GridCell:
-    if name == other:
-        return _GridCell("", label="itself")
-    verdict = comparison.verdict(name, other)
-    pair = comparison.pairs.get((name, other)) or comparison.pairs[other, name]
-    note = pair.reason if verdict == "untested" else f"adjusted p = {pair.adjusted:.2g}"
-    return _GridCell(_SYMBOLS[verdict], f"is-{verdict}", note, verdict)
+        for entry in ranking.scored:
+            if entry.citation is not None:
+                cited.setdefault(entry.citation, []).append(entry.metric)
+    return [_Paper(citation, list(dict.fromkeys(names))) for citation, names in cited.items()]
 
 
 def _provenance(rankings: Sequence[Ranking], names: Mapping[str, str]) -> list[tuple[str, list[tuple[str, object]]]]:
@@ -306,7 +165,7 @@ def _provenance(rankings: Sequence[Ranking], names: Mapping[str, str]) -> list[t
 
 
 def _rules(rankings: Sequence[Ranking]) -> dict[str, object]:
-    distinct = dict.fromkeys(_test(ranking.comparison) for ranking in rankings if ranking.comparison)
+    distinct = dict.fromkeys(describe_test(ranking.comparison) for ranking in rankings if ranking.comparison)
     tests: dict[str, object] = {"test": "; ".join(distinct) or None}
     results = [each for ranking in rankings for each in ranking.results]
     if not results:
@@ -320,13 +179,6 @@ def _rules(rankings: Sequence[Ranking]) -> dict[str, object]:
         f"seed {bootstrap.seed}",
         **tests,
     }
-
-
-def _test(comparison: Comparison) -> str:
-    approximate = ", an approximation for this coefficient" if comparison.approximate else ""
-    within = " within parts" if comparison.stratified else ""
-    test = f"{comparison.test.capitalize()} test of {comparison.coefficient.upper()}{within}{approximate}"
-    return f"{test}; Holm's correction, alpha = {comparison.alpha:g}"
 
 
 def _about(test_set: TestSet) -> dict[str, object]:
@@ -346,12 +198,6 @@ def _about(test_set: TestSet) -> dict[str, object]:
 
 def _entries(ranking: Ranking) -> list[Entry]:
     return [*ranking.scored, *ranking.unscored]
-
-
-def _names(test_sets: Sequence[TestSet]) -> dict[str, str]:
-    """What test sets are called, by key: shortly, as long as that tells them apart."""
-    called = [s.title for s in test_sets]
-    return {s.key: s.title if called.count(s.title) == 1 else f"{s.title} ({s.split_hash})" for s in test_sets}
 
 
 def _heading(ranking: Ranking, names: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 // Names and ids come from anywhere: they reach the page as text nodes and attribute values only.
 
-const { testSets, rankings } = JSON.parse(document.getElementById("data").textContent);
+const { testSets, rankings, texts, bibtex } = JSON.parse(document.getElementById("data").textContent);
 for (const ranking of rankings) ranking.testSet = testSets[ranking.testSet];
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { top: 12, right: 14, bottom: 44, left: 56 };
@@ -39,23 +39,19 @@ function short(value) {
   return String(Number(value.toPrecision(4)));
 }
 
-/* The table */
+/* Tables */
 
-function activateTable() {
-  const table = document.querySelector("#board table");
+function sortable(table) {
   const body = table.tBodies[0];
   const original = [...body.rows];
-  const headers = [...table.tHead.rows[0].cells];
+  const headers = [...[...table.tHead.rows].at(-1).cells];
   const compareText = new Intl.Collator("en", { numeric: true }).compare;
   let sorted = { column: null, descending: false };
 
-  // A row without scores has one wide cell for all its numbers: what comes after them is counted from the end.
   const value = (row, column) => {
-    if (headers[column].classList.contains("numeric")) {
-      const text = row.classList.contains("unscored") ? "" : row.cells[column].dataset.value;
-      return text ? Number(text) : null;
-    }
-    return row.cells[column && row.cells.length - headers.length + column].textContent;
+    const cell = row.cells[column];
+    if (!headers[column].classList.contains("numeric")) return cell.textContent;
+    return cell.dataset.value ? Number(cell.dataset.value) : null;
   };
 
   function sort(column) {
@@ -82,24 +78,114 @@ function activateTable() {
     button.addEventListener("click", () => sort(i));
     header.replaceChildren(button);
   });
+}
 
-  const filters = ["dataset", "mode", "toolbox"].map((name) => [name, byId(`by-${name}`)]);
-  const found = document.querySelector("#board .found");
-  const nothing = el("tr", { hidden: "" }, el("td", { class: "empty", colspan: headers.length }, "No metric matches."));
-  table.append(el("tbody", {}, nothing));
+function activateFilters() {
+  const selects = ["dataset", "mode", "toolbox", "status"].map((name) => [name, byId(`by-${name}`)]);
+  const search = byId("by-name");
+  const found = document.querySelector("#filters .found");
+  const rows = [...document.querySelectorAll("#board tbody tr")];
+  const others = [...document.querySelectorAll("#unscored li")];
+  const summaries = [...document.querySelectorAll("table.summary")];
+  const columns = [...document.querySelectorAll("table.summary [data-set]")];
+  const nothing = el("p", { class: "nothing muted", hidden: "" }, "No metric matches.");
+  document.querySelector("#board .scroll-box").after(nothing);
+
+  const told = (count, all, noun) =>
+    `${count === all ? all : `${count} of ${all}`} ${noun}${all === 1 || noun.endsWith("score") ? "" : "s"}`;
 
   function filter() {
-    let count = 0;
-    for (const row of original) {
-      row.hidden = filters.some(([name, select]) => select.value && row.dataset[name] !== select.value);
-      count += row.hidden ? 0 : 1;
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const matches = (node) =>
+      words.every((word) => node.dataset.name.toLowerCase().includes(word)) &&
+      selects.every(([name, select]) => {
+        // A row of metrics × datasets is of all datasets.
+        const values = node.dataset[name];
+        return !select.value || values === undefined || values.split(" ").includes(select.value);
+      });
+    const show = (nodes) => {
+      for (const node of nodes) node.hidden = !matches(node);
+      return nodes.filter((node) => !node.hidden).length;
+    };
+    const count = show(rows);
+    const unscored = show(others);
+    const dataset = byId("by-dataset").value;
+    for (const table of summaries) {
+      const left = show([...table.tBodies[0].rows]);
+      const of = dataset === "" || table.querySelector(`[data-set="${dataset}"]`) !== null;
+      table.closest(".part").hidden = !left || !of;
     }
-    nothing.hidden = count > 0;
-    const all = `${original.length} ${original.length === 1 ? "entry" : "entries"}`;
-    found.textContent = count === original.length ? all : `${count} of ${all}`;
+    for (const cell of columns) cell.hidden = dataset !== "" && cell.dataset.set !== dataset;
+    for (const group of document.querySelectorAll("#unscored details")) {
+      const left = [...group.querySelectorAll("li")].filter((item) => !item.hidden).length;
+      group.hidden = !left;
+      group.querySelector(".number").textContent = left;
+      // What was searched for is to be seen.
+      if (words.length) group.open = left > 0;
+    }
+    nothing.hidden = count > 0 || !rows.length;
+    const parts = [told(count, rows.length, "row")];
+    if (others.length) parts.push(told(unscored, others.length, "without a score"));
+    found.textContent = parts.join(", ");
   }
-  for (const [, select] of filters) select.addEventListener("change", filter);
+  for (const [, select] of selects) select.addEventListener("change", filter);
+  search.addEventListener("input", filter);
   filter();
+}
+
+// Says where a table goes on beyond the edge of its box.
+function hintAtScrolling(box) {
+  const scroller = box.querySelector(".scroller");
+  const hint = box.querySelector(".scroll-hint");
+  function look() {
+    const beyond = scroller.scrollWidth - scroller.clientWidth;
+    hint.hidden = beyond < 2;
+    box.classList.toggle("more", scroller.scrollLeft < beyond - 1);
+  }
+  scroller.addEventListener("scroll", look, { passive: true });
+  const observer = new ResizeObserver(look);
+  observer.observe(scroller);
+  observer.observe(scroller.firstElementChild);
+}
+
+/* Files and the clipboard */
+
+function save(text, name) {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  el("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Pages that come over plain HTTP, and frames, have no clipboard of that kind.
+    const field = el("textarea", { readonly: "", class: "unseen", "aria-hidden": "true" });
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}
+
+function activateTexts() {
+  for (const button of document.querySelectorAll("[data-save]")) {
+    button.addEventListener("click", () => save(texts[button.dataset.save], button.dataset.name));
+  }
+  const all = bibtex.filter(Boolean).join("\n");
+  for (const button of document.querySelectorAll("[data-copy], [data-cite]")) {
+    const { copy: which, cite } = button.dataset;
+    const text = cite !== undefined ? bibtex[cite] : which === "bibtex" ? all : texts[which];
+    const label = button.textContent;
+    button.addEventListener("click", async () => {
+      button.textContent = (await copy(text)) ? "Copied" : "Not copied";
+      setTimeout(() => (button.textContent = label), 1500);
+    });
+  }
 }
 
 /* Plots */
@@ -472,9 +558,12 @@ function activateCost() {
 }
 
 for (const node of document.querySelectorAll("[data-scripted]")) node.hidden = false;
-activateTable();
+document.querySelectorAll("[data-sorted]").forEach(sortable);
+activateFilters();
+activateTexts();
 activateScatter();
 activateCost();
+document.querySelectorAll(".scroll-box").forEach(hintAtScrolling);
 for (const item of document.querySelectorAll(".bar-nav li")) {
   item.hidden = byId(item.firstElementChild.hash.slice(1))?.hidden ?? true;
 }

@@ -80,6 +80,10 @@ def grey(score):
     return lambda *images: score(*((x * luma).sum(1, keepdim=True) for x in images))
 
 
+def bytes_of(score):
+    return lambda *images: score(*(x * 255 for x in images))
+
+
 def by_brisque():
     metric = pytest.importorskip("brisque").BRISQUE(url=False)
     scale = metric.scale_features
@@ -100,7 +104,7 @@ BY_HAND = {
     "torchmetrics:ssim": lambda: by_torchmetrics(
         "structural_similarity_index_measure", data_range=1.0, reduction="none"
     ),
-    "torchmetrics:vif": lambda: by_torchmetrics("visual_information_fidelity", reduction="none"),
+    "torchmetrics:vif": lambda: bytes_of(by_torchmetrics("visual_information_fidelity", reduction="none")),
     "torchmetrics:ergas": lambda: by_torchmetrics("error_relative_global_dimensionless_synthesis", reduction="none"),
     # These have no way to keep the images of a batch apart.
     "torchmetrics:psnrb": lambda: one_by_one(
@@ -151,6 +155,17 @@ def test_damage_makes_full_reference_scores_worse(toolbox):
         assert metric.mode == "FR"
         scores = metric.open()(stages, reference.expand(3, -1, -1, -1)) * (1 if metric.higher_is_better else -1)
         assert scores[0] > scores[1:].max(), (name, scores)
+
+
+def test_vif_is_fed_the_range_that_it_is_made_for():
+    """On [0, 1], torchmetrics' figure is 0.3 above that of the others, who scale."""
+    pytest.importorskip("piq")
+    grey = [x.mean(1, keepdim=True).expand(-1, 3, -1, -1) for x in (IMAGES, REFERENCES)]
+    theirs = get_toolbox_metric("torchmetrics:vif")
+    assert theirs.takes == "RGB in 0 … 255"
+    expected = get_toolbox_metric("piq:vif_p").open()(*grey)
+    torch.testing.assert_close(theirs.open()(*grey), expected, rtol=0, atol=1e-3)
+    assert (by_torchmetrics("visual_information_fidelity", reduction="none")(*grey) - expected).abs().max() > 0.2
 
 
 class TestNames:

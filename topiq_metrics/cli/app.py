@@ -5,7 +5,18 @@ from __future__ import annotations
 import typer
 
 from topiq_metrics._version import __version__
-from topiq_metrics.cli import catalog, compare, datasets, explain, export, leaderboard, score, train, weights
+from topiq_metrics.cli import (
+    catalog,
+    compare,
+    conventions,
+    datasets,
+    explain,
+    export,
+    leaderboard,
+    score,
+    train,
+    weights,
+)
 from topiq_metrics.cli.commands import Commands
 
 app = Commands(name="topiq", help="Image quality assessment with the TOPIQ family.")
@@ -17,6 +28,7 @@ app.command("train")(train.train)
 app.command("export")(export.export)
 app.add_typer(weights.app, name="weights")
 app.add_typer(datasets.app, name="datasets")
+leaderboard.app.command("conventions")(conventions.conventions)
 app.add_typer(leaderboard.app, name="leaderboard")
 
 

@@ -249,9 +249,12 @@ def _thumbnails(board: Board, datasets: list[AnyDataset]) -> Thumbnails:
 def _give(
     board: Board, outputs: list[Path], rules: Rules, title: str | None, thumbnails: Thumbnails | None = None
 ) -> None:
+    from topiq_metrics.leaderboard.namesakes import tell_namesakes
     from topiq_metrics.leaderboard.outputs import write_outputs
     from topiq_metrics.leaderboard.tables import as_markdown
 
+    for line in tell_namesakes(board):
+        typer.echo(printable(line), err=True)
     if rules.median_of == "distortion":
         for test_set in board.test_sets:
             if not test_set.distortions:

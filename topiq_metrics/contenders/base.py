@@ -198,17 +198,21 @@ class ToolboxPredictor:
         height, width = images.shape[-2:]
         if min(height, width) < self._least_side:
             raise ImageTooSmallError(f"{self.card.name} needs {self._least_side} px a side, but got {width}x{height}")
-        pairs = [(image, None if references is None else references[i]) for i, image in enumerate(images)]
-        return torch.tensor([self._one(*pair) for pair in pairs], dtype=torch.float32)
+        pairs = [(images[i : i + 1], None if references is None else references[i : i + 1]) for i in range(len(images))]
+        return torch.tensor([float(self.together(*pair).item()) for pair in pairs], dtype=torch.float32)
 
-    def _one(self, image: Tensor, reference: Tensor | None) -> float:
+    def together(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+        """What the toolbox by itself makes of a batch: a score for each image, or one for all.
+
+        Raises:
+            RuntimeError: if the metric fails.
+        """
         # Copies: other metrics score the same tensors, and a toolbox may write into them.
-        given = [None if x is None else x[None].to(self.device, copy=True) for x in (image, reference)]
+        given = [None if x is None else x.to(self.device, copy=True) for x in (images, references)]
         with _downloads(allowed=self.may_download), warnings.catch_warnings(), float32_by_default(), torch.no_grad():
             warnings.simplefilter("ignore")
             try:
-                value = torch.as_tensor(self._score(given[0], given[1]))  # type: ignore[arg-type]
-                return float(value.item())
+                return torch.as_tensor(self._score(given[0], given[1]))  # type: ignore[arg-type]
             except (RuntimeError, MemoryError):
                 raise
             except DownloadRefusedError as error:

@@ -16,6 +16,7 @@ from topiq_metrics.images.size import MIN_SIDE
 
 _PAN_SHARPENING = "it scores pan-sharpening, from images of several resolutions"
 _GREY = "luma (ITU-R BT.601) in [0, 1]"
+_BYTES = "RGB in 0 … 255"
 _LUMA = (0.299, 0.587, 0.114)
 _LPIPS = "image.lpip:LearnedPerceptualImagePatchSimilarity"
 _RANGE = (("data_range", 1.0),)
@@ -31,6 +32,7 @@ class _Metric:
         home: ``module:name`` below torchmetrics.
         arguments: of the function or class.
         grey: it takes images of one channel only.
+        bytes: it takes values in 0 … 255, and cannot be told otherwise: VIF's noise variance of 2 is in their units.
         late: it looks for its weights when it is called first.
     """
 
@@ -40,6 +42,7 @@ class _Metric:
     arguments: tuple[tuple[str, Any], ...] = ()
     least_side: int = MIN_SIDE
     grey: bool = False
+    bytes: bool = False
     late: bool = False
 
 
@@ -51,7 +54,7 @@ _METRICS = {
         "functional.image:multiscale_structural_similarity_index_measure", "FR", True, _RANGE, least_side=176
     ),
     "uqi": _Metric("functional.image:universal_image_quality_index", "FR", True),
-    "vif": _Metric("functional.image:visual_information_fidelity", "FR", True, least_side=41),
+    "vif": _Metric("functional.image:visual_information_fidelity", "FR", True, least_side=41, bytes=True),
     "scc": _Metric("functional.image:spatial_correlation_coefficient", "FR", True),
     "ergas": _Metric("functional.image:error_relative_global_dimensionless_synthesis", "FR", False),
     "sam": _Metric("functional.image:spectral_angle_mapper", "FR", False),
@@ -88,7 +91,7 @@ def metrics() -> list[ToolboxMetric]:
             metric.mode,
             metric.higher_is_better,
             least_side=metric.least_side,
-            **({"takes": _GREY} if metric.grey else {}),
+            **({"takes": _GREY} if metric.grey else {"takes": _BYTES} if metric.bytes else {}),
         )
         for name, metric in _METRICS.items()
     ]
@@ -113,6 +116,8 @@ def open_metric(metric: ToolboxMetric, device: torch.device, _weights: object) -
         inputs = [image] if reference is None else [image, reference]
         if known.grey:
             inputs = [(x * luma).sum(dim=1, keepdim=True) for x in inputs]
+        if known.bytes:
+            inputs = [x * 255 for x in inputs]
         if network is None:
             return home(*inputs, **options)
         try:

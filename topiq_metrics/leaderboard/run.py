@@ -340,6 +340,8 @@ def _identity(metric: ToolboxMetric, predictor: Predictor, weights: str | Path, 
         "version": metric.version,
         "size": str(predictor.size),
     }
+    if metric.takes != ToolboxMetric.takes:
+        identity["takes"] = metric.takes
     # Metrics that take images as they are take all their pixels.
     if decode != "exact" and predictor.size != SizePolicy():
         identity["decode"] = decode

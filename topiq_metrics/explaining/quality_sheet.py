@@ -24,15 +24,23 @@ _OPACITY = 0.6
 _INK, _PAPER, _RING = (20, 20, 20), (255, 255, 255), (0, 255, 200)
 
 
-def draw_quality(found: Sequence[QualityMap], titles: Sequence[str]) -> Image.Image:
+def draw_quality(
+    found: Sequence[QualityMap], titles: Sequence[str], *, among: Sequence[QualityMap] | None = None
+) -> Image.Image:
     """A column for each picture, the reference's before them: the picture, its map, and its worst places.
 
     Pictures of one size are taken for versions of one picture, whose places are the same; others have their own.
+
+    Args:
+        found: maps of one metric.
+        titles: a name for each.
+        among: those of all pages, which share scale and places; by default ``found``.
     """
-    versions = len({each.image.shape for each in found}) == 1
-    places = [worst_places(found)] * len(found) if versions else [worst_places([each]) for each in found]
-    reference = found[0].reference if versions else None
-    low, high = limits(found)
+    everything = found if among is None else among
+    versions = len({each.image.shape for each in everything}) == 1
+    places = [worst_places(everything)] * len(found) if versions else [worst_places([each]) for each in found]
+    reference = found[0].reference
+    low, high = limits(everything)
     side = max(right - left for boxes in places for left, _, right, _ in boxes)
     width = max(_TILE, side)
     pictures = [_fitted(each.image) for each in found]

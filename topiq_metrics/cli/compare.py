@@ -9,6 +9,7 @@ import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR
 from topiq_metrics.cli.console import exit_on_error, fail, print_table, printable
+from topiq_metrics.cli.counting import counted
 from topiq_metrics.cli.options import (
     REFERENCE_NAMES,
     DeviceOption,
@@ -39,8 +40,16 @@ def compare(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FOLDER", help="For a sheet of maps of each picture, and one of all."),
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="For comparison.jpg and comparison.npz; with --network: see there."
+        ),
     ] = None,
+    network: Annotated[
+        bool,
+        typer.Option(
+            "--network", help="With -o: what the network looks at, a sheet of maps of each picture and one of all."
+        ),
+    ] = False,
     weights: WeightsFile = None,
     size: SizeRule = None,
     profiles: ProfilesOption = "apply",
@@ -50,33 +59,41 @@ def compare(
     """Rank pictures, best first, and say which of them the metric does not tell apart.
 
     The noise is how far a score moves when the picture is mirrored or loses a row and a column: of pictures that
-    differ by no more than the greater noise of both, none is called better.
+    differ by no more than the greater noise of both, none is called better. The page in -o shows the quality of each
+    place of all pictures on one scale, and their worst places at 1:1, beside the reference.
     """
     from topiq_metrics.comparing import check_comparison_folder, find_pictures, rank_images, save_comparison
 
     if output is None and force:
         fail("--force goes with -o.")
+    if output is None and network:
+        fail("--network goes with -o.")
     name, chosen = one_metric(metric), weights or "default"
     # It fails where memory does not suffice, on whatever device.
     with exit_on_error(failed=(RuntimeError, MemoryError), brief=True, output=output):
         if output is not None:
-            check_comparison_folder(output, overwrite=force)
-        ranked = rank_images(
-            find_pictures(images, reference), reference, name, chosen, size=size, profiles=profiles, device=device
-        )
+            check_comparison_folder(output, overwrite=force, network=network)
+        pictures = find_pictures(images, reference)
+        with counted(len(pictures), "ranked") as progress:
+            ranked = rank_images(
+                pictures, reference, name, chosen, size=size, profiles=profiles, device=device, progress=progress
+            )
         _show(ranked)
         if output is not None:
-            paths = save_comparison(
-                ranked,
-                output,
-                reference,
-                name,
-                chosen,
-                size=size,
-                profiles=profiles,
-                device=device,
-                overwrite=force,
-            )
+            with counted(len(ranked), "mapped") as progress:
+                paths = save_comparison(
+                    ranked,
+                    output,
+                    reference,
+                    name,
+                    chosen,
+                    size=size,
+                    profiles=profiles,
+                    device=device,
+                    overwrite=force,
+                    network=network,
+                    progress=progress,
+                )
             typer.echo(printable(f"{len(paths)} files -> {output}"), err=True)
 
 
@@ -84,18 +101,21 @@ def _show(ranked: list[RankedImage]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from topiq_metrics.comparing.pictures import short_names
+
     table = Table("place")
     table.add_column("image", overflow="fold")
     table.add_column("score")
     table.add_column("noise")
     table.add_column("not told apart from", overflow="fold")
+    names = dict(zip((image.path for image in ranked), short_names([image.path for image in ranked]), strict=True))
     for image in ranked:
-        name, ties = Text(printable(image.path)), Text(printable(", ".join(image.ties)))
+        name, ties = Text(printable(names[image.path])), Text(printable(", ".join(names[path] for path in image.ties)))
         table.add_row(str(image.place), name, f"{image.score:.4f}", f"{image.noise:.4f}", ties)
     print_table(table, width=160)
     best = ranked[0]
-    first = ", ".join([best.path, *best.ties])
+    first = ", ".join(names[path] for path in (best.path, *best.ties))
     typer.echo(printable(f"Not told apart as the best: {first}." if best.ties else f"The best: {first}."))
     for note in dict.fromkeys(image.note for image in ranked if image.note):
-        names = ", ".join(image.path for image in ranked if image.note == note)
-        typer.echo(printable(f"Note on {names}: {note}."))
+        noted = ", ".join(names[image.path] for image in ranked if image.note == note)
+        typer.echo(printable(f"Note on {noted}: {note}."))

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from topiq_metrics._files import write_whole
 from topiq_metrics._outputs import check_new
+from topiq_metrics.comparing.pictures import short_names
 from topiq_metrics.comparing.ranking import PathLike, RankedImage, metric_for
-from topiq_metrics.explaining import explain
+from topiq_metrics.explaining import explain, quality_map
 from topiq_metrics.explaining.explanation import check_explanation_folder
 from topiq_metrics.explaining.overlays import draw_comparison
+from topiq_metrics.explaining.quality_map import as_jpeg, packed
+from topiq_metrics.explaining.quality_sheet import draw_quality
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.images.loader import ImageSource
-from topiq_metrics.weights import load_network
+from topiq_metrics.images.loader import ImageSource, load_with_origin
+from topiq_metrics.inference.predictor import choose_device
+from topiq_metrics.weights import load_network, shared_network
 
-_COMPARISON = "comparison.png"
+COLUMNS = 8
+"""Pictures on a page."""
+
+_PAGE, _PAGES, _MAPS, _NETWORK = "comparison.jpg", "comparison*.jpg", "comparison.npz", "comparison.png"
 
 
 def save_comparison(
@@ -31,10 +41,14 @@ def save_comparison(
     profiles: str = "apply",
     device: str | None = None,
     overwrite: bool = False,
+    network: bool = False,
+    progress: Callable[[], None] | None = None,
 ) -> list[Path]:
-    """Show where ranked pictures differ: ``comparison.png`` with the maps of all, best first, and a folder for each.
+    """Show where ranked pictures differ: their local quality on one scale, and the worst places of all at 1:1.
 
-    The maps of all pictures are held at once, up to 1 kB for each pixel that is scored.
+    ``comparison.jpg`` has them side by side, best first and beside the reference; after eight pictures comes a page
+    ``comparison-2.jpg``, and so on. Pictures of one size are taken for versions of one picture, whose places are the
+    same. ``comparison.npz`` has the maps as ``map-1``, ``map-2`` and so on, their ``names`` and ``scores``.
 
     Args:
         ranked: what `rank_images` gave for the same arguments.
@@ -46,50 +60,110 @@ def save_comparison(
         profiles: see there.
         device: see there.
         overwrite: replace the files of an earlier comparison.
+        network: save what the network looks at instead: ``comparison.png`` with the sheets of all, and for each a
+            folder with its name, or ``NAME-2`` and so on, of what `topiq_metrics.Explanation.save` writes. All maps
+            are held at once, up to 1 kB for each pixel that is scored.
+        progress: is called after each picture.
 
     Returns:
-        The paths of the files. What `topiq_metrics.Explanation.save` writes of a picture is in a folder with its
-        name, without the suffix; of several with the same name, in ``NAME``, ``NAME-2`` and so on.
+        The paths of the files.
 
     Raises:
         FileExistsError: if there is a comparison or an explanation, without ``overwrite``.
         OSError: if files cannot be written.
         ValueError: if the scores are not those of ``ranked``.
     """
-    folder = check_comparison_folder(folder, overwrite=overwrite)
+    folder = check_comparison_folder(folder, overwrite=overwrite, network=network)
+    told = progress or (lambda: None)
+    name = metric_for(metric, reference)
+    if network:
+        return _save_network(
+            ranked, folder, reference, name, weights, size=size, profiles=profiles, device=device,
+            overwrite=overwrite, told=told,
+        )  # fmt: skip
+    # Read once, for all.
+    original = None if reference is None else load_with_origin(reference, profiles=profiles)[0]
+    # Kept from one picture to the next.
+    net = shared_network(name, weights, device=choose_device(device))
+    found = []
+    for image in ranked:
+        each = quality_map(image.source, original, name, net=net, size=size, profiles=profiles)
+        _check_score(image, each.score)
+        found.append(replace(each, reference=found[0].reference) if found else each)
+        told()
+    folder.mkdir(exist_ok=True)
+    names = short_names([image.path for image in ranked])
+    arrays = {f"map-{index}": each.values for index, each in enumerate(found, start=1)}
+    titles = [f"{image.place}. {name}" for image, name in zip(ranked, names, strict=True)]
+    contents = {_MAPS: packed({"names": np.array(names), "scores": np.array([each.score for each in found]), **arrays})}
+    pages = range(0, len(found), COLUMNS)
+    for number, first in reversed([*enumerate(pages, start=1)]):
+        shown = slice(first, first + COLUMNS)
+        page = draw_quality(found[shown], titles[shown], among=found)
+        contents[_PAGE if number == 1 else f"comparison-{number}.jpg"] = as_jpeg(page)
+    # The first page is the last, so that what was interrupted does not look whole.
+    for name, content in contents.items():
+        write_whole(folder / name, content)
+    for path in folder.glob(_PAGES):
+        if path.name not in contents:
+            path.unlink()
+    return [folder / name for name in reversed(contents)]
+
+
+def _save_network(
+    ranked: Sequence[RankedImage],
+    folder: Path,
+    reference: ImageSource | None,
+    metric: str,
+    weights: PathLike,
+    *,
+    size: str | SizePolicy | None,
+    profiles: str,
+    device: str | None,
+    overwrite: bool,
+    told: Callable[[], None],
+) -> list[Path]:
     folders = [folder / name for name in _names(ranked)]
     if folder.is_dir():
         for each in folders:
             check_explanation_folder(each, overwrite=overwrite)
-    net = load_network(metric_for(metric, reference), weights, device=device)
-    found = [explain(image.source, reference, net=net, size=size, profiles=profiles) for image in ranked]
-    for image, explanation in zip(ranked, found, strict=True):
-        if not math.isclose(explanation.score, image.score, rel_tol=1e-3, abs_tol=1e-3):
-            raise ValueError(
-                f"{image.path} was ranked by a score of {image.score:.4f}, but has {explanation.score:.4f} here: give "
-                "the reference, the metric, the weights and the size of `rank_images`."
-            )
+    net = load_network(metric, weights, device=choose_device(device))
+    found = []
+    for image in ranked:
+        found.append(explain(image.source, reference, net=net, size=size, profiles=profiles))
+        _check_score(image, found[-1].score)
+        told()
     folder.mkdir(exist_ok=True)
     paths = []
     for each, explanation in zip(folders, found, strict=True):
         paths += explanation.save(each, overwrite=overwrite)
     stream = io.BytesIO()
-    draw_comparison(found, [f"{image.place}. {image.path}" for image in ranked]).save(stream, "PNG")
+    names = short_names([image.path for image in ranked])
+    titles = [f"{image.place}. {name}" for image, name in zip(ranked, names, strict=True)]
+    draw_comparison(found, titles).save(stream, "PNG")
     # The last, so that what was interrupted does not look whole.
-    write_whole(folder / _COMPARISON, stream.getvalue())
-    return [folder / _COMPARISON, *paths]
+    write_whole(folder / _NETWORK, stream.getvalue())
+    return [folder / _NETWORK, *paths]
 
 
-def check_comparison_folder(folder: PathLike, *, overwrite: bool) -> Path:
+def check_comparison_folder(folder: PathLike, *, overwrite: bool, network: bool = False) -> Path:
     """The folder, if `save_comparison` can be expected to write there; nothing is changed.
 
     Raises:
         OSError: if not.
     """
-    path = check_explanation_folder(folder, overwrite=overwrite)
-    if not overwrite:
-        check_new(path / _COMPARISON, "name another folder")
+    path = check_explanation_folder(folder, overwrite=overwrite or not network)
+    for name in () if overwrite else (_NETWORK,) if network else (_PAGE, _MAPS):
+        check_new(path / name, "name another folder")
     return path
+
+
+def _check_score(image: RankedImage, score: float) -> None:
+    if not math.isclose(score, image.score, rel_tol=1e-3, abs_tol=1e-3):
+        raise ValueError(
+            f"{image.path} was ranked by a score of {image.score:.4f}, but has {score:.4f} here: give the reference, "
+            "the metric, the weights and the size of `rank_images`."
+        )
 
 
 def _names(ranked: Sequence[RankedImage]) -> list[str]:

@@ -39,6 +39,19 @@ def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) 
     return found
 
 
+def short_names(paths: Sequence[str]) -> list[str]:
+    """The paths as seen from the folder that they share."""
+    folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 - a path may be a URL, or no path at all
+    try:
+        shared = os.path.commonpath(folders)
+    except ValueError:
+        # Of several drives, or some from the root and some from here.
+        return list(paths)
+    if not shared or any(is_url(path) for path in paths):
+        return list(paths)
+    return [os.path.relpath(path, shared) for path in paths]
+
+
 def _check_there(name: str) -> None:
     try:
         os.lstat(name)

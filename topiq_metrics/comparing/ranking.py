@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -59,6 +59,7 @@ def rank_images(
     size: str | SizePolicy | None = None,
     profiles: str = "apply",
     device: str | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> list[RankedImage]:
     """Rank pictures by a metric, best first, and say which of them it does not tell apart.
 
@@ -122,6 +123,8 @@ def rank_images(
         notes.append(note_on_colors(own_origin, origin))
         scores.append(score)
         noises.append(max(abs(other - score) for other in others))
+        if progress is not None:
+            progress()
     return _ranked(paths, sources, scores, noises, notes, sign=1 if card.higher_is_better else -1)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import typer
 
 from topiq_metrics._version import __version__
-from topiq_metrics.cli import catalog, compare, datasets, explain, export, leaderboard, score, train, weights
+from topiq_metrics.cli import catalog, compare, datasets, explain, export, leaderboard, score, serve, train, weights
 from topiq_metrics.cli.commands import Commands
 
 app = Commands(name="topiq", help="Image quality assessment with the TOPIQ family.")
 app.command("score")(score.score)
 app.command("explain")(explain.explain)
 app.command("compare")(compare.compare)
+app.command("serve")(serve.serve)
 app.command("list")(catalog.list_models)
 app.command("train")(train.train)
 app.command("export")(export.export)

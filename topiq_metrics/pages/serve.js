@@ -116,7 +116,7 @@ function listMetrics() {
       const box = el("input", { type: "checkbox", value: metric.name });
       box.checked = state.metrics.includes(metric.name);
       box.addEventListener("change", () => chooseMetrics());
-      const pairs = metric.mode === "FR" ? "against a reference" : "by itself";
+      const pairs = metric.mode === "FR" ? "full-reference" : "no-reference";
       const better = metric.higher_is_better ? "higher is better" : "lower is better";
       const about = `${metric.summary} · ${pairs}, ${better}`;
       return el("label", {}, box, el("span", {}, metric.name), el("span", { class: "muted" }, about));
@@ -303,12 +303,14 @@ async function score(picture, metrics) {
     fail(picture, metrics, `too-large: ${WHOLE.format(bytes)} bytes are more than the server's limit of ${WHOLE.format(bound)}`);
     return;
   }
+  // Those that another reference has not made void meanwhile.
+  const current = () => metrics.filter((name) => card(name).mode === "NR" || picture.reference === reference);
   state.inFlight += 1;
   try {
     const { rows } = await call("api/score", form);
-    if (picture.reference === reference || !reference) take(picture, metrics, rows[0]);
+    take(picture, current(), rows[0]);
   } catch (error) {
-    handle(error, picture, metrics);
+    handle(error, picture, current());
   }
   state.inFlight -= 1;
   pump();
@@ -341,7 +343,7 @@ function handle(error, picture, metrics) {
       for (const name of metrics) picture.asked.delete(name);
       pump();
     }, 1000 * Math.max(1, error.wait));
-  } else if (!error.status) {
+  } else if (!error.status || error.reason === "ended") {
     // Chromium says the same of a file that was changed or deleted and of a server that is gone.
     for (const name of metrics) picture.asked.delete(name);
     pause(true);

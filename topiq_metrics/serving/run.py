@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
 from collections.abc import Callable, Sequence
@@ -82,6 +83,8 @@ def serve(
                 lifespan="on",
                 timeout_graceful_shutdown=_SECONDS_TO_END,
             )
+            # Whoever sends a damaged form is told of it; what it prints is for who has started the server.
+            logging.getLogger("python_multipart").setLevel(logging.ERROR)
             announce(_address(host, listening, token))
             uvicorn.Server(config).run(sockets=[listening])
         except CancelledError:

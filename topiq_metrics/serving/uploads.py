@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -124,8 +124,6 @@ async def read_form(request: Request, limits: Limits) -> Form:
             raise RefusedError(400, "damaged-form", error.message) from None
     form = Form()
     try:
-        if not parser.is_whole:
-            raise RefusedError(400, "damaged-form", "The form ends before its last boundary.")
         for name, value in fields.multi_items():
             if isinstance(value, UploadFile):
                 picture = Picture((value.filename or "")[:_NAME_CHARACTERS], await value.read())
@@ -138,12 +136,20 @@ async def read_form(request: Request, limits: Limits) -> Form:
 
 
 class _Parser(MultiPartParser):
-    """Starlette's, which also knows whether it has seen the end."""
+    """Starlette's, for which a form that is cut short is one without its last fields."""
 
-    is_whole = False
+    _is_whole = False
 
     def on_end(self) -> None:
-        self.is_whole = True
+        self._is_whole = True
+
+    async def parse(self) -> FormData:
+        fields = await super().parse()
+        if self._is_whole:
+            return fields
+        for file in self._files_to_close_on_error:
+            file.close()
+        raise MultiPartException("The form ends before its last boundary.")
 
 
 async def _bounded(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:

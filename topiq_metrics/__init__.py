@@ -15,7 +15,7 @@ from topiq_metrics._version import __version__
 if TYPE_CHECKING:
     from topiq_metrics.catalog import ModelCard, get_card
     from topiq_metrics.comparing import RankedImage, rank_images
-    from topiq_metrics.explaining import Explanation, explain
+    from topiq_metrics.explaining import Explanation, QualityMap, explain, quality_map
     from topiq_metrics.functional import (
         FaceScores,
         lpips_plus,
@@ -46,6 +46,7 @@ __all__ = [
     "FittedRootMeanSquaredError",
     "LPIPSPlus",
     "ModelCard",
+    "QualityMap",
     "RankedImage",
     "ScoreRow",
     "SizePolicy",
@@ -61,6 +62,7 @@ __all__ = [
     "list_metrics",
     "load_image",
     "lpips_plus",
+    "quality_map",
     "rank_images",
     "score_images",
     "topiq_aesthetic",
@@ -77,6 +79,7 @@ _HOMES = {
     "FittedRootMeanSquaredError": "metrics",
     "LPIPSPlus": "metrics",
     "ModelCard": "catalog",
+    "QualityMap": "explaining",
     "RankedImage": "comparing",
     "ScoreRow": "scoring",
     "SizePolicy": "images",
@@ -91,6 +94,7 @@ _HOMES = {
     "list_metrics": "registry",
     "load_image": "images",
     "lpips_plus": "functional",
+    "quality_map": "explaining",
     "rank_images": "comparing",
     "score_images": "scoring",
     "topiq_aesthetic": "functional",

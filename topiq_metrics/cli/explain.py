@@ -1,4 +1,4 @@
-"""``topiq explain``: beside a picture's score, why."""
+"""``topiq explain``: beside a picture's score, where it is good and bad, and why."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from topiq_metrics.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from topiq_metrics.explaining import Explanation
+    from topiq_metrics.explaining import Explanation, QualityMap
 
 
 def explain(
@@ -35,17 +35,23 @@ def explain(
             "-m",
             "--metric",
             metavar="NAME",
-            help=f"A metric, or ms_ssim. Default: {DEFAULT_NR}; with a reference {DEFAULT_FR}.",
+            help=f"A metric; with --network also ms_ssim. Default: {DEFAULT_NR}; with a reference {DEFAULT_FR}.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FOLDER", help="For overlay-….png, sheet.png and maps.npz."),
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="For quality.jpg and quality.npz; with --network: see there."
+        ),
     ] = None,
+    network: Annotated[
+        bool,
+        typer.Option("--network", help="Show what the network looks at: overlay-….png, sheet.png and maps.npz."),
+    ] = False,
     point: Annotated[
         str | None,
-        typer.Option("--point", metavar="X,Y", help="In pixels: also show what this place attends to."),
+        typer.Option("--point", metavar="X,Y", help="With --network, in pixels: what this place attends to."),
     ] = None,
     weights: WeightsFile = None,
     size: SizeRule = None,
@@ -53,32 +59,63 @@ def explain(
     device: DeviceOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Tell why a picture has its score: gates and attention of each level, or distances and what weighs them.
+    """Tell where a picture is good and where it is bad, on the scale of its score.
 
-    Prints the score and a line for each map: its cells, its values, and the smallest part of the picture that holds
-    half of it (50% if all places count alike).
+    Prints the score, the range of the map and the worst places, in pixels from the upper left corner; the page in -o
+    shows them at 1:1. With --network, tells why instead: gates and attention of each level, or distances and what
+    weighs them, with a line for each map: its cells, its values, and the smallest part of the picture that holds half
+    of it (50% if all places count alike).
     """
-    from topiq_metrics.explaining import explain as explain_image
-    from topiq_metrics.explaining.explanation import check_explanation_folder
-
     if output is None and force:
         fail("--force goes with -o.")
     if original is not None and reference is not None:
         fail(f"The reference is named twice: {original} and {reference}.")
+    if point is not None and not network:
+        fail("--point goes with --network.")
     reference = reference or original
-    name = one_metric(metric)
+    name, chosen = one_metric(metric), weights or "default"
     place = None if point is None else _parse(point)
     # It fails where memory does not suffice, on whatever device.
     with exit_on_error(failed=(RuntimeError, MemoryError), brief=True, output=output):
-        if output is not None:
-            check_explanation_folder(output, overwrite=force)
-        found = explain_image(
-            image, reference, name, weights or "default", size=size, point=place, profiles=profiles, device=device
-        )
-        _show(found)
-        paths = [] if output is None else found.save(output, overwrite=force)
+        if network:
+            from topiq_metrics.explaining import explain as explain_image
+            from topiq_metrics.explaining.explanation import check_explanation_folder
+
+            if output is not None:
+                check_explanation_folder(output, overwrite=force)
+            found = explain_image(
+                image, reference, name, chosen, size=size, point=place, profiles=profiles, device=device
+            )
+            _show(found)
+            paths = [] if output is None else found.save(output, overwrite=force)
+        else:
+            from topiq_metrics.explaining import MS_SSIM, quality_map
+            from topiq_metrics.explaining.quality_map import check_quality_folder
+
+            if name == MS_SSIM:
+                fail(f"{MS_SSIM} is explained with --network.")
+            if output is not None:
+                check_quality_folder(output, overwrite=force)
+            local = quality_map(image, reference, name, chosen, size=size, profiles=profiles, device=device)
+            _show_quality(local)
+            paths = [] if output is None else local.save(output, overwrite=force)
     if paths:
         typer.echo(printable(f"{len(paths)} files -> {output}"), err=True)
+
+
+def _show_quality(found: QualityMap) -> None:
+    typer.echo(f"{found.metric}: {found.score:.4f}")
+    direction = "higher" if found.higher_is_better else "lower"
+    rows, columns = found.values.shape
+    typer.echo(
+        f"Quality of {columns}x{rows} places: {found.values.min():.3f} to {found.values.max():.3f}, {direction} is "
+        "better."
+    )
+    for number, box in enumerate(found.worst_places(), start=1):
+        left, top, right, bottom = box
+        typer.echo(f"Worst {number}: {found.quality_in(box):.3f} at x {left}-{right}, y {top}-{bottom}")
+    if found.note:
+        typer.echo(printable(f"Note: {found.note}."))
 
 
 def _parse(point: str) -> tuple[float, float]:

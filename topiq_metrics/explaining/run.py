@@ -5,22 +5,17 @@ from __future__ import annotations
 import os
 from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from topiq_metrics.catalog import CARDS, Mode, ModelCard, default_metric, get_card
-from topiq_metrics.errors import ImageError, ImageTooSmallError
+from topiq_metrics.catalog import CARDS, ModelCard, default_metric, get_card
 from topiq_metrics.explaining.explanation import Explanation
+from topiq_metrics.explaining.inputs import check_reference, check_trained_mode, device_for, read_pictures
 from topiq_metrics.explaining.maps import KINDS, LevelMap
 from topiq_metrics.explaining.ms_ssim import explain_ms_ssim
 from topiq_metrics.explaining.passes import Findings, explain_cfanet, explain_lpips
-from topiq_metrics.faces import FACE_SIDE
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.images.loader import ImageSource, load_with_origin
-from topiq_metrics.images.profiles import Origin, note_on_colors
-from topiq_metrics.inference.predictor import choose_device
+from topiq_metrics.images.loader import ImageSource
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork, for_all_modes
@@ -94,30 +89,18 @@ def explain(
         metric = default_metric(with_reference=reference is not None)
     name = metric if net is None else net.name or metric
     card = None if name == MS_SSIM else _card(name)
-    mode = "FR" if card is None else card.mode if net is None else net.config.mode
-    _check_arguments(name, mode, net, weights, reference, point)
-    loaded = [
-        _load(source, what, profiles)
-        for source, what in ((image, "image"), (reference, "reference"))
-        if source is not None
-    ]
-    pictures = [picture for picture, _ in loaded]
-    place = None if point is None else _share(point, pictures[0])
-    policy = SizePolicy.parse(size or ("native" if card is None else card.size))
-    _check_pictures(name, card, pictures, policy)
-    if net is not None:
-        where = next(net.parameters()).device
-        if device is not None and torch.empty(0, device=device).device != where:
-            raise ValueError(f"Argument `net` is on {where}, but `device` is {str(device)!r}: leave it out.")
-    else:
-        where = choose_device(device)
-        if card is not None:
-            with for_all_modes():
-                net = load_network(name, weights, device=where)
+    check_reference(name, "FR" if card is None else card.mode if net is None else net.config.mode, reference)
+    _check_arguments(name, net, weights, point)
+    pictures = read_pictures(name, card, image, reference, size=size, profiles=profiles)
+    place = None if point is None else _share(point, pictures.loaded[0])
+    where = device_for(net, device)
+    if net is None and card is not None:
+        with for_all_modes():
+            net = load_network(name, weights, device=where)
     with torch.inference_mode(), torch.autocast(where.type, enabled=False):
-        inputs = [policy.apply(picture[None].to(where)) for picture in pictures]
+        inputs = pictures.sized(where)
         found = _explain(net, inputs, place)
-    first, *others = (_pixels(picture) for picture in pictures)
+    first, *others = pictures.pixels()
     return Explanation(
         metric=name,
         score=found.score,
@@ -126,7 +109,7 @@ def explain(
         image=first,
         reference=others[0] if others else None,
         point=point,
-        note=note_on_colors(*(origin for _, origin in loaded)),
+        note=pictures.note,
     )
 
 
@@ -154,20 +137,8 @@ def _card(name: str) -> ModelCard:
 
 
 def _check_arguments(
-    name: str,
-    mode: Mode,
-    net: QualityNetwork | None,
-    weights: str | os.PathLike[str] | None,
-    reference: object,
-    point: object,
+    name: str, net: QualityNetwork | None, weights: str | os.PathLike[str] | None, point: object
 ) -> None:
-    if mode == "FR" and reference is None:
-        raise ValueError(f"{name!r} is a full-reference metric: give the reference, too.")
-    if mode == "NR" and reference is not None:
-        raise ValueError(
-            f"{name!r} scores an image by itself: leave out the reference, or name a full-reference metric such as "
-            "'topiq_fr-lite'."
-        )
     if name == MS_SSIM and weights != "default":
         raise ValueError(f"{MS_SSIM!r} has no weights: leave them out.")
     is_cfanet = isinstance(net, CFANet) if net is not None else name != MS_SSIM and get_card(name).is_topiq
@@ -178,19 +149,9 @@ def _check_arguments(
 def _check_network(net: QualityNetwork) -> None:
     if not isinstance(net, (CFANet, LPIPSPlusNetwork)):
         raise ValueError(f"Argument `net` must be a network from `load_network`, but got {type(net).__name__}.")
-    if net.training:
-        raise ValueError("Argument `net` is in training mode, where dropout makes scores random: call `net.eval()`.")
+    check_trained_mode(net)
     if isinstance(net, CFANet) and not all(isinstance(glp, (GatedPoolNR, GatedPoolFR)) for glp in net.gated_pools):
         raise ValueError("Argument `net` is folded for inference: take one from `topiq_metrics.weights.load_network`.")
-
-
-def _load(source: ImageSource, what: str, profiles: str) -> tuple[Tensor, Origin]:
-    if isinstance(source, Tensor) and source.ndim == 4:
-        if len(source) != 1:
-            raise ValueError(f"Argument `{what}` must be one image, but got shape {tuple(source.shape)}.")
-        source = source[0]
-    picture, origin = load_with_origin(source, profiles=profiles)
-    return picture.detach(), origin
 
 
 def _share(point: tuple[float, float], picture: Tensor) -> tuple[float, float]:
@@ -202,22 +163,3 @@ def _share(point: tuple[float, float], picture: Tensor) -> tuple[float, float]:
             f"({x:g}, {y:g})."
         )
     return x / width, y / height
-
-
-def _check_pictures(name: str, card: ModelCard | None, pictures: list[Tensor], policy: SizePolicy) -> None:
-    height, width = pictures[0].shape[-2:]
-    if any(picture.shape != pictures[0].shape for picture in pictures):
-        other = pictures[1].shape
-        raise ImageError(f"The image has {width}x{height}, but its reference {other[-1]}x{other[-2]}.")
-    if card is not None and card.scores_faces and (height, width) != (FACE_SIDE, FACE_SIDE):
-        raise ImageError(
-            f"{name!r} is explained on an aligned face of {FACE_SIDE}x{FACE_SIDE}, but the image has {width}x{height}. "
-            "`topiq_metrics.faces.find_faces` finds and aligns the faces of a photograph."
-        )
-    if too_small := policy.too_small(height, width):
-        raise ImageTooSmallError(f"The image is too small: {too_small}.")
-
-
-def _pixels(picture: Tensor) -> NDArray[np.uint8]:
-    pixels: NDArray[np.uint8] = picture.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
-    return pixels

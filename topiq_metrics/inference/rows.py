@@ -37,7 +37,7 @@ class Pyramid:
     """The heights and widths of the levels of images of one size, and what their rows depend on.
 
     Attributes:
-        grid: rows and columns of the deepest level, to which all are pooled.
+        grid: rows and columns to which all levels are pooled: those of the deepest, times ``fineness``.
         heights: of a step's input at its index, of its output at the next one.
         widths: in the same way.
         factors: by how much each step divides the height.
@@ -45,11 +45,12 @@ class Pyramid:
         sources: 2 for an image and its reference, which go through the backbone together, else 1.
     """
 
-    def __init__(self, net: CFANet, height: int, width: int) -> None:
+    def __init__(self, net: CFANet, height: int, width: int, fineness: int = 1) -> None:
         self.net = net
         self.backbone = backbone = net.backbone
         self.sources = 2 if net.config.mode == "FR" else 1
-        self.grid: tuple[int, int] = net.grid(height, width)
+        rows, columns = net.grid(height, width)
+        self.grid = rows * fineness, columns * fineness
         self.heights = [-(-height // stride) for stride in (1, *backbone.strides)]
         self.widths = [-(-width // stride) for stride in (1, *backbone.strides)]
         self.factors = [b // a for a, b in zip((1, *backbone.strides), backbone.strides, strict=False)]

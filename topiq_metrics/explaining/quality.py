@@ -1,0 +1,234 @@
+"""The quality of each place of a picture, on the scale of the score.
+
+Backbone, gates and pooling are local, and take most of a score's time; attention and head, which are not, are cheap.
+So the former see the picture once, and the latter score small windows of what they made of it, many at a time, as if
+each were a picture of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from topiq_metrics.catalog import default_metric, get_card
+from topiq_metrics.explaining.inputs import check_reference, check_trained_mode, device_for, read_pictures
+from topiq_metrics.explaining.maps import Array
+from topiq_metrics.explaining.quality_map import QualityMap
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.images.loader import ImageSource
+from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY, parse_memory, plan
+from topiq_metrics.inference.rows import Pyramid
+from topiq_metrics.inference.strips import has_strips, levels_by_strips, score_within
+from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.heads import AnchoredHead
+from topiq_metrics.models.lpips import LPIPSPlusNetwork
+from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.pooling import GatedPool
+from topiq_metrics.weights import shared_network
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a picture is cut.
+
+    Attributes:
+        fineness: cells along a side of one of the deepest level's.
+        side: of a window, in cells.
+    """
+
+    fineness: int
+    side: int
+
+
+WINDOWS = {"NR": Windows(1, 2), "FR": Windows(2, 2)}
+"""By the mode of a network: what found damage best (`benchmarks/local_maps.py`), on other pictures than it reports."""
+
+_TOKENS = 8192
+"""Cells of windows that go through the attention together."""
+
+_ROWS = 256
+"""Of an image, whose difference from its reference is held at a time."""
+
+
+def quality_map(
+    image: ImageSource,
+    reference: ImageSource | None = None,
+    metric: str | None = None,
+    weights: str | os.PathLike[str] | None = "default",
+    *,
+    net: QualityNetwork | None = None,
+    size: str | SizePolicy | None = None,
+    profiles: str = "apply",
+    device: str | torch.device | None = None,
+    max_memory: str | int | None = DEFAULT_MAX_MEMORY,
+) -> QualityMap:
+    """Tell where a picture is good and where it is bad, on the scale of its score.
+
+    - A TOPIQ metric: each place has the mean score of the small windows that it is in. Against a reference, 1 is what
+      equals it, and the mean is close to the score where a picture is damaged everywhere; of a picture that is damaged
+      in one place, the score is nearer to that place, since it counts for more than its area. Without a reference,
+      small windows have lower scores than large pictures, and the map is moved as a whole until its mean is the score.
+    - LPIPS+: each place has its share in the distance, whose mean is the score. Lower is better, as of the metric.
+
+    Args:
+        image: as `topiq_metrics.load_image` takes it, or a tensor ``(1, 3, H, W)``. A face metric takes an aligned
+            face of 512 x 512 pixels.
+        reference: the same, for a full-reference metric, of the same size.
+        metric: a metric of the catalogue; by default the bundled one, for an image with a reference or without.
+        weights: ``"default"`` for the published weights, the path of a file, or None for a network that is not
+            trained.
+        net: a network to use instead, as `topiq_metrics.weights.load_network` gives it. Its name decides on the
+            metric.
+        size: a size policy instead of the metric's own: ``"native"`` finds what is lost where pictures are shrunk.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as if they
+            were sRGB, of both images alike.
+        device: where to run; by default that of ``net``, else a GPU if there is one.
+        max_memory: beside weights and pictures, as `topiq_metrics.ScoreJob` takes it; LPIPS+ and networks on Swin
+            take what they need.
+
+    Returns:
+        The map, with the score, which is the metric's up to rounding.
+
+    Raises:
+        ValueError: if an argument is not as above.
+        ImageError: if an image cannot be had or used; it is a ValueError, too.
+        WeightsError: if the weights cannot be had.
+
+    Examples:
+        >>> import torch
+        >>> from topiq_metrics import quality_map
+        >>> found = quality_map(torch.rand(3, 64, 96, generator=torch.manual_seed(0)))
+        >>> found.values.shape
+        (2, 3)
+    """
+    memory = parse_memory(max_memory)
+    if net is not None:
+        if not isinstance(net, (CFANet, LPIPSPlusNetwork)):
+            raise ValueError(f"Argument `net` must be a network from `load_network`, but got {type(net).__name__}.")
+        check_trained_mode(net)
+    if metric is None:
+        metric = default_metric(with_reference=reference is not None)
+    name = metric if net is None else net.name or metric
+    card = get_card(name)
+    if card.is_foreign:
+        raise ValueError(f"{name!r} is the metric of another distribution, whose network is not known here.")
+    check_reference(name, card.mode if net is None else net.config.mode, reference)
+    pictures = read_pictures(name, card, image, reference, size=size, profiles=profiles)
+    where = device_for(net, device)
+    if net is None:
+        net = shared_network(name, weights, device=where)
+    with torch.inference_mode(), torch.autocast(where.type, enabled=False):
+        inputs = pictures.sized(where)
+        if isinstance(net, CFANet):
+            score, values = _scores(net, inputs, memory)
+        else:
+            score, values = _distances(cast(LPIPSPlusNetwork, net), inputs)
+    first, *others = pictures.pixels()
+    return QualityMap(
+        metric=name,
+        score=score,
+        values=values,
+        size=(inputs[0].shape[-2], inputs[0].shape[-1]),
+        higher_is_better=card.higher_is_better,
+        score_range=card.score_range,
+        image=first,
+        reference=others[0] if others else None,
+        note=pictures.note,
+    )
+
+
+def _scores(net: CFANet, images: list[Tensor], max_memory: int | None) -> tuple[float, Array]:
+    """The score of an image ``(1, 3, H, W)``, and of each of its places."""
+    score = score_within(net, *images, max_memory=max_memory).item()
+    windows = WINDOWS[net.config.mode]
+    local = local_scores(net, images, windows, max_memory)
+    if net.config.mode == "NR":
+        local += score - local.mean()
+    values: Array = local.float().cpu().numpy()
+    return score, values
+
+
+def local_scores(net: CFANet, images: list[Tensor], windows: Windows, max_memory: int | None = None) -> Tensor:
+    """For each cell, the mean score of the windows that it is in: ``(h, w)``.
+
+    Args:
+        net: the network.
+        images: one image ``(1, 3, H, W)``, and its reference for a network that needs one.
+        windows: how it is cut.
+        max_memory: in bytes; None for no bound.
+    """
+    levels = _levels(net, images, windows.fineness, max_memory)
+    rows, columns = levels[0].shape[-2:]
+    # A narrow picture is no wider than a window.
+    side = min(windows.side, rows, columns)
+    across = columns - side + 1
+    differences = _differences(images, (rows, columns)) if isinstance(net.head, AnchoredHead) else None
+    total, count = (levels[0].new_zeros(rows, columns) for _ in range(2))
+    # Rows of windows that go through the attention together.
+    several = max(1, _TOKENS // (side * side * across))
+    for top in range(0, rows - side + 1, several):
+        down = min(several, rows - side + 1 - top)
+        strip = slice(top, top + down + side - 1)
+        output = net.regress([_cut(level[:, :, strip], side) for level in levels])
+        scores = net.head.score(output)
+        if differences is not None:
+            mean = F.avg_pool2d(differences[None, None, strip], side, stride=1).flatten()
+            scores = cast(AnchoredHead, net.head).anchored(scores, mean)
+        # Each cell's sum over the windows around it, and their number.
+        spread = F.pad(scores.view(1, 1, down, across), [side - 1] * 4)
+        total[strip] += F.avg_pool2d(spread, side, stride=1, divisor_override=1)[0, 0]
+        ones = F.pad(torch.ones_like(scores).view(1, 1, down, across), [side - 1] * 4)
+        count[strip] += F.avg_pool2d(ones, side, stride=1, divisor_override=1)[0, 0]
+    return total / count
+
+
+def _levels(net: CFANet, images: list[Tensor], fineness: int, max_memory: int | None) -> list[Tensor]:
+    """As `CFANet.levels`, on a grid that may be finer than the deepest level's."""
+    height, width = images[0].shape[-2:]
+    if has_strips(net):
+        pyramid = Pyramid(net, height, width, fineness)
+        floats = (1 << 62) if max_memory is None else max_memory // images[0].element_size()
+        return levels_by_strips(pyramid, images, plan(pyramid, floats, floats).segments)
+    rows, columns = net.grid(height, width)
+    grid = rows * fineness, columns * fineness
+    levels = []
+    for maps, glp, reduce in zip(net.features(*images), net.gated_pools, net.reduce, strict=True):
+        pooled = [F.adaptive_avg_pool2d(x, grid) for x in cast(GatedPool, glp).gated(*maps)]
+        levels.append(reduce(torch.cat(pooled, dim=1)))
+    return levels
+
+
+def _cut(level: Tensor, side: int) -> Tensor:
+    """All windows of a level ``(1, D, h, w)``, along the rows: ``(N, D, side, side)``."""
+    windows = level.unfold(2, side, 1).unfold(3, side, 1)
+    return windows[0].permute(1, 2, 0, 3, 4).flatten(0, 1)
+
+
+def _differences(images: list[Tensor], grid: tuple[int, int]) -> Tensor:
+    """The mean absolute difference of an image and its reference in each cell of a grid."""
+    image, reference = images
+    strips = zip(torch.split(image, _ROWS, dim=2), torch.split(reference, _ROWS, dim=2), strict=True)
+    difference = torch.cat([(a - b).abs().mean(dim=1) for a, b in strips], dim=1)
+    return F.adaptive_avg_pool2d(difference, grid)[0]
+
+
+def _distances(net: LPIPSPlusNetwork, images: list[Tensor]) -> tuple[float, Array]:
+    """The distance of two images, and what each place of the second level's grid adds to it."""
+    levels = list(net.maps(*images))
+    grid = levels[1][0].shape[-2:]
+    local = images[0].new_zeros(grid)
+    score = 0.0
+    for distance, weights in levels:
+        counted = distance if weights is None else distance * (weights / weights.mean())
+        added = counted.mean()
+        there = F.interpolate(counted, size=grid, mode="bilinear", align_corners=False, antialias=True)[0, 0]
+        # Interpolation keeps the mean but for the borders.
+        local += there * (added / there.mean()) if there.mean() > 0 else there
+        score += added.item()
+    values: Array = local.float().cpu().numpy()
+    return score, values

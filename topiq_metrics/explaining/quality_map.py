@@ -1,0 +1,185 @@
+"""A picture's local quality, to compute with, to look at and to keep."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from topiq_metrics import _outputs
+from topiq_metrics._files import write_whole
+from topiq_metrics.explaining.maps import Array
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+CROP, _LEAST_CROP = 224, 96
+"""The side of a place, in pixels of the picture: a third of its shorter side between the two."""
+
+PLACES = 3
+
+_SHEET, _MAP = "quality.jpg", "quality.npz"
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
+
+
+@dataclass(frozen=True, eq=False)
+class QualityMap:
+    """Where a picture is good and where it is bad, on the scale of the metric's score.
+
+    Attributes:
+        metric: its name.
+        score: the metric's score of the picture.
+        values: the score of each cell, ``(h, w)``, float32. The cells tile the picture.
+        size: height and width at which it was scored.
+        higher_is_better: the direction of the score, and of the map.
+        score_range: of the metric; a cell may be beyond it.
+        image: the picture, upright, ``(H, W, 3)``, uint8.
+        reference: likewise, or None.
+        note: what there is to know of the score, such as that the reference has another colour profile; or an empty
+            string.
+    """
+
+    metric: str
+    score: float
+    values: Array = field(repr=False)
+    size: tuple[int, int]
+    higher_is_better: bool
+    score_range: tuple[float, float]
+    image: NDArray[np.uint8] = field(repr=False)
+    reference: NDArray[np.uint8] | None = field(default=None, repr=False)
+    note: str = ""
+
+    def on_pixels(self, height: int, width: int) -> Array:
+        """The map on so many pixels, bilinear between the centres of cells: ``(height, width)``."""
+        cells = torch.from_numpy(self.values)[None, None]
+        pixels = F.interpolate(cells, size=(height, width), mode="bilinear", align_corners=False, antialias=True)
+        array: Array = pixels[0, 0].numpy()
+        return array
+
+    def badness(self) -> Array:
+        """The map turned so that more is worse, whatever the direction of the score."""
+        return -self.values if self.higher_is_better else self.values
+
+    def worst_places(self, count: int = PLACES, side: int | None = None) -> list[Box]:
+        """The places whose mean quality is worst, worst first, none of which overlap.
+
+        Args:
+            count: how many at most: one at least, the others as long as they are worse than the mean of the map.
+            side: of a place, in pixels of the picture; by default a third of its shorter side, within 96 and 224.
+
+        Returns:
+            Left, top, right and bottom in pixels of the picture.
+        """
+        return worst_places([self], count, side)
+
+    def quality_in(self, box: Box) -> float:
+        """The mean of the map over the cells that a box of the picture touches."""
+        height, width = self.image.shape[:2]
+        rows, columns = self.values.shape
+        left, top, right, bottom = box
+        inside = self.values[
+            top * rows // height : -(-bottom * rows // height), left * columns // width : -(-right * columns // width)
+        ]
+        return float(inside.mean(dtype=np.float64))
+
+    def sheet(self) -> Image.Image:
+        """The picture, its map with a scale, and its worst places at 1:1, beside those of the reference."""
+        from topiq_metrics.explaining.quality_sheet import draw_quality
+
+        return draw_quality([self], ["picture"])
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+        """Write the `sheet` as ``quality.jpg``, and ``quality.npz`` with the ``values`` and the ``score``.
+
+        Args:
+            folder: is made if there is none; the folder it is to lie in must be there.
+            overwrite: replace the files of an earlier map.
+
+        Returns:
+            The paths of the files.
+
+        Raises:
+            FileExistsError: if such files are there, without ``overwrite``.
+            OSError: if they cannot be written.
+        """
+        folder = check_quality_folder(folder, overwrite=overwrite)
+        folder.mkdir(exist_ok=True)
+        contents = {_MAP: packed({"values": self.values, "score": np.array(self.score)}), _SHEET: as_jpeg(self.sheet())}
+        for name, content in contents.items():
+            write_whole(folder / name, content)
+        return [folder / name for name in contents]
+
+
+def worst_places(maps: Sequence[QualityMap], count: int = PLACES, side: int | None = None) -> list[Box]:
+    """The places that are worst in any of several versions of a picture, as `QualityMap.worst_places`.
+
+    Raises:
+        ValueError: if the pictures are not of one size.
+    """
+    height, width = maps[0].image.shape[:2]
+    if any(found.image.shape != maps[0].image.shape for found in maps):
+        raise ValueError("The pictures are not of one size: they have no places in common.")
+    if side is None:
+        side = min(CROP, max(_LEAST_CROP, min(height, width) // 3))
+    side = min(side, height, width)
+    # Cells of about an eighth of a place, whatever those of the maps.
+    grid = max(1, round(8 * height / side)), max(1, round(8 * width / side))
+    window = [min(8, cells) for cells in grid]
+    worse = []
+    for found in maps:
+        cells = torch.from_numpy(found.badness() - found.badness().mean(dtype=np.float64))[None, None].float()
+        cells = F.interpolate(cells, size=grid, mode="bilinear", align_corners=False)
+        worse.append(F.avg_pool2d(cells, window, stride=1)[0, 0])
+    mean = torch.stack(worse).amax(dim=0)
+    boxes: list[Box] = []
+    for _ in range(count):
+        row, column = divmod(int(mean.argmax()), mean.shape[1])
+        if mean[row, column] == -torch.inf or (boxes and mean[row, column] <= 0):
+            break
+        top = min(round(row * height / grid[0]), height - side)
+        left = min(round(column * width / grid[1]), width - side)
+        boxes.append((left, top, left + side, top + side))
+        # A place that would overlap this one starts less than a window from it.
+        rows, columns = (
+            slice(max(0, at - size + 1), at + size) for at, size in zip((row, column), window, strict=True)
+        )
+        mean[rows, columns] = -torch.inf
+    return boxes
+
+
+def check_quality_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Path:
+    """The folder, if `QualityMap.save` can be expected to write there; nothing is changed.
+
+    Raises:
+        OSError: if not.
+    """
+    path = Path(folder).expanduser()
+    _outputs.check_place_of_folder(path)
+    for name in () if overwrite else (_MAP, _SHEET):
+        _outputs.check_new(path / name, "name another folder")
+    _outputs.check_writable(path if path.is_dir() else path.parent)
+    return path
+
+
+def packed(arrays: dict[str, NDArray[Any]]) -> bytes:
+    """Arrays as the content of an ``.npz`` file."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def as_jpeg(picture: Image.Image) -> bytes:
+    """A sheet as the content of a file, with colours as sharp as the rest."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=92, subsampling=0)
+    return stream.getvalue()

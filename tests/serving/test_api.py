@@ -15,7 +15,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from topiq_metrics import __version__, list_metrics, load_image, rank_images, topiq_full_reference, topiq_no_reference
+from topiq_metrics import (
+    __version__,
+    list_metrics,
+    load_image,
+    quality_map,
+    rank_images,
+    topiq_full_reference,
+    topiq_no_reference,
+)
 
 requests = pytest.importorskip("requests")
 
@@ -135,12 +143,32 @@ class TestScore:
             assert np.abs(np.asarray(image)[25, 50].astype(int) - (200, 30, 30)).max() < 4
         assert bad["preview"] is None
 
+    @pytest.mark.parametrize("metric", [NR, FR])
+    def test_a_map(self, metric, server, coffee):
+        sent = [("a", coffee["blur-1"]), ("b", b"words")]
+        found = rows(server.score(*sent, reference=coffee["0-original"], metrics=NR, map=metric))
+        original = load_image(coffee["0-original"]) if metric == FR else None
+        expected = quality_map(load_image(coffee["blur-1"]), original, metric, device="cpu")
+        assert found[0]["map"]["metric"] == metric
+        assert found[0]["map"]["score"] == pytest.approx(expected.score, abs=1e-4)
+        assert np.array(found[0]["map"]["values"]) == pytest.approx(expected.values, abs=1e-3)
+        assert list(found[0]["scores"]) == [NR]
+        assert found[1]["map"] is None
+
+    def test_a_map_that_cannot_be_had(self, server, coffee):
+        sent = ("a", coffee["blur-1"])
+        assert rows(server.score(sent, map=FR))[0]["map"] is None
+        assert rows(server.score(sent, map=FR, reference=png(64, 64)))[0]["map"] is None
+        assert rows(server.score(("tiny", png(8, 8)), map=NR))[0]["map"] is None
+        assert "There is no metric" in refusal(server.score(sent, map="topiq_nr-face"), 422)["message"]
+
     @pytest.mark.parametrize(
         ("fields", "message"),
         [
             ({"metrics": "nothing"}, "There is no metric 'nothing' here"),
             ({"metric": NR}, "There is no field `metric`"),
             ({"images": "text"}, "Field `images` must not be a text"),
+            ({"map": [NR, NR]}, "Field `map` takes one metric"),
             ({"preview": "-5"}, "Field `preview` takes one number"),
             ({"preview": "9" * 5000}, "Field `preview` takes one number"),
             ({"preview": ["100", "200"]}, "Field `preview` takes one number"),

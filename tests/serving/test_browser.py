@@ -237,6 +237,44 @@ def test_two_versions_under_a_slider(open_page, site, coffee, tmp_path):
     assert not page.locator("#pair").is_visible()
 
 
+def test_where_a_picture_is_bad(open_page, site, coffee):
+    page = open_page(site)
+    page.set_input_files("#pictures", files({"good": coffee["0-original"], "bad": coffee["blur-2"], "no": b"words"}))
+    settled(page, 3)
+    peek = page.locator("#peek")
+    page.get_by_role("button", name="Compare bad.png").hover()
+    sync_api.expect(peek).to_be_visible()
+    row = site.score(("a", coffee["blur-2"]), map=NR).json()["rows"][0]
+    assert peek.inner_text().startswith(f"Where bad.png is bad, as {NR} sees it: {row['map']['score']:.4f}")
+    cells = page.locator("#peek-map").evaluate("node => [node.height, node.width]")
+    assert cells == [len(row["map"]["values"]), len(row["map"]["values"][0])]
+    # Bright is bad.
+    light = "node => { const p = node.getContext('2d').getImageData(0, 0, node.width, node.height).data;"
+    light += " return [...p.filter((_, i) => i % 4 === 1)]; }"
+    values = np.ravel(row["map"]["values"])
+    greens = np.array(page.locator("#peek-map").evaluate(light))
+    assert greens[values.argmin()] == greens.max()
+    assert greens[values.argmax()] == greens.min()
+    page.mouse.move(5, 5)
+    sync_api.expect(peek).to_be_hidden()
+    page.get_by_role("button", name="Compare no.png").hover()
+    page.wait_for_timeout(500)
+    assert not peek.is_visible()
+    page.get_by_label("Choose good.png").focus()
+    page.keyboard.press("Tab")
+    sync_api.expect(peek).to_contain_text("Where good.png is bad")
+    page.keyboard.press("Enter")
+    sync_api.expect(peek).to_be_hidden()
+    page.locator("#right").select_option(label="bad.png")
+    page.locator("#pair-map").check()
+    sync_api.expect(page.locator("#pair-scale")).to_contain_text("good")
+    assert page.locator("#left-map").is_visible()
+    assert page.locator("#right-map").is_visible()
+    page.locator("#pair-metric").select_option(FR)
+    sync_api.expect(page.locator("#pair-scale")).to_have_text("There is no map of these.")
+    assert not page.locator("#left-map").is_visible()
+
+
 def middle(page):
     box = page.locator("#sheet").bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 FILES = 60
+NR = "topiq_nr-lite"
 
 
 def fuzz():
@@ -33,11 +34,14 @@ def answers(server, save_picture, folder, files):
     for number in range(files):
         data = damaging._damaged(originals[number % len(originals)], random)
         reference = originals[0] if number % 5 == 0 else None
-        answer = server.score((f"{number}.jpg", data), reference=reference, metrics="topiq_nr-lite", preview=64)
+        answer = server.score(
+            (f"{number}.jpg", data), reference=reference, metrics="topiq_nr-lite", preview=64, map="topiq_nr-lite"
+        )
         assert answer.status_code == 200, answer.text
         (row,) = answer.json()["rows"]
-        assert (row["status"] == "ok") == (row["reason"] == "") == (row["scores"]["topiq_nr-lite"] is not None)
+        assert (row["status"] == "ok") == (row["reason"] == "") == (row["scores"][NR] is not None)
         assert row["reason"] in {"", *damaging.REASONS}
+        assert (row["map"] is None) == (row["preview"] is None) == (row["status"] != "ok")
         found.append((data, row))
     return found
 

@@ -4,12 +4,16 @@
 
 const PAGE_ROWS = 50;
 const IN_FLIGHT = 4;
-const THUMBNAIL = 160;
+const THUMBNAIL = 320;
 const LARGE_PREVIEW = 2048;
 const SHOWN_TYPES = new Set(["jpeg", "png", "gif", "webp", "avif", "bmp"].map((kind) => `image/${kind}`));
 const SUFFIXES = /\.(avif|bmp|gif|heic|heif|jfif|jp2|j2k|jpe?g|pbm|pfm|pgm|png|ppm|qoi|tiff?|webp)$/i;
 const COLLATOR = new Intl.Collator("en", { numeric: true });
 const WHOLE = new Intl.NumberFormat("en");
+const PALETTE = JSON.parse(document.getElementById("data").textContent).palette;
+// The share of the score's range that the colours of maps span at least, so that small differences look small.
+const LEAST_SPAN = 0.25;
+const HOVER_DELAY = 150;
 
 const state = {
   server: null,
@@ -173,6 +177,7 @@ class Picture {
     this.preview = null;
     this.url = null;
     this.row = null;
+    this.maps = new Map();
   }
 
   get isShown() {
@@ -205,7 +210,9 @@ class Picture {
   }
 
   forget(metrics) {
-    for (const name of metrics) for (const kept of [this.scores, this.failed, this.asked]) kept.delete(name);
+    for (const name of metrics) {
+      for (const kept of [this.scores, this.failed, this.asked, this.maps]) kept.delete(name);
+    }
   }
 
   release() {
@@ -574,6 +581,9 @@ function makeRow(picture) {
   const label = `Compare ${visible(picture.name)}`;
   const thumb = el("button", { type: "button", class: "thumb", "aria-label": label, title: label });
   thumb.addEventListener("click", () => openPair(picture));
+  thumb.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && peekSoon(picture));
+  thumb.addEventListener("focus", () => thumb.matches(":focus-visible") && peekSoon(picture));
+  for (const type of ["pointerleave", "blur", "click"]) thumb.addEventListener(type, () => peekSoon(null));
   const row = el("tr", {}, el("td", { class: "narrow" }, box), el("td", { class: "narrow" }, thumb));
   return { row, box, thumb, cells: [], drawn: false };
 }
@@ -587,7 +597,8 @@ function nameCell(picture) {
     { scope: "row" },
     folder,
     name.slice(start),
-    picture.errors.map((text) => el("span", { class: "why-not" }, visible(text))),
+    // Its name stands above.
+    picture.errors.map((text) => el("span", { class: "why-not" }, visible(text.replace(`${picture.name}: `, "")))),
     picture.note ? el("span", { class: "noted" }, visible(picture.note)) : null,
   );
 }
@@ -637,9 +648,107 @@ async function nextThumbnail() {
   nextThumbnail();
 }
 
+/* Maps */
+
+// The metric whose map is shown: that of the threshold, unless it has none.
+function mapMetric() {
+  const name = thresholdMetric();
+  return name && card(name).compares ? name : null;
+}
+
+// The map of a picture, asked for once; null where it cannot be had.
+function mapOf(picture, name) {
+  if (!picture.maps.has(name)) picture.maps.set(name, askForMap(picture, name));
+  return picture.maps.get(name);
+}
+
+async function askForMap(picture, name) {
+  const isPair = card(name).mode === "FR";
+  if (isPair && !picture.reference) return null;
+  const form = new FormData();
+  form.append("images", picture.file, picture.name);
+  if (isPair) form.append("reference", picture.reference.file, picture.reference.name);
+  form.append("metrics", name);
+  form.append("map", name);
+  try {
+    const found = (await call("api/score", form)).rows[0].map;
+    if (found) picture.maps.get(name).found = found;
+    return found;
+  } catch {
+    picture.maps.delete(name);
+    return null;
+  }
+}
+
+// The values of the worst and of the best colour: one scale for all maps of a metric that are here.
+function limits(name) {
+  const found = [...state.pictures, ...state.references].map((each) => each.maps.get(name)?.found).filter(Boolean);
+  const values = found.flatMap((each) => each.values.flat());
+  let low = values.reduce((a, b) => Math.min(a, b), Infinity);
+  let high = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  const [bottom, top] = card(name).score_range;
+  const lacking = Math.max(0, LEAST_SPAN * (top - bottom) - (high - low)) / 2;
+  [low, high] = [low - lacking, high + lacking];
+  return card(name).higher_is_better ? [low, high] : [high, low];
+}
+
+// A pixel for each cell, bright where it is bad.
+function paint(canvas, found) {
+  const [worst, best] = limits(found.metric);
+  canvas.width = found.values[0].length;
+  canvas.height = found.values.length;
+  const context = canvas.getContext("2d");
+  found.values.forEach((cells, y) =>
+    cells.forEach((value, x) => {
+      const share = Math.min(1, Math.max(0, (best - value) / (best - worst)));
+      context.fillStyle = PALETTE[Math.round(share * (PALETTE.length - 1))];
+      context.fillRect(x, y, 1, 1);
+    }),
+  );
+}
+
+function drawScale(node, name) {
+  const [worst, best] = limits(name);
+  const bar = el("span", { class: "scale-bar", "aria-hidden": "true" });
+  bar.style.background = `linear-gradient(to right, ${[...PALETTE].reverse().join(",")})`;
+  node.replaceChildren(`bad ${worst.toFixed(2)}`, bar, `good ${best.toFixed(2)}`);
+}
+
+const peeking = { picture: null, timer: 0 };
+
+function peekSoon(picture) {
+  clearTimeout(peeking.timer);
+  peeking.picture = picture;
+  if (!picture) byId("peek").hidden = true;
+  else if (mapMetric() && picture.fits(mapMetric())) peeking.timer = setTimeout(() => peek(picture), HOVER_DELAY);
+}
+
+async function peek(picture) {
+  const name = mapMetric();
+  const found = await mapOf(picture, name);
+  const shown = picture.row?.thumb.firstElementChild;
+  if (!found || !shown || peeking.picture !== picture) return;
+  const [width, height] = [shown.naturalWidth ?? shown.width, shown.naturalHeight ?? shown.height];
+  const below = byId("peek-picture");
+  [below.width, below.height] = [width, height];
+  below.getContext("2d").drawImage(shown, 0, 0);
+  paint(byId("peek-map"), found);
+  byId("peek-about").textContent = visible(`Where ${picture.name} is bad, as ${name} sees it: ${found.score.toFixed(4)}`);
+  drawScale(byId("peek-scale"), name);
+  const box = byId("peek");
+  const sheet = byId("peek-sheet");
+  const scale = Math.min(320 / width, 320 / height);
+  sheet.style.width = `${Math.round(width * scale)}px`;
+  sheet.style.height = `${Math.round(height * scale)}px`;
+  box.hidden = false;
+  const at = picture.row.thumb.getBoundingClientRect();
+  box.style.left = `${Math.min(at.right + 12, innerWidth - box.offsetWidth - 8)}px`;
+  box.style.top = `${Math.max(8, Math.min(at.top - 20, innerHeight - box.offsetHeight - 8))}px`;
+}
+
 /* Two versions */
 
-const pair = { asked: 0, verdicts: new Map() };
+const pair = { asked: 0, mapped: 0, verdicts: new Map() };
 
 function openPair(picture = null) {
   const order = ordered();
@@ -674,7 +783,23 @@ async function showPair() {
     await image.decode().catch(() => null);
   }
   layOut();
-  await judge(left, right);
+  await Promise.all([judge(left, right), showMaps(left, right)]);
+}
+
+async function showMaps(left, right) {
+  const name = byId("pair-metric").value;
+  const number = ++pair.mapped;
+  const on = byId("pair-map").checked;
+  const found = on ? await Promise.all([left, right].map((picture) => mapOf(picture, name))) : [null, null];
+  if (number !== pair.mapped) return;
+  ["left-map", "right-map"].forEach((id, i) => {
+    byId(id).hidden = !found[i];
+    if (found[i]) paint(byId(id), found[i]);
+  });
+  byId("sheet").classList.toggle("is-mapped", found.some(Boolean));
+  byId("pair-scale").hidden = !on;
+  if (found.some(Boolean)) drawScale(byId("pair-scale"), name);
+  else byId("pair-scale").textContent = "There is no map of these.";
 }
 
 // Of a file that the browser shows, its own; of others, what the server makes of it.
@@ -709,7 +834,7 @@ function layOut() {
 
 function moveSeam() {
   const at = Number(byId("split").value);
-  byId("left-picture").style.clipPath = `inset(0 ${100 - at}% 0 0)`;
+  for (const id of ["left-picture", "left-map"]) byId(id).style.clipPath = `inset(0 ${100 - at}% 0 0)`;
   byId("seam").style.left = `${at}%`;
 }
 
@@ -907,7 +1032,13 @@ function listen() {
   on("compare", "click", () => openPair());
   on("pair-close", "click", () => byId("pair").close());
   for (const id of ["left", "right"]) on(id, "change", showPair);
-  on("pair-metric", "change", () => judge(...sides()));
+  on("pair-metric", "change", () => {
+    judge(...sides());
+    showMaps(...sides());
+  });
+  on("pair-map", "change", () => showMaps(...sides()));
+  addEventListener("keydown", (event) => event.key === "Escape" && peekSoon(null));
+  addEventListener("scroll", () => peekSoon(null), { passive: true });
   on("zoom", "change", layOut);
   on("split", "input", moveSeam);
   const drag = (event) => {

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
+from dataclasses import asdict
 from typing import Any, TypeVar
 
+import numpy as np
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,6 +19,7 @@ from starlette.routing import Route
 
 from topiq_metrics import __version__
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric
+from topiq_metrics.explaining.colors import colorize
 from topiq_metrics.pages.rendering import render
 from topiq_metrics.scoring.rows import reason
 from topiq_metrics.serving.comparison import ComparedPicture
@@ -28,6 +31,8 @@ from topiq_metrics.serving.service import NotLoadedError, Picture, Scored, Servi
 from topiq_metrics.serving.uploads import Form, RefusedError, Room, announced_size, read_form
 
 T = TypeVar("T")
+
+_COLORS = 33
 
 _GONE = 499
 """What logs say of an answer that nobody waits for any more."""
@@ -70,7 +75,7 @@ class _Calls:
         self._has_token = access.token is not None
         self._limits = limits
         self._room = Room(limits.held_bytes, limits.waiting)
-        self._page = render("serve", title="topiq serve", version=__version__, data={})
+        self._page = render("serve", title="topiq serve", version=__version__, data={"palette": _palette()})
 
     async def page(self, _: Request) -> Response:
         return HTMLResponse(self._page)
@@ -91,23 +96,24 @@ class _Calls:
     async def score(self, request: Request) -> Response:
         async with self._form(request) as form:
             offered = {name: metric for name, metric in offered_metrics().items() if metric.is_here}
-            _check_fields(form, files={"images", "reference"}, texts={"metrics", "preview"})
+            _check_fields(form, files={"images", "reference"}, texts={"metrics", "preview", "map"})
             images, reference = _pictures(form, 1, self._limits.pictures)
             names = dict.fromkeys(form.texts.get("metrics") or [default_metric(with_reference=reference is not None)])
             metrics = tuple(_known(name, offered) for name in names)
-            answer = self._service.score(images, reference, metrics, _preview_side(form))
+            mapped = _one(form, "map")
+            if mapped is not None:
+                _known(mapped, _comparing(offered))
+            answer = self._service.score(images, reference, metrics, _preview_side(form), mapped)
             rows = await _answer(request, answer)
         return JSONResponse({"rows": [_row(scored, metrics) for scored in rows]})
 
     async def compare(self, request: Request) -> Response:
         async with self._form(request) as form:
-            offered = {name: metric for name, metric in offered_metrics().items() if metric.is_here and metric.compares}
+            offered = {name: metric for name, metric in offered_metrics().items() if metric.is_here}
             _check_fields(form, files={"images", "reference"}, texts={"metric"})
             images, reference = _pictures(form, 2, self._limits.pictures)
-            given = form.texts.get("metric", [])
-            if len(given) > 1:
-                raise _wrong("Field `metric` takes one metric.")
-            metric = _known(given[0] if given else default_metric(with_reference=reference is not None), offered)
+            metric = _one(form, "metric") or default_metric(with_reference=reference is not None)
+            _known(metric, _comparing(offered))
             rows = await _answer(request, self._service.compare(images, reference, metric))
         return JSONResponse({"metric": metric, "rows": [_compared(row) for row in rows]})
 
@@ -116,6 +122,12 @@ class _Calls:
         """The form of a request, which holds its room in memory until the answer is there."""
         async with self._room.take(announced_size(request.headers, self._limits)):
             yield await read_form(request, self._limits)
+
+
+def _palette() -> list[str]:
+    """The colours of maps, from good to bad."""
+    colors = colorize(np.linspace(0, 1, _COLORS, dtype=np.float32)).round().astype(int)
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colors.tolist()]
 
 
 async def _answer(request: Request, answer: Future[T]) -> T:
@@ -173,6 +185,17 @@ def _known(name: str, offered: dict[str, Offered]) -> str:
     return name
 
 
+def _one(form: Form, name: str) -> str | None:
+    given = form.texts.get(name, [])
+    if len(given) > 1:
+        raise _wrong(f"Field `{name}` takes one metric.")
+    return given[0] if given else None
+
+
+def _comparing(offered: dict[str, Offered]) -> dict[str, Offered]:
+    return {name: metric for name, metric in offered.items() if metric.compares}
+
+
 def _preview_side(form: Form) -> int:
     given = form.texts.get("preview", [])
     if not given:
@@ -212,6 +235,7 @@ def _row(scored: Scored, metrics: Sequence[str]) -> dict[str, Any]:
         "error": row.error,
         "note": row.note,
         "preview": scored.preview,
+        "map": None if scored.map is None else asdict(scored.map),
     }
 
 

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from topiq_metrics.comparing.ranking import place_scores, score_with_noise
 from topiq_metrics.errors import ImageError, ImageTooSmallError
-from topiq_metrics.images.arrays import pixels_to_rgb
 from topiq_metrics.images.profiles import Origin, note_on_colors
 from topiq_metrics.inference import Predictor
-from topiq_metrics.scoring.decoded import Request
 from topiq_metrics.scoring.decoders import Decoder
 from topiq_metrics.scoring.preparation import is_lost_device, reason_for
+from topiq_metrics.serving.decoding import decode_whole
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,7 @@ def compare_pictures(
     """
 
     def load(name: str, data: bytes) -> tuple[Tensor, Origin]:
-        decoded = decoder.decode(data, name, Request(max_pixels), lambda *_: None)
-        # Without size rules, all pixels are given.
-        assert decoded.whole is not None  # noqa: S101
-        return pixels_to_rgb(decoded.whole, name), decoded.origin
+        return decode_whole(data, name, decoder, max_pixels)
 
     original: tuple[Tensor, Origin] | None = None
     problem = ""

@@ -33,6 +33,7 @@ _REFUSALS = {
 def openapi(offered: Mapping[str, Offered], limits: Limits, *, has_token: bool) -> Schema:
     """The document, of OpenAPI 3.1."""
     here = {name: metric for name, metric in offered.items() if metric.is_here}
+    comparing = [name for name, metric in here.items() if metric.compares]
     document: Schema = {
         "openapi": "3.1.0",
         "info": {
@@ -42,8 +43,8 @@ def openapi(offered: Mapping[str, Offered], limits: Limits, *, has_token: bool) 
         },
         "paths": {
             "/api/metrics": {"get": _listing()},
-            "/api/score": {"post": _scoring(list(here), limits)},
-            "/api/compare": {"post": _comparing([name for name, metric in here.items() if metric.compares], limits)},
+            "/api/score": {"post": _scoring(list(here), comparing, limits)},
+            "/api/compare": {"post": _comparing(comparing, limits)},
         },
         "components": {"schemas": {"Refusal": _refusal()}},
     }
@@ -66,7 +67,7 @@ def _listing() -> Schema:
         license=_TEXT,
         here={"type": "boolean", "description": "Whether it can be asked for."},
         lacking={"type": "string", "description": "What it lacks here, and how to get it."},
-        compares={"type": "boolean", "description": "Whether /api/compare takes it."},
+        compares={"type": "boolean", "description": "Whether /api/compare takes it, and `map`."},
     )
     bounds = _object(
         request_bytes={"type": "integer"},
@@ -82,7 +83,7 @@ def _listing() -> Schema:
     }
 
 
-def _scoring(names: list[str], limits: Limits) -> Schema:
+def _scoring(names: list[str], comparing: list[str], limits: Limits) -> Schema:
     form = _form(
         limits,
         metrics={
@@ -98,6 +99,17 @@ def _scoring(names: list[str], limits: Limits) -> Schema:
             "maximum": MOST_PREVIEW,
             "description": "The longer side of a JPEG of each picture, in pixels, for formats browsers do not show.",
         },
+        map={
+            "type": "string",
+            "enum": comparing,
+            "description": "The metric of a map of each picture's local quality.",
+        },
+    )
+    cells = {"type": "array", "minItems": 1, "items": {"type": "array", "minItems": 1, "items": {"type": "number"}}}
+    quality = _object(
+        metric=_TEXT,
+        score={"type": "number"},
+        values={**cells, "description": "Rows of cells, which tile the picture, on the scale of the score."},
     )
     row = _object(
         name=_TEXT,
@@ -110,6 +122,7 @@ def _scoring(names: list[str], limits: Limits) -> Schema:
         error={"type": "string", "description": "The reason in words, beginning with that word."},
         note={"type": "string", "description": "What there is to know of the scores."},
         preview={"type": ["string", "null"], "description": "A data: URI."},
+        map={"anyOf": [quality, {"type": "null"}]},
     )
     return {
         "operationId": "score",

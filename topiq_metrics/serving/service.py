@@ -16,6 +16,7 @@ from topiq_metrics.scoring.decoders import ProcessDecoder
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.serving.comparison import ComparedPicture, compare_pictures
 from topiq_metrics.serving.limits import Limits
+from topiq_metrics.serving.maps import LocalMap, local_map
 from topiq_metrics.serving.previews import preview
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Scored:
-    """A picture's row, and its preview if one was asked for and can be had: a ``data:`` URI."""
+    """A picture's row, and its preview, a ``data:`` URI, and its map, if they were asked for and can be had."""
 
     row: ScoreRow
     preview: str | None
+    map: LocalMap | None
 
 
 @dataclass
@@ -52,6 +54,7 @@ class _Scoring:
     items: Sequence[Item]
     metrics: tuple[str, ...]
     preview: int
+    map: str | None
     answer: Future[list[Scored]] = field(default_factory=Future)
     done: list[Scored] = field(default_factory=list)
 
@@ -114,7 +117,12 @@ class Service:
         self._thread.start()
 
     def score(
-        self, pictures: Sequence[Picture], reference: Picture | None, metrics: tuple[str, ...], preview: int = 0
+        self,
+        pictures: Sequence[Picture],
+        reference: Picture | None,
+        metrics: tuple[str, ...],
+        preview: int = 0,
+        map_metric: str | None = None,
     ) -> Future[list[Scored]]:
         """Score each picture with each metric; those without a score have a row with the reason.
 
@@ -123,9 +131,11 @@ class Service:
             reference: of all of them, for full-reference metrics.
             metrics: names.
             preview: the longer side of previews, in pixels; 0 for none.
+            map_metric: the metric of local maps; None for none.
         """
         of_all = None if reference is None else reference.data
-        job = _Scoring([Item(picture.name, of_all, picture.data) for picture in pictures], metrics, preview)
+        items = [Item(picture.name, of_all, picture.data) for picture in pictures]
+        job = _Scoring(items, metrics, preview, map_metric)
         self._add(job)
         return job.answer
 
@@ -221,7 +231,8 @@ class Service:
         try:
             for row in self._engine(first.metrics).rows(items()):
                 job = under_way[0]
-                job.done.append(Scored(row, self._preview(job, job.items[len(job.done)])))
+                item = job.items[len(job.done)]
+                job.done.append(Scored(row, self._preview(job, item), self._map(job, item)))
                 if len(job.done) == len(job.items):
                     under_way.popleft()
                     job.answer.set_result(job.done)
@@ -235,6 +246,19 @@ class Service:
         if not job.preview or not isinstance(item.data, bytes):
             return None
         return preview(item.data, item.name, job.preview, decoder=self._decoder, max_pixels=self._limits.pixels)
+
+    def _map(self, job: _Scoring, item: Item) -> LocalMap | None:
+        if job.map is None or not isinstance(item.data, bytes):
+            return None
+        return local_map(
+            (item.name, item.data),
+            item.reference if isinstance(item.reference, bytes) else None,
+            self._predictor(job.map),
+            device=self._device,
+            max_memory=None if self._backend is None else self._backend.max_memory,
+            decoder=self._decoder,
+            max_pixels=self._limits.pixels,
+        )
 
     def _engine(self, metrics: tuple[str, ...]) -> Engine:
         engine = self._engines.pop(metrics, None)

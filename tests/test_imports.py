@@ -54,6 +54,13 @@ def test_scoring_needs_no_torchmetrics():
     assert not heavy & foreign(loaded_by("import topiq_metrics.scoring"))
 
 
+def test_serving_is_loaded_when_asked_for():
+    servers = {"starlette", "uvicorn", "python_multipart"}
+    commands = foreign(loaded_by("import topiq_metrics.cli.app, topiq_metrics.scoring.engine, topiq_metrics.comparing"))
+    assert not servers & commands
+    assert servers <= foreign(loaded_by("import topiq_metrics.serving.run"))
+
+
 def test_functions_need_no_torchmetrics():
     modules = foreign(loaded_by("from topiq_metrics import topiq_no_reference"))
     assert "torch" in modules

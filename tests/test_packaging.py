@@ -69,7 +69,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         assert f"topiq_metrics/weights/files/{model}.safetensors" in names
     for recipe in ("topiq_nr-lite", "topiq_fr-lite", "topiq_nr", "published", "fine-tuning"):
         assert f"topiq_metrics/training/recipes/{recipe}.toml" in names
-    for part in ("report.js", "style.css", "templates/report.html"):
+    for part in ("report.js", "serve.css", "serve.js", "style.css", "templates/report.html", "templates/serve.html"):
         assert f"topiq_metrics/pages/{part}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert "topiq = topiq_metrics.cli:main" in entry_points

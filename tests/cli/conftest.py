@@ -49,7 +49,8 @@ def no_weights_of_this_machine(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_limit_on_the_memory_of_the_tests(monkeypatch):
-    monkeypatch.setattr("topiq_metrics.cli.score.limit_memory", lambda: None)
+    for command in ("score", "serve"):
+        monkeypatch.setattr(f"topiq_metrics.cli.{command}.limit_memory", lambda: None)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ COMMANDS = [
     ["score"],
     ["explain"],
     ["compare"],
+    ["serve"],
     ["list"],
     ["train"],
     ["export"],

@@ -14,6 +14,7 @@ from topiq_metrics.cli import (
     export,
     leaderboard,
     score,
+    serve,
     train,
     weights,
 )
@@ -23,6 +24,7 @@ app = Commands(name="topiq", help="Image quality assessment with the TOPIQ famil
 app.command("score")(score.score)
 app.command("explain")(explain.explain)
 app.command("compare")(compare.compare)
+app.command("serve")(serve.serve)
 app.command("list")(catalog.list_models)
 app.command("train")(train.train)
 app.command("export")(export.export)

@@ -16,6 +16,7 @@ from topiq_metrics.cli.memory_limit import limit_memory
 from topiq_metrics.cli.options import REFERENCE_NAMES, DecodeOption, ForceOption, Precision, ProfilesOption, split_names
 from topiq_metrics.cli.progress import log_event, shown_progress
 from topiq_metrics.cli.rows import printed_rows
+from topiq_metrics.cli.threads import limit_threads
 from topiq_metrics.scoring.children import started_early
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def score(
     from topiq_metrics.scoring.job import ScoreJob
     from topiq_metrics.scoring.options import DECODE_SECONDS, RayOptions
 
-    _limit_threads()
+    limit_threads()
     with exit_on_error(refused=(ValueError, OSError, ImportError, RuntimeError)):
         part, output, html = _part(shard, output, html)
         job = ScoreJob(
@@ -240,16 +241,6 @@ def _local_workers() -> int | None:
 
     neighbours = os.environ.get("LOCAL_WORLD_SIZE")
     return None if neighbours is None else max(1, usable_processors() // int(neighbours))
-
-
-def _limit_threads() -> None:
-    import torch
-
-    from topiq_metrics.scoring.processors import usable_processors
-
-    # It counts the machine's processors, also where a container may use the time of a few.
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(torch.get_num_threads(), usable_processors()))
 
 
 def _limit_memory(runner: str) -> None:

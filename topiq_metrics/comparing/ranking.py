@@ -17,7 +17,7 @@ from topiq_metrics.errors import ImageError, ImageTooSmallError
 from topiq_metrics.images import MIN_SIDE, SizePolicy
 from topiq_metrics.images.loader import ImageSource, load_with_origin
 from topiq_metrics.images.profiles import Origin, note_on_colors
-from topiq_metrics.inference.predictor import NetworkPredictor
+from topiq_metrics.inference.predictor import NetworkPredictor, Predictor
 from topiq_metrics.scoring.sources.in_memory import is_frame
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
@@ -117,15 +117,15 @@ def rank_images(
                 f"{path} has {_in_pixels(picture)}, but the reference {_name(reference, '')} has "
                 f"{_in_pixels(original)}."
             )
-        score, *others = (_score(predictor, view) for view in _views(picture, original))
+        score, noise = score_with_noise(predictor, picture, original)
         if not math.isfinite(score):
             raise ImageError(f"{path} has no score: the network gives {score}.")
         notes.append(note_on_colors(own_origin, origin))
         scores.append(score)
-        noises.append(max(abs(other - score) for other in others))
+        noises.append(noise)
         if progress is not None:
             progress()
-    return _ranked(paths, sources, scores, noises, notes, sign=1 if card.higher_is_better else -1)
+    return _ranked(paths, sources, scores, noises, notes, higher_is_better=card.higher_is_better)
 
 
 def _list(images: object) -> list[ImageSource]:
@@ -174,6 +174,25 @@ def metric_for(metric: str | None, reference: ImageSource | None) -> str:
     return default_metric(with_reference=reference is not None) if metric is None else metric
 
 
+def score_with_noise(predictor: Predictor, picture: Tensor, reference: Tensor | None) -> tuple[float, float]:
+    """The score of a picture ``(3, H, W)``, and its noise, as `RankedImage` has them."""
+    score, *others = (_score(predictor, view) for view in _views(picture, reference))
+    return score, max(abs(other - score) for other in others)
+
+
+def place_scores(
+    scores: Sequence[float], noises: Sequence[float], *, higher_is_better: bool
+) -> list[tuple[int, list[int]]]:
+    """Of each score its place, and the indexes of those that are not told apart from it, as `RankedImage` has them."""
+    sign = 1 if higher_is_better else -1
+    placed = []
+    for i, score in enumerate(scores):
+        leads = {j: sign * (other - score) for j, other in enumerate(scores) if j != i}
+        told = {j for j, lead in leads.items() if abs(lead) > max(noises[i], noises[j])}
+        placed.append((1 + sum(leads[j] > 0 for j in told), [j for j in leads if j not in told]))
+    return placed
+
+
 def _views(picture: Tensor, reference: Tensor | None) -> Iterator[list[Tensor]]:
     """A picture and its reference as they are, and in ways that change neither's quality."""
     pair = [x for x in (picture, reference) if x is not None]
@@ -184,7 +203,7 @@ def _views(picture: Tensor, reference: Tensor | None) -> Iterator[list[Tensor]]:
         yield [x[:, :-1, :-1] for x in pair]
 
 
-def _score(predictor: NetworkPredictor, pair: list[Tensor]) -> float:
+def _score(predictor: Predictor, pair: list[Tensor]) -> float:
     return predictor(*(predictor.size.apply(x[None]) for x in pair)).item()
 
 
@@ -195,15 +214,15 @@ def _ranked(
     noises: Sequence[float],
     notes: Sequence[str],
     *,
-    sign: int,
+    higher_is_better: bool,
 ) -> list[RankedImage]:
+    placed = place_scores(scores, noises, higher_is_better=higher_is_better)
+    sign = 1 if higher_is_better else -1
     ranked = []
     for i in sorted(range(len(paths)), key=lambda i: (-sign * scores[i], paths[i])):
-        leads = {j: sign * (scores[j] - scores[i]) for j in range(len(paths)) if j != i}
-        told = {j for j, lead in leads.items() if abs(lead) > max(noises[i], noises[j])}
-        place = 1 + sum(leads[j] > 0 for j in told)
-        ties = tuple(paths[j] for j in leads if j not in told)
-        ranked.append(RankedImage(paths[i], scores[i], noises[i], place, ties, sources[i], notes[i]))
+        place, ties = placed[i]
+        names = tuple(paths[j] for j in ties)
+        ranked.append(RankedImage(paths[i], scores[i], noises[i], place, names, sources[i], notes[i]))
     return ranked
 
 

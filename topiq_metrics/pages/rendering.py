@@ -18,11 +18,12 @@ def render(page: str, **content: Any) -> str:
     """One HTML file.
 
     Args:
-        page: ``"report"`` or ``"leaderboard"``: the name of a template and of its script.
+        page: ``"report"``, ``"leaderboard"`` or ``"serve"``: the name of a template, of its script and, where it has
+            one beside that of all pages, of its style sheet.
         content: what the template shows: any text, escaped and made visible; and ``data`` for the script, JSON values
             without NaN.
     """
-    parts = {"style": _read("style.css"), "script": _read(f"{page}.js")}
+    parts = {"style": _read("style.css") + _style_of(page), "script": _read(f"{page}.js")}
     hashes = {f"{name}_hash": _hash(text) for name, text in parts.items()}
     return _environment().get_template(f"{page}.html").render(**parts, **hashes, **content)
 
@@ -51,6 +52,11 @@ def _shown(value: Any) -> Any:
 
 def _read(name: str) -> str:
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _style_of(page: str) -> str:
+    own = resources.files(__package__) / f"{page}.css"
+    return own.read_text(encoding="utf-8") if own.is_file() else ""
 
 
 def _hash(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from topiq_metrics.images import SizePolicy
+from topiq_metrics.images import MAX_PIXELS, SizePolicy
 from topiq_metrics.scoring.batching import Batcher
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.options import DECODE_SECONDS
@@ -34,6 +34,7 @@ class Engine:
         timeout: seconds for a decoding process to fetch an image, and again to decode it.
         profiles: ``"apply"`` converts colours to sRGB, ``"ignore"`` reads values as if they were; as `load_image`.
         decode: ``"exact"``, or ``"fast"`` where fewer pixels than a file has will do; see `topiq_metrics.score_images`.
+        max_pixels: the most pixels that a file may have; one of more gets a row that says so.
         progress: is kept up to date.
 
     Raises:
@@ -49,6 +50,7 @@ class Engine:
         timeout: float = DECODE_SECONDS,
         profiles: str = "apply",
         decode: str = "exact",
+        max_pixels: int = MAX_PIXELS,
         progress: Progress | None = None,
     ) -> None:
         names = [predictor.card.name for predictor in predictors]
@@ -61,7 +63,13 @@ class Engine:
         self._needs = [Need.of(predictor) for predictor in predictors]
         self._fallback = None if fallback is None else SizePolicy.parse(fallback)
         self._prefetcher = Prefetcher(
-            self._needs, workers=workers, timeout=timeout, profiles=profiles, decode=decode, progress=self.progress
+            self._needs,
+            workers=workers,
+            timeout=timeout,
+            profiles=profiles,
+            decode=decode,
+            max_pixels=max_pixels,
+            progress=self.progress,
         )
         self._busy = False
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 
+from topiq_metrics.images.files import Admit
 from topiq_metrics.images.profiles import parse_profiles
 from topiq_metrics.images.reduced import parse_decode
 from topiq_metrics.scoring.budget import PixelBudget
@@ -39,6 +40,7 @@ class Prefetcher:
         timeout: seconds for a decoding process to fetch an image, and again to decode it.
         profiles: ``"apply"`` or ``"ignore"``.
         decode: ``"exact"`` or ``"fast"``.
+        max_pixels: the most pixels that a file may have.
         progress: its seconds of waiting are kept up to date.
 
     Attributes:
@@ -53,6 +55,7 @@ class Prefetcher:
         timeout: float,
         profiles: str,
         decode: str,
+        max_pixels: int,
         progress: Progress,
     ) -> None:
         self.source_failure: Exception | None = None
@@ -61,6 +64,7 @@ class Prefetcher:
         self._timeout = timeout
         self._profiles = parse_profiles(profiles)
         self._decode = parse_decode(decode)
+        self._max_pixels = max_pixels
         self._progress = progress
         self._decoders: list[Decoder] = []
         self._local = threading.local()
@@ -108,7 +112,7 @@ class Prefetcher:
 
     def again(self, item: Item, needs: Sequence[Need]) -> Prepared:
         """Prepare an item once more, here and at once, for these needs."""
-        return prepare(item, needs, self._own_decoder(), lambda *_: None, self._profiles, self._decode)
+        return self._prepared(item, needs, lambda *_: None)
 
     def settle(self, image: Prepared) -> None:
         """Let go of the room of pixels that an image does not hold any more."""
@@ -152,7 +156,7 @@ class Prefetcher:
             self._budget.enter(number, entered)
 
         try:
-            image = prepare(item, self._needs, self._own_decoder(), admit, self._profiles, self._decode)
+            image = self._prepared(item, self._needs, admit)
         except BaseException as error:
             if self._failure is None:
                 self._failure = error
@@ -163,6 +167,9 @@ class Prefetcher:
         image.held = image.pixels
         self._budget.hold(image.held - (entered or 0))
         return image
+
+    def _prepared(self, item: Item, needs: Sequence[Need], admit: Admit) -> Prepared:
+        return prepare(item, needs, self._own_decoder(), admit, self._profiles, self._decode, self._max_pixels)
 
     def _own_decoder(self) -> Decoder:
         if not hasattr(self._local, "decoder"):

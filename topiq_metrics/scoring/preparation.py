@@ -97,6 +97,7 @@ def prepare(
     admit: Admit,
     profiles: Profiles = "apply",
     decode: Decode = "exact",
+    max_pixels: int = MAX_PIXELS,
 ) -> Prepared:
     """Decode an item and bring it to the sizes that are needed.
 
@@ -104,8 +105,9 @@ def prepare(
         admit: is told the width and height of the image, as stored, before its pixels are decoded.
         profiles: whether colours are converted to sRGB, or read as if they were.
         decode: whether all pixels of a file are decoded, or fewer where its codec can and they will do.
+        max_pixels: the most pixels that a file may have.
     """
-    request = Request(MAX_PIXELS, profiles, decode, tuple({need.size: None for need in needs}))
+    request = Request(max_pixels, profiles, decode, tuple({need.size: None for need in needs}))
     prepared = Prepared(item, sizes={need.metric: need.size for need in needs})
     try:
         _load(prepared, needs, decoder, admit, request)

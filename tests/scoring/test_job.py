@@ -137,7 +137,7 @@ class TestRefusals:
             ({"shard": "2/2"}, "A shard is i/n with i from 0 to n - 1, but got 2/2"),
             ({"shard": "half"}, "such as 0/8, but got 'half'"),
             ({"resume": True}, "To resume, a job needs the output to go on with"),
-            ({"output": "out.txt"}, r"must end in one of \('.csv', '.jsonl', '.parquet'\)"),
+            ({"output": "out.txt"}, r"must end in one of \('.csv', '.jsonl', '.json', '.parquet'\)"),
             ({"workers": -1}, "`workers` must be 0 or more"),
         ],
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import typer
 
 from topiq_metrics._version import __version__
-from topiq_metrics.cli import catalog, compare, datasets, explain, export, leaderboard, score, train, weights
+from topiq_metrics.cli import catalog, compare, datasets, explain, export, leaderboard, score, select, train, weights
 from topiq_metrics.cli.commands import Commands
 
 app = Commands(name="topiq", help="Image quality assessment with the TOPIQ family.")
 app.command("score")(score.score)
+app.command("select")(select.select)
 app.command("explain")(explain.explain)
 app.command("compare")(compare.compare)
 app.command("list")(catalog.list_models)

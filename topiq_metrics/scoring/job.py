@@ -22,6 +22,7 @@ from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.errors import OutputError, named_output, output_errors
 from topiq_metrics.scoring.items import Encoded, ImageObject, Item, name_digest
+from topiq_metrics.scoring.limits import Limits
 from topiq_metrics.scoring.options import (
     JobKeywords,
     PathLike,
@@ -62,6 +63,7 @@ class ScoreJob:
 
     Attributes:
         metrics: names, in the order of the columns.
+        limits: the scores that are wanted, by which rows are marked.
         progress: counts and seconds so far.
         place: where the rows lie while the job runs; None without an output.
     """
@@ -88,6 +90,7 @@ class ScoreJob:
         self._shard = Shard.parse(reading.shard)
         _check_outputs(source, reading, writing, self._shard)
         self._writing = writing
+        self.limits = Limits.of(self.metrics, writing.min_score, writing.max_score)
         self._source = open_source(
             source,
             references=reading.references,
@@ -141,6 +144,7 @@ class ScoreJob:
                 precision=self._running.precision,
                 profiles=self._running.profiles,
                 decode=self._running.decode,
+                limits=str(self.limits) or None,
             )
         return self._provenance
 
@@ -164,7 +168,7 @@ class ScoreJob:
                 self.progress.count(record, self.metrics)
                 self._add_to_report(record, None)
             self.progress.earlier = self.progress.images
-            for row in self._scored(Selection(self._shard, done), images):
+            for row in map(self.limits.marked, self._scored(Selection(self._shard, done), images)):
                 if sink:
                     with named_output(sink.place):
                         sink.write(row)
@@ -278,8 +282,11 @@ def score_images(
             make of them, and of image and reference alike: faster on large photographs, to a score that differs by
             some thousandths.
         shard: ``"i/n"``, the part of the source to score.
-        output: a ``.csv`` or ``.jsonl`` file, or a ``.parquet`` folder, that gets the rows as well, before they are
-            yielded.
+        min_score: the lowest score that is wanted, of the one metric, or of each by name, such as
+            ``{"topiq_nr-lite": 0.6}``: the note of a row with a lower one says so.
+        max_score: likewise, the highest.
+        output: a ``.csv``, ``.jsonl`` or ``.json`` file, or a ``.parquet`` folder, that gets the rows as well, before
+            they are yielded.
         resume: go on with an output that a job has begun: only images without a row are scored.
         overwrite: replace an output that is there: a file when the new one is whole, rows of a folder at once.
 

@@ -52,7 +52,7 @@ def score(
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(*REFERENCE_NAMES, help="Folder (or one file) of reference images, for full-reference metrics."),
+        typer.Option(*REFERENCE_NAMES, help="References: a folder, one file, or a pattern such as 'gt/{name}.png'."),
     ] = None,
     output: Annotated[
         Path | None,

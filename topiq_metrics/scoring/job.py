@@ -256,7 +256,8 @@ def score_images(
             an `Item`; or several of these.
         metrics: names of the catalogue; by default the bundled one, full-reference where ``references`` or
             ``reference_column`` is given.
-        references: a file that is the reference of every image, or a folder that has one for each.
+        references: a file that is the reference of every image, a folder that has one for each, or a pattern of their
+            paths, such as ``"{folder}/{name%%_*}_GT.jpg"``.
         path_column: of a table, the column of paths or URLs.
         image_column: of a table or dataset, the column of images or of their paths; of a shard, the extension of its
             images.

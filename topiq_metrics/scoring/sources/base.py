@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from topiq_metrics.scoring.items import Item
@@ -59,6 +59,10 @@ class References(Protocol):
 
     def find(self, image: str, folder: str) -> str | None:
         """The reference of an image that was found in ``folder``; None if there is none."""
+        ...
+
+    def sought(self, image: str, folder: str) -> str:
+        """What was looked for, in vain; and what else would help."""
         ...
 
 
@@ -128,6 +132,14 @@ class Part(ABC):
 
     @abstractmethod
     def count(self) -> int | None: ...
+
+
+def paired(item: Item, lookup: References | None, folder: str) -> Item:
+    """An item with its reference, if references are looked up; or with what was looked for."""
+    if lookup is None or item.problem:
+        return item
+    reference = lookup.find(item.name, folder)
+    return replace(item, reference=reference, sought="" if reference else lookup.sought(item.name, folder))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from topiq_metrics.scoring.sources.lists import PathList
 from topiq_metrics.scoring.sources.locations import absolute, is_url
 from topiq_metrics.scoring.sources.names import Mark, Names
 from topiq_metrics.scoring.sources.parquet import ParquetTable
-from topiq_metrics.scoring.sources.references import ReferenceLookup
+from topiq_metrics.scoring.sources.references import open_references
 from topiq_metrics.scoring.sources.shards import Shards
 from topiq_metrics.scoring.sources.tables import TextTable
 
@@ -87,7 +87,10 @@ def open_source(
         source: one, or several.
         references: a file that is the reference of every image, or a folder that has a reference for each: with the
             same path below its source, else the same path but for its suffix, else the same name, else the same name
-            but for its suffix; the case of letters does not matter. Where several fit equally well, there is none.
+            but for its suffix; the case of letters does not matter. Where several fit equally well, there is none. Or a
+            pattern of their paths, such as ``"gt/{path}.png"`` or ``"{folder}/{name%%_*}_GT.jpg"``: of the image's
+            ``folder``, its ``path`` below the source and its ``name``, both without its ``suffix``; ``%`` takes off the
+            shortest end that a wildcard fits, ``%%`` the longest one, ``#`` and ``##`` likewise at the beginning.
         path_column: of a table, the column of paths; beside images in the table, of their names. Default: the first
             of ``path``, ``image``, ``filename``, ``file_name``, ``name`` and the like.
         image_column: of a table or a dataset, the column of images, or of their paths; of a shard, the extensions of
@@ -107,7 +110,7 @@ def open_source(
         ModuleNotFoundError: a source needs an extra that is not installed.
     """
     options = Options(
-        None if references is None else ReferenceLookup(os.fspath(references)),
+        None if references is None else open_references(os.fspath(references)),
         path_column,
         image_column,
         reference_column,

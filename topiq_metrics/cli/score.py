@@ -35,7 +35,8 @@ def score(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Images, folders, globs; lists (.txt, - for stdin), tables (.csv, .tsv, .parquet), shards (.tar); "
+            help="Images, folders, globs; lists (.txt, - for stdin), tables (.csv, .tsv, .parquet), shards (.tar), "
+            "videos (.mp4, …); "
             "URLs of any of these; hf:NAME:SPLIT.",
         ),
     ],
@@ -99,6 +100,12 @@ def score(
         str | None,
         typer.Option(
             help="Where relative paths in lists and tables start, instead of beside them.", rich_help_panel=_SOURCES
+        ),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="1s|500ms|10", help="Of a video: a frame for so much time, or of so many.", rich_help_panel=_SOURCES
         ),
     ] = None,
     workers: Annotated[
@@ -185,6 +192,7 @@ def score(
             image_column=image_column,
             reference_column=reference_column,
             root=root,
+            every=every,
             weights=weights or "default",
             size=size,
             fallback_size=fallback_size,

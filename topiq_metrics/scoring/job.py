@@ -99,6 +99,7 @@ class ScoreJob:
             reference_column=reading.reference_column,
             root=reading.root,
             split=reading.split,
+            every=reading.every,
         )
         # Once for all, also on other machines: rows of one output must not be of several backends.
         backend = choose_backend(running.backend, running.precision, running.max_memory)
@@ -251,9 +252,9 @@ def score_images(
 
     Args:
         source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.tsv``, ``.parquet``), a WebDataset
-            shard (``.tar``); a URL of any of them; a dataset of Hugging Face's `datasets`, or ``hf:NAME:SPLIT``; an
-            image in memory: of PIL, an array or a tensor, as `load_image` takes it; a data frame of pandas or Polars;
-            an `Item`; or several of these.
+            shard (``.tar``); a URL of any of them; a video (``.mp4`` and others); a dataset of Hugging Face's
+            `datasets`, or ``hf:NAME:SPLIT``; an image in memory: of PIL, an array or a tensor, as `load_image` takes
+            it; a data frame of pandas or Polars; an `Item`; or several of these.
         metrics: names of the catalogue; by default the bundled one, full-reference where ``references`` or
             ``reference_column`` is given.
         references: a file that is the reference of every image, a folder that has one for each, or a pattern of their
@@ -264,6 +265,7 @@ def score_images(
         reference_column: likewise, for references.
         root: where relative paths of lists and tables start, instead of the list's own folder.
         split: of a dataset.
+        every: of a video, one frame for so much time, ``"1s"``, or one of so many, ``"10"``, instead of each.
         weights: ``"default"``, or a file for the one metric.
         size: a size policy instead of each metric's own.
         fallback_size: size policy for an image for which memory does not suffice; None makes it an error.

@@ -47,6 +47,7 @@ class Reading:
     reference_column: str | None = None
     root: PathLike | None = None
     split: str = "train"
+    every: str | None = None
     shard: str | Shard = "0/1"
 
 
@@ -89,6 +90,7 @@ class ScoreKeywords(TypedDict, total=False):
     reference_column: str | None
     root: PathLike | None
     split: str
+    every: str | None
     weights: PathLike
     size: str | SizePolicy | None
     fallback_size: str | SizePolicy | None

@@ -76,6 +76,7 @@ class Options:
     reference_column: str | None = None
     root: str | None = None
     split: str = "train"
+    every: str | None = None
 
 
 class Part(ABC):
@@ -88,7 +89,7 @@ class Part(ABC):
     Attributes:
         label: what it is, for messages.
         key: parts with the same one are the same.
-        uses: the column options that mean something to it.
+        uses: the options, of columns and frames, that mean something to it.
         as_they_are: whether braces and wildcards are part of the names that it takes.
         once: whether none of its names comes twice in it.
         own_data: whether its items with data have names that no other part can have.

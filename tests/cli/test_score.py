@@ -117,7 +117,7 @@ class TestExitCodes:
             (["-m", " , "], "Name a metric with -m."),
             (["--max-memory", "2"], "Option --max-memory must be at least 50 MB, but got '2' bytes: 2GB?"),
             (["--weights", "nowhere.pth"], "The weights file nowhere.pth does not exist."),
-            (["-o", "out.txt"], "An output must end in one of .csv, .jsonl, .parquet, but got out.txt."),
+            (["-o", "out.txt"], "An output must end in one of .csv, .jsonl, .json, .parquet, but got out.txt."),
             (["-o", "nowhere/out.csv"], "There is no folder nowhere: make it first."),
             (["-o", "folder.csv"], "folder.csv is a folder: name a file."),
         ],

@@ -411,7 +411,7 @@ class TestReferences:
         row = self.both(image, None, fake)
         assert row.scores == {"topiq_nr-lite": pytest.approx(0.2), "topiq_fr": None}
         assert row.status == "partial"
-        assert row.error == "topiq_fr: no-reference: there is no reference of this name, or more than one"
+        assert row.error == "topiq_fr: no-reference: the source names none"
 
     def test_full_reference_alone_without_a_reference_is_an_error(self, image, fake):
         row = score_one(image, fake("topiq_fr"))

@@ -56,6 +56,15 @@ def lines(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_rows_are_a_data_frame_in_a_line(library, photos, scored):
+    frames = pytest.importorskip(library, reason=f"{library} is not installed")
+    frame = frames.DataFrame([row.as_dict() for row in score_images(photos, workers=0)])
+    assert list(frame.columns) == ["path", "topiq_nr-lite", "width", "height", "size", "status", "error", "note"]
+    assert list(frame["status"]) == ["ok"] * 12
+    assert frame["topiq_nr-lite"].mean() > 0
+
+
 class TestRows:
     def test_in_the_order_of_the_source(self, photos, scored):
         rows = list(score_images(photos, workers=0))
@@ -137,7 +146,7 @@ class TestRefusals:
             ({"shard": "2/2"}, "A shard is i/n with i from 0 to n - 1, but got 2/2"),
             ({"shard": "half"}, "such as 0/8, but got 'half'"),
             ({"resume": True}, "To resume, a job needs the output to go on with"),
-            ({"output": "out.txt"}, r"must end in one of \('.csv', '.jsonl', '.parquet'\)"),
+            ({"output": "out.txt"}, r"must end in one of \('.csv', '.jsonl', '.json', '.parquet'\)"),
             ({"workers": -1}, "`workers` must be 0 or more"),
         ],
     )

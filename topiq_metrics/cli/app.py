@@ -14,6 +14,7 @@ from topiq_metrics.cli import (
     export,
     leaderboard,
     score,
+    select,
     serve,
     train,
     weights,
@@ -22,6 +23,7 @@ from topiq_metrics.cli.commands import Commands
 
 app = Commands(name="topiq", help="Image quality assessment with the TOPIQ family.")
 app.command("score")(score.score)
+app.command("select")(select.select)
 app.command("explain")(explain.explain)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)

@@ -46,6 +46,20 @@ ScoreColumn = Annotated[str | None, typer.Option("--score-column", help="Of a ta
 ReferenceColumn = Annotated[str | None, typer.Option("--reference-column", help="Of a table. Default: reference.")]
 
 
+MinScoreOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--min-score", metavar="[NAME=]SCORE", help="The lowest score that is wanted; NAME= where there are several."
+    ),
+]
+MaxScoreOption = Annotated[
+    list[str] | None, typer.Option("--max-score", metavar="[NAME=]SCORE", help="Likewise, the highest.")
+]
+SortOption = Annotated[
+    str | None, typer.Option("--sort", metavar="best|worst[:NAME]", help="Which rows come first, by the first metric.")
+]
+
+
 def split_names(given: Sequence[str]) -> list[str]:
     """Names that were given with commas, in several options, or both, in their order."""
     return [name for text in given for each in text.split(",") if (name := each.strip())]
@@ -61,3 +75,20 @@ def one_metric(given: Sequence[str] | None) -> str | None:
     if len(names) > 1:
         fail(f"This command takes one metric, but got {' and '.join(names)}.")
     return names[0]
+
+
+def split_limits(option: str, given: Sequence[str] | None) -> float | dict[str, float] | None:
+    """What ``NAME=SCORE``, several times or with commas, or a score alone says; None where nothing was given."""
+    limits: dict[str, float] = {}
+    for text in split_names(given or ()):
+        name, _, number = text.rpartition("=")
+        try:
+            score = float(number)
+        except ValueError:
+            fail(f"{option} takes a score such as 0.6, or NAME=0.6, but got {text!r}.")
+        if name.strip() in limits:
+            fail(f"{option} has two scores{f' of {name.strip()}' if name else ''}: give one.")
+        limits[name.strip()] = score
+    if "" in limits and len(limits) > 1:
+        fail(f"{option} has a score without the name of its metric beside others with one: name all.")
+    return limits.get("", limits or None)

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric, get_card
-from topiq_metrics.cli.console import FULL_DISK, exit_on_error, fail, is_full_disk, printable
+from topiq_metrics.cli.console import exit_on_error, fail
 from topiq_metrics.cli.memory_limit import limit_memory
-from topiq_metrics.cli.options import REFERENCE_NAMES, DecodeOption, ForceOption, Precision, ProfilesOption, split_names
-from topiq_metrics.cli.progress import log_event, shown_progress
-from topiq_metrics.cli.rows import printed_rows
+from topiq_metrics.cli.options import (
+    REFERENCE_NAMES,
+    DecodeOption,
+    ForceOption,
+    MaxScoreOption,
+    MinScoreOption,
+    Precision,
+    ProfilesOption,
+    SortOption,
+    split_limits,
+    split_names,
+)
+from topiq_metrics.cli.running import run_job
 from topiq_metrics.cli.threads import limit_threads
 from topiq_metrics.scoring.children import started_early
 
 if TYPE_CHECKING:
-    from topiq_metrics.scoring import ScoreRow
-    from topiq_metrics.scoring.job import ScoreJob
     from topiq_metrics.scoring.selection import Shard
 
-_ADVICE = {"profiles-differ": " (a program that drops profiles does that; --profiles ignore reads both alike)"}
 _SOURCES, _RUN, _CLUSTER = "Sources", "Running", "More than one machine"
 
 
@@ -33,7 +38,8 @@ def score(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Images, folders, globs; lists (.txt, - for stdin), tables (.csv, .tsv, .parquet), shards (.tar); "
+            help="Images, folders, globs; lists (.txt, - for stdin), tables (.csv, .tsv, .parquet), shards (.tar), "
+            "videos (.mp4, …); "
             "URLs of any of these; hf:NAME:SPLIT.",
         ),
     ],
@@ -50,12 +56,21 @@ def score(
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(*REFERENCE_NAMES, help="Folder (or one file) of reference images, for full-reference metrics."),
+        typer.Option(*REFERENCE_NAMES, help="References: a folder, one file, or a pattern such as 'gt/{name}.png'."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Write rows to this .csv or .jsonl file, or .parquet folder."),
+        typer.Option(
+            "-o", "--output", help="Write rows to this .csv, .jsonl or .json file, or .parquet folder; - prints them."
+        ),
     ] = None,
+    row_format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="csv|jsonl|json|parquet", help="Of rows. Default: csv, or the output's."),
+    ] = None,
+    min_score: MinScoreOption = None,
+    max_score: MaxScoreOption = None,
+    sort: SortOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the job of this output has stopped.")] = False,
     force: ForceOption = False,
     html: Annotated[Path | None, typer.Option(help="Write a page to look at, .html.")] = None,
@@ -88,6 +103,12 @@ def score(
         str | None,
         typer.Option(
             help="Where relative paths in lists and tables start, instead of beside them.", rich_help_panel=_SOURCES
+        ),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="1s|500ms|10", help="Of a video: a frame for so much time, or of so many.", rich_help_panel=_SOURCES
         ),
     ] = None,
     workers: Annotated[
@@ -136,7 +157,7 @@ def score(
     """Score images: one row per image, with a status and the reason where one cannot be scored.
 
     Exit code 0: every image has every score. 1: some do not. 2: the command cannot start. 3: the output cannot be
-    written, as on a full disk: --resume goes on.
+    written, as on a full disk: --resume goes on. 4: all are scored, some outside of --min-score or --max-score.
     """
     default = default_metric(with_reference=bool(reference or reference_column))
     names = list(dict.fromkeys(split_names(metric or [default])))
@@ -149,6 +170,12 @@ def score(
         fail("--ray-address and --ray-actors go with --runner ray.")
     if weights is not None and len(names) > 1:
         fail("--weights goes with one metric.")
+    output, form = _output_and_form(output, row_format)
+    if sort is not None and output is not None:
+        fail(
+            "--sort goes with printed rows: an output is in the order of the sources, by which --resume goes on. "
+            f"`topiq select {output} --sort {sort} -o FILE` sorts it."
+        )
     if resume and output is None:
         fail("--resume goes with -o: the output of the job to go on with.")
     if force and output is None and html is None:
@@ -158,6 +185,7 @@ def score(
         context.with_resource(started_early())
     from topiq_metrics.scoring.job import ScoreJob
     from topiq_metrics.scoring.options import DECODE_SECONDS, RayOptions
+    from topiq_metrics.scoring.ordering import Order
 
     limit_threads()
     with exit_on_error(refused=(ValueError, OSError, ImportError, RuntimeError)):
@@ -170,6 +198,7 @@ def score(
             image_column=image_column,
             reference_column=reference_column,
             root=root,
+            every=every,
             weights=weights or "default",
             size=size,
             fallback_size=fallback_size,
@@ -182,14 +211,30 @@ def score(
             profiles=profiles,
             decode=decode,
             shard=part,
+            min_score=split_limits("--min-score", min_score),
+            max_score=split_limits("--max-score", max_score),
             output=output,
             resume=resume,
             overwrite=force,
             report=html,
             ray=RayOptions(ray_address, ray_actors) if runner == "ray" else None,
         )
+        order = None if sort is None else Order.parse(sort, names)
     _limit_memory(runner)
-    _run(job, output, log_json=log_json)
+    run_job(job, output, form=form, order=order, log_json=log_json)
+
+
+def _output_and_form(output: Path | None, row_format: str | None) -> tuple[Path | None, str | None]:
+    """The output to write, None where rows are printed, and how these are written."""
+    if row_format not in {None, "csv", "jsonl", "json", "parquet"}:
+        fail(f"--format must be csv, jsonl, json or parquet, but got {row_format!r}.")
+    if output is not None and str(output) != "-":
+        if row_format is not None and output.suffix.lower() != f".{row_format}":
+            fail(f"--format {row_format} goes with an output that ends in .{row_format}, but got {output}.")
+        return output, None
+    if row_format == "parquet":
+        fail("--format parquet goes with -o: the folder of its files, such as scores.parquet.")
+    return None, row_format if output is None else row_format or "csv"
 
 
 def _check_references(names: list[str], reference: str | None, reference_column: str | None) -> None:
@@ -249,86 +294,3 @@ def _limit_memory(runner: str) -> None:
     # CUDA reserves addresses far beyond what it uses.
     if runner == "local" and not torch.cuda.is_available():
         limit_memory()
-
-
-def _run(job: ScoreJob, output: Path | None, *, log_json: bool) -> None:
-    from topiq_metrics.errors import WeightsError
-    from topiq_metrics.scoring.sinks import OutputError, OutputWriteError
-    from topiq_metrics.scoring.sources import SourceError
-
-    try:
-        # Rows on a terminal are printed when the bar has gone.
-        printing = printed_rows(job.metrics) if output is None else contextlib.nullcontext(_drop)
-        with printing as write, shown_progress(job, log_json=log_json):
-            for row in job.rows():
-                write(row)
-    except BrokenPipeError:
-        # The reader of our output has gone.
-        _discard_stdout()
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        _stopped(job, "Interrupted", "", 130)
-    except OutputError as error:
-        fail(error)
-    except OutputWriteError as error:
-        _unwritten(job, error)
-    except (OSError, SourceError, WeightsError, ImportError, RuntimeError, ValueError) as error:
-        if output is None and is_full_disk(error):
-            _discard_stdout()
-            fail(
-                f"The disk is full: the standard output cannot be written after {job.progress.images} images. Make "
-                "room, and name an output with -o, with which --resume goes on.",
-                code=FULL_DISK,
-            )
-        if not job.progress.images:
-            fail(error)
-        _stopped(job, "The job ended", f": {error}", 1)
-    _summarize(job, output, log_json=log_json)
-
-
-def _drop(row: ScoreRow) -> None:
-    """The row is in the output."""
-
-
-def _discard_stdout() -> None:
-    """Let Python not complain once more at exit that it cannot write what is left."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _unwritten(job: ScoreJob, error: OSError) -> NoReturn:
-    images = job.progress.images
-    if not images and not is_full_disk(error):
-        fail(error)
-    full = "The disk is full: " if is_full_disk(error) else ""
-    kept = f" The rows of {images} images are kept." if images else ""
-    fail(f"{full}{error.filename} {error.strerror}.{kept} Make room, and go on with --resume.", code=FULL_DISK)
-
-
-def _stopped(job: ScoreJob, what: str, why: str, code: int) -> NoReturn:
-    images = job.progress.images
-    is_kept = images and job.place is not None and job.place.exists()
-    kept = f" They are in {job.place}; --resume goes on." if is_kept else ""
-    fail(f"{what} after {images} images{why.rstrip('.')}.{kept}", code=code)
-
-
-def _summarize(job: ScoreJob, output: Path | None, *, log_json: bool) -> None:
-    progress = job.progress
-    if log_json:
-        fields: dict[str, Any] = progress.as_dict(progress.images)
-        log_event("finished", **fields, output=None if output is None else str(output))
-    elif progress.failed or progress.left_out or output is not None:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in progress.reasons.most_common())
-        earlier = f" ({progress.earlier} of them before)" if progress.earlier else ""
-        place = f" -> {output}" if output is not None else ""
-        errors = f"{progress.failed} with errors" + (f" ({reasons})" if reasons else "")
-        suffixes = ", ".join(f"{count} {suffix}" for suffix, count in sorted(progress.left_out.items()))
-        left_out = f", {progress.left_out.total()} left out of shards ({suffixes})" if suffixes else ""
-        typer.echo(
-            f"{progress.images} images{earlier}: {progress.statuses['ok']} ok, {errors}{left_out}{place}", err=True
-        )
-    for word, count in () if log_json else progress.notes.most_common():
-        typer.echo(
-            printable(f"Note on {count} of them: {progress.first_notes[word]}{_ADVICE.get(word, '')}."), err=True
-        )
-    if progress.failed:
-        raise typer.Exit(1)

@@ -6,6 +6,8 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const METRICS = data.metrics;
 const FIRST_SCORE = 1;
 const [WIDTH, HEIGHT, SIZE, STATUS, ERROR, NOTE] = [1, 2, 3, 4, 5, 6].map((i) => METRICS.length + i);
+// The address of the row's file, and its path where it is not what is read.
+const [LINK, FULL] = [7, 8].map((i) => METRICS.length + i);
 const PAGE_SIZES = [25, 50, 100, 250];
 const SVG = "http://www.w3.org/2000/svg";
 const SEARCH_DELAY = 120;
@@ -70,6 +72,109 @@ function tailStart(path, parts) {
 function breakable(path) {
   return path.split(/(?<=[/\\])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
 }
+
+/* Files */
+
+// Where the file of a name is; null if there is none. What a name holds is never more than a part of a path.
+function address(link, path) {
+  if (!link) return null;
+  const place = link === 1 ? path.split("/").map(encodeURIComponent).join("/") : link;
+  return /^(https?|file):/.test(place) || place.startsWith("/") ? place : data.root + place;
+}
+
+// A picture that can be looked at: its file where that is at hand, else its thumbnail.
+function pictureOf(name, link, path, thumbnail, text) {
+  const place = address(link, path ?? name);
+  const small = thumbnail === null || thumbnail === undefined ? null : data.thumbnails[thumbnail];
+  // Nothing is asked of a network: files on this machine, or beside the page, only.
+  return { name, place, small, file: place && !/^https?:/.test(place) ? place : null, text };
+}
+
+function rowPicture(rows, i) {
+  const row = rows[i];
+  const scores = METRICS.map((metric, n) => [metric, row[FIRST_SCORE + n]])
+    .filter(([, score]) => score !== null)
+    .map(([metric, score]) => `${metric.name} ${scoreFormat(metric.distribution)(score)}`);
+  return pictureOf(row[0], row[LINK], row[FULL], data.pictures[i], scores.join(" · "));
+}
+
+// A button that enlarges the picture at a place of a list.
+function enlarging(pictures, at, image) {
+  const button = el("button", { type: "button", class: "enlarge", "aria-label": `Enlarge ${pictures[at].name}` }, image);
+  button.addEventListener("click", () => viewer.show(pictures, at));
+  return button;
+}
+
+function fileLink(picture, ...content) {
+  const parts = content.flat();
+  return picture.place ? el("a", { href: picture.place, target: "_blank", rel: "noopener" }, parts) : parts;
+}
+
+class Viewer {
+  constructor() {
+    this.image = el("img", { alt: "" });
+    this.image.addEventListener("error", () => this.fallBack());
+    this.note = el("span", { class: "muted" });
+    this.caption = el("figcaption", { "aria-live": "polite" });
+    const button = (label, act, focus = false) => {
+      const made = el("button", { type: "button", class: "button", autofocus: focus }, label);
+      made.addEventListener("click", act);
+      return made;
+    };
+    this.steps = [button("Previous", () => this.step(-1)), button("Next", () => this.step(1))];
+    this.element = el(
+      "dialog",
+      { class: "viewer", "aria-label": "Picture" },
+      el("figure", {}, el("div", { class: "stage" }, this.image), this.caption),
+      el("div", { class: "viewer-buttons" }, this.steps, button("Close", () => this.element.close(), true)),
+    );
+    // Wherever the focus is: a link that is replaced has none any more.
+    document.addEventListener("keydown", (event) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (by && this.element.open) this.step(by);
+    });
+    this.element.addEventListener("click", (event) => {
+      if (event.target === this.element) this.element.close();
+    });
+  }
+
+  show(pictures, at) {
+    this.pictures = pictures;
+    this.at = at;
+    const picture = pictures[at];
+    this.note.textContent = picture.file ? "" : "the thumbnail";
+    this.image.src = picture.file ?? picture.small;
+    this.image.alt = picture.name;
+    this.caption.replaceChildren(el("strong", {}, picture.text), fileLink(picture, picture.name), this.note);
+    this.steps[0].disabled = this.next(-1) === null;
+    this.steps[1].disabled = this.next(1) === null;
+    if (!this.element.open) this.element.showModal();
+  }
+
+  // The next one of the list that can be shown.
+  next(by) {
+    for (let i = this.at + by; i >= 0 && i < this.pictures.length; i += by) {
+      if (this.pictures[i].file || this.pictures[i].small) return i;
+    }
+    return null;
+  }
+
+  step(by) {
+    const at = this.next(by);
+    if (at !== null) this.show(this.pictures, at);
+  }
+
+  // A file that has gone, or that browsers do not show.
+  fallBack() {
+    const { file, small } = this.pictures[this.at];
+    if (!file || this.image.src === small) return;
+    this.note.textContent = small ? "the thumbnail: the file cannot be shown here" : "the file cannot be shown here";
+    if (small) this.image.src = small;
+    else this.image.removeAttribute("src");
+  }
+}
+
+const viewer = new Viewer();
 
 /* Sections */
 
@@ -227,11 +332,14 @@ function tickEvery(step, bars) {
 }
 
 function gallery(title, tiles, format) {
-  const items = tiles.map((tile) => {
-    const picture =
-      tile.thumbnail === null
-        ? el("span", {}, "no thumbnail")
-        : el("img", { src: data.thumbnails[tile.thumbnail], alt: tile.name, title: tile.name });
+  const pictures = tiles.map((tile) =>
+    pictureOf(tile.name, tile.link, tile.path, tile.thumbnail, format(tile.score)),
+  );
+  const items = tiles.map((tile, i) => {
+    const { small } = pictures[i];
+    const picture = small
+      ? enlarging(pictures, i, el("img", { src: small, alt: tile.name, title: tile.name }))
+      : el("span", {}, "no thumbnail");
     return el(
       "li",
       {},
@@ -243,7 +351,11 @@ function gallery(title, tiles, format) {
           "figcaption",
           {},
           el("strong", {}, format(tile.score)),
-          el("span", { class: "file", title: tile.name }, breakable(tile.name.slice(tailStart(tile.name, 2)))),
+          el(
+            "span",
+            { class: "file", title: tile.name },
+            fileLink(pictures[i], breakable(tile.name.slice(tailStart(tile.name, 2)))),
+          ),
         ),
       ),
     );
@@ -352,7 +464,8 @@ function tableColumns(rows) {
 function pathCell(row) {
   const start = tailStart(row[0], 1);
   const folder = el("span", { class: "muted" }, breakable(row[0].slice(0, start)));
-  return el("th", { scope: "row" }, folder, el("wbr"), row[0].slice(start));
+  const picture = pictureOf(row[0], row[LINK], row[FULL], null, "");
+  return el("th", { scope: "row" }, folder, el("wbr"), fileLink(picture, row[0].slice(start)));
 }
 
 function scoreCell(score, distribution, format) {
@@ -360,6 +473,17 @@ function scoreCell(score, distribution, format) {
   const share = (score - distribution.low) / (distribution.high - distribution.low || 1);
   const gauge = el("span", { class: "gauge", "aria-hidden": "true" }, percent(el("span"), "width", share));
   return el("td", { class: "numeric score" }, format(score), gauge);
+}
+
+// Rows as `topiq score` writes them, for `topiq select` and spreadsheets.
+function tableHead() {
+  const names = METRICS.map((metric) => metric.name);
+  return csvLine(["path", ...names, "width", "height", "size", "status", "error", "note"]);
+}
+
+function csvLine(cells) {
+  const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  return cells.map((cell) => (cell === null ? "" : quoted(String(cell)))).join(",");
 }
 
 class RowTable {
@@ -370,6 +494,11 @@ class RowTable {
     this.orders = new Map();
     this.query = "";
     this.status = "";
+    this.metric = 0;
+    this.from = null;
+    this.to = null;
+    this.picked = new Set();
+    this.hasPictures = rows.some((row) => row[LINK]) || Object.keys(data.pictures).length > 0;
     this.page = 0;
     this.pageSize = 25;
     this.element = this.build();
@@ -393,6 +522,32 @@ class RowTable {
       this.select();
     });
     this.found = el("p", { class: "found muted", role: "status" });
+    const metrics = METRICS.map((metric, i) => el("option", { value: i }, metric.name));
+    this.metricChoice = el("select", {}, metrics);
+    this.bounds = ["from", "to"].map((end) => {
+      const input = el("input", { type: "number", step: "any", inputmode: "decimal", id: `score-${end}` });
+      input.addEventListener("input", () => {
+        this[end] = input.value === "" || Number.isNaN(input.valueAsNumber) ? null : input.valueAsNumber;
+        this.select();
+      });
+      return input;
+    });
+    this.metricChoice.addEventListener("change", () => {
+      this.metric = Number(this.metricChoice.value);
+      this.select();
+    });
+    const act = (label, action) => {
+      const button = el("button", { type: "button", class: "button" }, label);
+      button.addEventListener("click", action);
+      return button;
+    };
+    this.selection = el("p", { role: "status" });
+    this.selectionButtons = [
+      act("Tick all that are shown", () => this.pick(this.shown, true)),
+      act("Untick all", () => this.pick([...this.picked], false)),
+      act("Download paths", () => this.download("txt")),
+      act("Download rows", () => this.download("csv")),
+    ];
 
     this.headers = this.columns.map((column, i) => {
       const button = el("button", { type: "button", title: `Sort by ${column.label}` }, column.label);
@@ -404,7 +559,17 @@ class RowTable {
       "table",
       {},
       el("caption", {}, "One row for each image. The buttons in the head sort."),
-      el("thead", {}, el("tr", {}, this.headers)),
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          el("th", { scope: "col" }, el("span", { class: "aside" }, "ticked")),
+          this.hasPictures ? el("th", { scope: "col" }, el("span", { class: "aside" }, "picture")) : null,
+          this.headers,
+        ),
+      ),
       this.body,
     );
 
@@ -432,8 +597,12 @@ class RowTable {
         { class: "controls" },
         el("label", { class: "grow" }, "Search path, status, error and note", this.search),
         el("label", {}, "Status", this.filter),
+        METRICS.length > 1 ? el("label", {}, "Scores of", this.metricChoice) : null,
+        el("label", {}, "Score from", this.bounds[0]),
+        el("label", {}, "to", this.bounds[1]),
         this.found,
       ),
+      el("div", { class: "selection" }, this.selection, this.selectionButtons),
       el("div", { class: "scroller", role: "region", "aria-label": "Table of rows", tabindex: "0" }, table),
       el(
         "nav",
@@ -467,13 +636,82 @@ class RowTable {
   select() {
     const wanted = this.query.trim().toLowerCase();
     this.shown = this.order().filter(
-      (i) => (!this.status || this.rows[i][STATUS] === this.status) && (!wanted || this.text(i).includes(wanted)),
+      (i) =>
+        (!this.status || this.rows[i][STATUS] === this.status) &&
+        this.isWithin(this.rows[i][FIRST_SCORE + this.metric]) &&
+        (!wanted || this.text(i).includes(wanted)),
     );
     this.found.textContent =
       this.shown.length === this.rows.length
         ? plural(this.rows.length, "row")
         : `${whole.format(this.shown.length)} of ${plural(this.rows.length, "row")}`;
     this.turn(0);
+  }
+
+  // Both ends are wanted; what has no score is outside of any.
+  isWithin(score) {
+    if (this.from === null && this.to === null) return true;
+    return typeof score === "number" && score >= (this.from ?? -Infinity) && score <= (this.to ?? Infinity);
+  }
+
+  pick(rows, ticked) {
+    for (const i of rows) {
+      if (ticked) this.picked.add(i);
+      else this.picked.delete(i);
+    }
+    for (const box of this.body.querySelectorAll("input[type=checkbox]")) {
+      box.checked = this.picked.has(Number(box.value));
+    }
+    this.tell();
+  }
+
+  // What is ticked, in the order of the table; where nothing is, what is shown.
+  get chosen() {
+    return this.picked.size ? this.order().filter((i) => this.picked.has(i)) : this.shown;
+  }
+
+  tell() {
+    const ticked = this.picked.size;
+    this.selection.textContent = ticked
+      ? `${plural(ticked, "row")} ticked`
+      : `nothing ticked: ${plural(this.shown.length, "row")} shown`;
+    this.selectionButtons[1].disabled = !ticked;
+    for (const button of this.selectionButtons.slice(2)) button.disabled = !this.chosen.length;
+  }
+
+  download(form) {
+    // A path that is too long to be here in full is of no use.
+    const rows = this.chosen.map((i) => this.rows[i]).filter((row) => row[FULL] !== "");
+    const paths = rows.map((row) => row[FULL] ?? row[0]);
+    const cells = (row, i) => csvLine([paths[i], ...row.slice(FIRST_SCORE, LINK)]);
+    const lines = form === "txt" ? paths : [tableHead(), ...rows.map(cells)];
+    const url = URL.createObjectURL(new Blob(lines.map((line) => `${line}\n`), { type: "text/plain" }));
+    const link = el("a", { href: url, download: `selection.${form}` });
+    link.click();
+    URL.revokeObjectURL(url);
+  }
+
+  tickCell(i) {
+    const box = el("input", {
+      type: "checkbox",
+      value: i,
+      checked: this.picked.has(i),
+      "aria-label": `Tick ${this.rows[i][0]}`,
+    });
+    box.addEventListener("change", () => this.pick([i], box.checked));
+    return el("td", { class: "tick" }, box);
+  }
+
+  pictureCell(pictures, at) {
+    const { small, file, name } = pictures[at];
+    const cell = el("td", { class: "picture" });
+    if (!small && !file) return cell;
+    const image = el("img", { src: small ?? file, alt: "", loading: "lazy", decoding: "async" });
+    const button = enlarging(pictures, at, image);
+    image.addEventListener("error", () => button.replaceChildren("show"));
+    button.title = name;
+    cell.append(button);
+    return cell;
   }
 
   text(i) {
@@ -507,16 +745,25 @@ class RowTable {
   turn(page) {
     this.page = Math.min(Math.max(page, 0), this.pages - 1);
     const start = this.page * this.pageSize;
-    const rows = this.shown.slice(start, start + this.pageSize).map((i) => {
+    const places = this.shown.slice(start, start + this.pageSize);
+    const pictures = places.map((i) => rowPicture(this.rows, i));
+    const rows = places.map((i, at) => {
       const row = this.rows[i];
-      return el("tr", {}, this.columns.map((column) => column.cell(row)));
+      return el(
+        "tr",
+        {},
+        this.tickCell(i),
+        this.hasPictures ? this.pictureCell(pictures, at) : null,
+        this.columns.map((column) => column.cell(row)),
+      );
     });
     const nothing = () =>
-      el("tr", {}, el("td", { class: "empty", colspan: this.columns.length }, "No row matches."));
+      el("tr", {}, el("td", { class: "empty", colspan: this.columns.length + 2 }, "No row matches."));
     this.body.replaceChildren(...(rows.length ? rows : [nothing()]));
     this.position.textContent = `Page ${whole.format(this.page + 1)} of ${whole.format(this.pages)}`;
     const ends = [this.page === 0, this.page === this.pages - 1];
     this.buttons.forEach((button, i) => (button.disabled = ends[Math.floor(i / 2)]));
+    this.tell();
   }
 
   // As a click in the list of errors asks for.
@@ -556,6 +803,7 @@ function main() {
       navigation(sections),
       el("main", {}, sections),
       el("footer", { class: "foot" }, `Made by topiq-metrics ${data.version}.`),
+      viewer.element,
     );
 }
 

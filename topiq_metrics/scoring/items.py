@@ -36,12 +36,14 @@ class Item:
         data: the bytes of the image's file, where it lies inside another one; or the image, where it is in memory: a
             PIL image, an array or a tensor, as `topiq_metrics.load_image` takes it.
         problem: why there is no image to read, beginning with a word to sort by; the row then tells of it.
+        sought: what was looked for as its reference, and not found; for the row of an image that needs one.
     """
 
     path: str | os.PathLike[str]
     reference: Encoded | ImageObject | None = None
     data: Image | None = None
     problem: str = ""
+    sought: str = ""
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.scoring.engine import Engine
 from topiq_metrics.scoring.errors import OutputError, named_output, output_errors
 from topiq_metrics.scoring.items import Encoded, ImageObject, Item, name_digest
+from topiq_metrics.scoring.limits import Limits
 from topiq_metrics.scoring.options import (
     JobKeywords,
     PathLike,
@@ -62,6 +63,7 @@ class ScoreJob:
 
     Attributes:
         metrics: names, in the order of the columns.
+        limits: the scores that are wanted, by which rows are marked.
         progress: counts and seconds so far.
         place: where the rows lie while the job runs; None without an output.
     """
@@ -88,6 +90,7 @@ class ScoreJob:
         self._shard = Shard.parse(reading.shard)
         _check_outputs(source, reading, writing, self._shard)
         self._writing = writing
+        self.limits = Limits.of(self.metrics, writing.min_score, writing.max_score)
         self._source = open_source(
             source,
             references=reading.references,
@@ -96,6 +99,7 @@ class ScoreJob:
             reference_column=reading.reference_column,
             root=reading.root,
             split=reading.split,
+            every=reading.every,
         )
         # Once for all, also on other machines: rows of one output must not be of several backends.
         backend = choose_backend(running.backend, running.precision, running.max_memory)
@@ -141,6 +145,7 @@ class ScoreJob:
                 precision=self._running.precision,
                 profiles=self._running.profiles,
                 decode=self._running.decode,
+                limits=str(self.limits) or None,
             )
         return self._provenance
 
@@ -164,7 +169,7 @@ class ScoreJob:
                 self.progress.count(record, self.metrics)
                 self._add_to_report(record, None)
             self.progress.earlier = self.progress.images
-            for row in self._scored(Selection(self._shard, done), images):
+            for row in map(self.limits.marked, self._scored(Selection(self._shard, done), images)):
                 if sink:
                     with named_output(sink.place):
                         sink.write(row)
@@ -247,18 +252,20 @@ def score_images(
 
     Args:
         source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.tsv``, ``.parquet``), a WebDataset
-            shard (``.tar``); a URL of any of them; a dataset of Hugging Face's `datasets`, or ``hf:NAME:SPLIT``; an
-            image in memory: of PIL, an array or a tensor, as `load_image` takes it; a data frame of pandas or Polars;
-            an `Item`; or several of these.
+            shard (``.tar``); a URL of any of them; a video (``.mp4`` and others); a dataset of Hugging Face's
+            `datasets`, or ``hf:NAME:SPLIT``; an image in memory: of PIL, an array or a tensor, as `load_image` takes
+            it; a data frame of pandas or Polars; an `Item`; or several of these.
         metrics: names of the catalogue; by default the bundled one, full-reference where ``references`` or
             ``reference_column`` is given.
-        references: a file that is the reference of every image, or a folder that has one for each.
+        references: a file that is the reference of every image, a folder that has one for each, or a pattern of their
+            paths, such as ``"{folder}/{name%%_*}_GT.jpg"``.
         path_column: of a table, the column of paths or URLs.
         image_column: of a table or dataset, the column of images or of their paths; of a shard, the extension of its
             images.
         reference_column: likewise, for references.
         root: where relative paths of lists and tables start, instead of the list's own folder.
         split: of a dataset.
+        every: of a video, one frame for so much time, ``"1s"``, or one of so many, ``"10"``, instead of each.
         weights: ``"default"``, or a file for the one metric.
         size: a size policy instead of each metric's own.
         fallback_size: size policy for an image for which memory does not suffice; None makes it an error.
@@ -278,8 +285,11 @@ def score_images(
             make of them, and of image and reference alike: faster on large photographs, to a score that differs by
             some thousandths.
         shard: ``"i/n"``, the part of the source to score.
-        output: a ``.csv`` or ``.jsonl`` file, or a ``.parquet`` folder, that gets the rows as well, before they are
-            yielded.
+        min_score: the lowest score that is wanted, of the one metric, or of each by name, such as
+            ``{"topiq_nr-lite": 0.6}``: the note of a row with a lower one says so.
+        max_score: likewise, the highest.
+        output: a ``.csv``, ``.jsonl`` or ``.json`` file, or a ``.parquet`` folder, that gets the rows as well, before
+            they are yielded.
         resume: go on with an output that a job has begun: only images without a row are scored.
         overwrite: replace an output that is there: a file when the new one is whole, rows of a folder at once.
 

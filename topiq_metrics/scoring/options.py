@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from topiq_metrics.images import SizePolicy
+    from topiq_metrics.scoring.limits import Limit
 
 DECODE_SECONDS = 60.0
 """Time for a decoding process to fetch an image, and again to decode it."""
@@ -46,6 +47,7 @@ class Reading:
     reference_column: str | None = None
     root: PathLike | None = None
     split: str = "train"
+    every: str | None = None
     shard: str | Shard = "0/1"
 
 
@@ -69,8 +71,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Writing:
-    """Where the rows go; likewise, and ``report`` is an HTML page to write when all is scored."""
+    """What rows say of scores and where they go; likewise, and ``report`` is an HTML page to write in the end."""
 
+    min_score: Limit = None
+    max_score: Limit = None
     output: PathLike | None = None
     resume: bool = False
     overwrite: bool = False
@@ -86,6 +90,7 @@ class ScoreKeywords(TypedDict, total=False):
     reference_column: str | None
     root: PathLike | None
     split: str
+    every: str | None
     weights: PathLike
     size: str | SizePolicy | None
     fallback_size: str | SizePolicy | None
@@ -98,6 +103,8 @@ class ScoreKeywords(TypedDict, total=False):
     profiles: str
     decode: str
     shard: str | Shard
+    min_score: Limit
+    max_score: Limit
     output: PathLike | None
     resume: bool
     overwrite: bool

@@ -201,7 +201,7 @@ def _decoded(image: Encoded | ImageObject, name: str, decoder: Decoder, admit: A
 
 def _load_reference(item: Item, image: _Image, decoder: Decoder, request: Request) -> tuple[_Image | None, str]:
     if item.reference is None:
-        return None, "no-reference: there is no reference of this name, or more than one"
+        return None, f"no-reference: {item.sought or 'the source names none'}"
     name = _reference_name(item.reference)
 
     def admit(*size: int) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from topiq_metrics.scoring.limits import is_outside
 from topiq_metrics.scoring.rows import RowRecord, reason
 
 
@@ -20,6 +21,7 @@ class Progress:
         left_out: images in the source that were not asked for, by suffix.
         notes: rows with a note, likewise.
         first_notes: of each of these words, the first note.
+        outside: rows with a score outside of the limits.
         earlier: rows that were there before.
         waiting: seconds in which the network had nothing decoded to score.
         network: seconds in which it scored.
@@ -31,6 +33,7 @@ class Progress:
     left_out: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     first_notes: dict[str, str] = field(default_factory=dict)
+    outside: int = 0
     earlier: int = 0
     waiting: float = 0.0
     network: float = 0.0
@@ -63,6 +66,7 @@ class Progress:
         self.statuses[str(record["status"])] += 1
         if record["status"] != "ok":
             self.reasons[reason(str(record["error"]), metrics)] += 1
+        self.outside += is_outside(record)
         for note in filter(None, str(record.get("note") or "").split("; ")):
             word = note.partition(": ")[0]
             self.notes[word] += 1
@@ -78,6 +82,7 @@ class Progress:
             **{status: self.statuses[status] for status in ("ok", "partial", "error")},
             "reasons": dict(self.reasons),
             "left_out": dict(self.left_out),
+            "outside": self.outside,
             "notes": dict(self.notes),
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 3),

@@ -76,6 +76,7 @@ class Provenance:
         precision: of their arithmetic.
         profiles: ``"apply"`` where colours were converted to sRGB, ``"ignore"`` where values were read as they are.
         decode: ``"exact"`` where all pixels of files were decoded, ``"fast"`` where fewer would do.
+        limits: the scores that are wanted, by which rows are marked; or None.
         versions: of distributions that fix a score, by name.
         device: where the networks run.
         python: version.
@@ -95,6 +96,7 @@ class Provenance:
     precision: str = "float32"
     profiles: str = "apply"
     decode: str = "exact"
+    limits: str | None = None
     versions: dict[str, str] = field(default_factory=dict, hash=False)
     device: str = ""
     python: str = field(default_factory=platform.python_version)
@@ -123,6 +125,7 @@ class Provenance:
         precision: str = "float32",
         profiles: str = "apply",
         decode: str = "exact",
+        limits: str | None = None,
     ) -> Provenance:
         """What rows of these metrics are the result of, if they are made here and now.
 
@@ -136,6 +139,7 @@ class Provenance:
             precision: of their arithmetic.
             profiles: ``"apply"`` or ``"ignore"``.
             decode: ``"exact"`` or ``"fast"``.
+            limits: of scores, in words.
         """
         return cls(
             metrics=tuple(metrics),
@@ -146,6 +150,7 @@ class Provenance:
             precision=precision,
             profiles=profiles,
             decode=decode,
+            limits=limits,
             versions=_versions([get_card(metric.name) for metric in metrics], backend),
             device=_device(device),
         )
@@ -176,6 +181,7 @@ class Provenance:
             ("Precision", other.precision, self.precision),
             ("Colour profiles", other.profiles, self.profiles),
             ("Decoding", other.decode, self.decode),
+            ("Limits of scores", other.limits or "none", self.limits or "none"),
             ("Number of shards", other.shard.partition("/")[2], self.shard.partition("/")[2]),
         ]
         for name in dict.fromkeys((*other.versions, *self.versions)):

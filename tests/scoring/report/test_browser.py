@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from PIL import Image
@@ -47,7 +48,9 @@ def open_page(browser):
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: None if request.url.startswith("data:") else requests.append(request.url))
+        # Pictures that are there are shown from their files.
+        known = ("data:", PHOTOGRAPHS[0].parent.as_uri())
+        page.on("request", lambda request: None if request.url.startswith(known) else requests.append(request.url))
         page.complaints = complaints
         requests = []
         page.goto(path.as_uri())
@@ -61,7 +64,7 @@ def open_page(browser):
 
 
 def column(page, number):
-    return page.locator(f"tbody tr > :nth-child({number})").all_inner_texts()
+    return page.locator(f"tbody tr > :nth-child({number} of :not(.tick, .picture))").all_inner_texts()
 
 
 def test_every_section_is_there(open_page, report):
@@ -101,7 +104,7 @@ def test_columns_sort_both_ways_and_back(open_page, report):
     assert column(page, 2)[60:] == ["–"] * 3
     button.click()
     assert column(page, 1) == original
-    page.get_by_role("button", name="path").click()
+    page.get_by_role("columnheader", name="path").get_by_role("button").click()
     paths = [path for path in column(page, 1) if path.startswith("photos/")]
     assert paths == sorted(paths, key=lambda path: int(path[7:-4]))
     for name in ("lpips+", "pixels", "size rule", "status", "error"):
@@ -218,3 +221,101 @@ def test_a_tiny_job(records, open_page, tmp_path):
     page = open_page(tmp_path / "tiny.html")
     assert page.locator("section").count() == 6
     assert len(column(page, 1)) == 1
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A report beside a folder of pictures with awkward names, and one of a kind that browsers don't show."""
+    monkeypatch.chdir(tmp_path)
+    names = ["a #1.png", "javascript:alert(3).png", 'b, "quoted".png', "c.tif"]
+    report = Report(METRICS)
+    (tmp_path / "photos").mkdir()
+    for i, name in enumerate(names):
+        Image.new("RGB", (300, 200), (40 * i, 90, 90)).save(tmp_path / "photos" / name)
+        scores = {METRICS[0]: i / 4, METRICS[1]: 1 - i / 4}
+        report.add({"path": f"photos/{name}", **scores, "width": 300, "height": 200, "size": "", "status": "ok"})
+    nothing = dict.fromkeys([*METRICS, "width", "height"])
+    report.add({"path": "photos/gone.png", **nothing, "size": "", "status": "error", "error": "missing: it is"})
+    report.write("report.html")
+    return tmp_path / "report.html", [f"photos/{name}" for name in (*names, "gone.png")]
+
+
+@pytest.fixture
+def open_beside(open_page, monkeypatch, photos):
+    """Opens the report; its pictures are asked for, and nothing else."""
+
+    def open_(**options):
+        monkeypatch.setattr(f"{__name__}.PHOTOGRAPHS", [photos[0].parent / "photos" / "any"])
+        return open_page(photos[0], **options)
+
+    return open_
+
+
+def test_scores_filter_and_what_is_shown_is_a_list(open_beside, photos, tmp_path):
+    _, names = photos
+    page = open_beside()
+    rows = page.locator("tbody tr")
+    page.get_by_label("Score from").fill("0.25")
+    page.get_by_label("to", exact=True).fill("0.5")
+    sync_api.expect(rows).to_have_count(2)
+    assert column(page, 1) == names[1:3]
+    page.get_by_role("combobox", name="Scores of").select_option("lpips+")
+    sync_api.expect(rows).to_have_count(2)
+    assert column(page, 1) == names[2:4]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download paths").click()
+    download.value.save_as(tmp_path / "list.txt")
+    assert (tmp_path / "list.txt").read_text().splitlines() == names[2:4]
+
+
+def test_what_is_ticked_is_a_list(open_beside, photos, tmp_path):
+    _, names = photos
+    page = open_beside()
+    state = page.locator(".selection p")
+    sync_api.expect(state).to_have_text("nothing ticked: 5 rows shown")
+    for name in (names[0], names[2]):
+        page.get_by_label(f"Tick {name}", exact=True).check()
+    page.get_by_label("Search").fill("gone")
+    sync_api.expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Tick all that are shown").click()
+    sync_api.expect(state).to_have_text("3 rows ticked")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download rows").click()
+    download.value.save_as(tmp_path / "rows.csv")
+    from topiq_metrics.scoring.selecting.saved_rows import SavedRows
+
+    saved = list(SavedRows(tmp_path / "rows.csv"))
+    assert [row["path"] for row in saved] == [names[0], names[2], names[4]]
+    assert [row[METRICS[0]] for row in saved] == [0, 0.5, None]
+    page.get_by_role("button", name="Untick all").click()
+    assert "nothing ticked" in state.inner_text()
+
+
+def file_of(link) -> Path:
+    return Path(unquote(urlsplit(link.evaluate("(a) => a.href")).path))
+
+
+def test_pictures_enlarge_and_lead_to_their_files(open_beside, photos):
+    path, names = photos
+    page = open_beside()
+    view = page.locator("dialog")
+    image = view.locator("img")
+    natural = "(image) => image.decode().then(() => image.naturalWidth)"
+    page.locator("tbody").get_by_role("button", name=f"Enlarge {names[0]}").click()
+    sync_api.expect(view).to_be_visible()
+    assert image.evaluate(natural) == 300
+    link = view.get_by_role("link")
+    for name in names[:3]:
+        sync_api.expect(link).to_have_text(name)
+        assert file_of(link) == path.parent / name
+        assert image.evaluate(natural) == 300
+        page.keyboard.press("ArrowRight")
+    # The browser does not know TIFF.
+    sync_api.expect(view).to_contain_text("the thumbnail: the file cannot be shown here")
+    assert image.evaluate(natural) == 160
+    sync_api.expect(view.get_by_role("button", name="Next")).to_be_disabled()
+    page.keyboard.press("Escape")
+    sync_api.expect(view).to_be_hidden()
+    row = page.locator("tbody").get_by_role("link", name="javascript:alert(3).png")
+    assert file_of(row) == path.parent / names[1]
+    assert page.locator("tbody a").count() == 4

@@ -70,13 +70,13 @@ def test_one_row(tmp_path):
     assert metric["count"] == 1
     assert [metric["distribution"][name] for name in ("low", "median", "mean", "high")] == [0.5] * 4
     assert (len(metric["best"]), len(metric["worst"])) == (1, 0)
-    assert data["rows"] == [["a.jpg", 0.5, 640, 480, "max_side=512", "ok", "", ""]]
+    assert data["rows"] == [["a.jpg", 0.5, 640, 480, "max_side=512", "ok", "", "", 0, None]]
 
 
 def test_a_note_is_a_cell_of_its_own(tmp_path):
     note = "profiles-differ: the image has no colour profile"
     data = data_of(page_of(tmp_path, [record(note=note)]))
-    assert data["rows"] == [["a.jpg", 0.5, 640, 480, "max_side=512", "ok", "", note]]
+    assert data["rows"] == [["a.jpg", 0.5, 640, 480, "max_side=512", "ok", "", note, 0, None]]
     assert data["errors"] == []
 
 
@@ -176,10 +176,36 @@ def test_names_of_any_kind_are_data(name, tmp_path):
     assert data["provenance"] == [[shown, [[shown, [["1", shown], ["2", [[shown, shown]]]]]]]]
 
 
+def test_rows_lead_to_their_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pages").mkdir()
+    names = ["ünï #1?.png", "javascript:alert(1).png", "https://host/a b.png?c=d", "s3://bucket/a.png", "gone.png"]
+    names += ["line\nbreak.png", "caf\udce9.png"] if sys.platform == "linux" else []
+    for name in names:
+        if "://" not in name and name != "gone.png":
+            picture(tmp_path / name, "red")
+    report = Report([METRIC])
+    for name in names:
+        report.add(record(name))
+    report.write("pages/report.html")
+    data = data_of((tmp_path / "pages" / "report.html").read_text())
+    assert data["root"] == "../"
+    found = {row[0]: row[-2:] for row in data["rows"]}
+    assert [found[name] for name in names[:5]] == [
+        [1, None],
+        [1, None],
+        ["https://host/a%20b.png?c=d", None],
+        *[[0, None]] * 2,
+    ]
+    if sys.platform == "linux":
+        assert found["line\\nbreak.png"] == [1, "line\nbreak.png"]
+        assert found["caf\\xe9.png"] == ["caf%E9.png", "caf\udce9.png"]
+
+
 def test_nothing_but_this_script_may_run(tmp_path):
     page = page_of(tmp_path, [record()])
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
-    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert policy.startswith("default-src 'none'; img-src data: file: 'self'; style-src 'sha256-")
     assert "unsafe" not in policy
     script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)[1]
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(|srcdoc", script)
@@ -188,7 +214,8 @@ def test_nothing_but_this_script_may_run(tmp_path):
 
 def test_very_long_text_loses_its_middle(tmp_path):
     data = data_of(page_of(tmp_path, [record("a" * 10_000 + ".jpg", None, "x" * 5000)]))
-    path, *_, error = data["rows"][0]
+    path, *_, error, note, link, full = data["rows"][0]
+    assert (note, link, full) == ("", 0, "")
     assert len(path) < 1010
     assert path.endswith("aaa.jpg")
     assert len(error) < 1010

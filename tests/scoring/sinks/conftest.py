@@ -36,6 +36,8 @@ def read_output() -> Callable[[Path], list[dict[str, Any]]]:
             import pyarrow.dataset as ds
 
             return ds.dataset(path).to_table().to_pylist()
+        if path.suffix == ".json":
+            return json.loads(path.read_bytes())
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
             return list(csv.DictReader(stream)) if path.suffix == ".csv" else [json.loads(line) for line in stream]
 

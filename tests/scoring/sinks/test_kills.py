@@ -17,6 +17,7 @@ HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
 SUFFIXES = [
     ".csv",
     ".jsonl",
+    ".json",
     pytest.param(".parquet", marks=pytest.mark.skipif(not HAS_PYARROW, reason="pyarrow is not installed")),
 ]
 
@@ -75,7 +76,7 @@ def test_a_new_output(suffix, kills, tmp_path, provenance, make_row, read_output
     check_every_kill(kills, name, tmp_path, provenance, make_row, read_output)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json"])
 def test_an_output_that_replaces_another(suffix, kills, tmp_path, provenance, make_row, read_output):
     name = f"out{suffix}"
     output = kills.folder / name

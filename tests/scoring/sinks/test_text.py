@@ -43,7 +43,10 @@ ODD_PATHS = [
     "",
     "\ud800 in no name of a file.png",
 ]
-TEXT = pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+TEXT = pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json"])
+
+
+EMPTY = {".csv": HEADER, ".jsonl": b"", ".json": b"[\n]\n"}
 
 
 def fill(output, provenance, rows, resume=False):
@@ -93,10 +96,19 @@ def test_json_lines_have_null_for_what_is_unknown(tmp_path, provenance, make_row
     assert second == RECORD
 
 
+def test_a_json_array_is_one(tmp_path, provenance, make_row):
+    output = tmp_path / "out.json"
+    fill(output, provenance, [make_row(path) for path in ODD_PATHS[:3]])
+    fill(output, provenance, [make_row("later.png")], resume=True)
+    rows = json.loads(output.read_text())
+    assert [row["path"] for row in rows] == [*ODD_PATHS[:3], "later.png"]
+    assert rows[0] == make_row(ODD_PATHS[0]).as_dict()
+
+
 @TEXT
 def test_no_rows_at_all(suffix, tmp_path, provenance):
     fill(tmp_path / f"out{suffix}", provenance, [])
-    assert (tmp_path / f"out{suffix}").read_bytes() == (HEADER if suffix == ".csv" else b"")
+    assert (tmp_path / f"out{suffix}").read_bytes() == EMPTY[suffix]
     assert resumed(tmp_path / f"out{suffix}", provenance) == []
 
 
@@ -139,7 +151,7 @@ def test_rows_are_aside_until_all_are_there(suffix, tmp_path, provenance, make_r
         sink.write(make_row())
         assert output.read_text() == "earlier"
         assert sink.place.name == f"out{suffix}.part"
-        assert sink.place.read_bytes().startswith(HEADER if suffix == ".csv" else b"{")
+        assert sink.place.read_bytes().startswith({".csv": HEADER, ".jsonl": b"{", ".json": b"[\n {"}[suffix])
         assert sink.place.read_bytes().endswith(b"\n")
     assert len(read_output(output)) == 1
     assert {path.name for path in tmp_path.iterdir()} == {output.name, f"{output.name}.provenance.json"}
@@ -175,7 +187,7 @@ def test_a_row_that_was_cut_anywhere_is_written_again(suffix, tmp_path, provenan
     output = tmp_path / f"out{suffix}"
     part = stop(output, provenance, rows)
     whole = part.read_bytes()
-    ends = [len(HEADER) if suffix == ".csv" else 0]
+    ends = [len(EMPTY[suffix].removesuffix(ROW_FORMATS[suffix].footer))]
     for row in rows:
         ends.append(ends[-1] + len(ROW_FORMATS[suffix].encode(row.as_dict())))
     assert ends[-1] == len(whole)
@@ -316,12 +328,15 @@ def test_a_part_that_is_gone_on_with_is_not_complete(tmp_path, provenance, make_
         (".jsonl", lambda rows: [*rows, b'{"path": "a.png"}\n'], 4),
         (".jsonl", lambda rows: [rows[0].replace(b"640", b'"640"'), *rows], 1),
         (".jsonl", lambda rows: [rows[0], b"\xff\xff\n", *rows], 2),
+        (".json", lambda rows: [rows[0], rows[1][1:], *rows[2:]], 3),
+        (".json", lambda rows: [rows[0], b"]\n", *rows[1:]], 3),
+        (".json", lambda rows: [rows[0], b",[1]\n", *rows[1:]], 3),
     ],
 )
 def test_damage_is_told_with_its_line(suffix, damage, line, tmp_path, provenance, make_row):
     output = tmp_path / f"out{suffix}"
     part = stop(output, provenance, [make_row(f"{number}.png") for number in range(3)])
-    header = HEADER if suffix == ".csv" else b""
+    header = EMPTY[suffix].removesuffix(ROW_FORMATS[suffix].footer)
     rows = part.read_bytes()[len(header) :].splitlines(keepends=True)
     damaged = header + b"".join(damage(rows))
     part.write_bytes(damaged)
@@ -400,7 +415,7 @@ def test_memory_does_not_grow_with_rows(tmp_path, provenance, make_row):
 
 @pytest.mark.parametrize("name", ["out.txt", "out", "out.csv.gz", ".csv"])
 def test_another_suffix_is_refused(name, tmp_path):
-    with pytest.raises(OutputError, match=r"must end in one of \('.csv', '.jsonl', '.parquet'\), but got"):
+    with pytest.raises(OutputError, match=r"must end in one of \('.csv', '.jsonl', '.json', '.parquet'\), but got"):
         check_output(tmp_path / name)
     assert not list(tmp_path.iterdir())
 

@@ -17,6 +17,7 @@ from topiq_metrics.pages.rendering import render
 from topiq_metrics.pages.text import readable, visible
 from topiq_metrics.pages.thumbnails import Picture
 from topiq_metrics.scoring.items import Encoded, ImageObject
+from topiq_metrics.scoring.report.links import link_of, root_of
 from topiq_metrics.scoring.report.summaries import (
     MAX_PROBLEM_ROWS,
     Cells,
@@ -34,6 +35,7 @@ GALLERY = 12
 
 _MAX_TEXT = 1000
 _MAX_REASON = 80
+_MAX_PATH = 8192
 # Networks compute in float32: what is beyond its range is no score of theirs.
 _MAX_SCORE = 3.5e38
 
@@ -97,7 +99,7 @@ class Report:
         """
         path, status, error, note = (str(record.get(name) or "") for name in ("path", "status", "error", "note"))
         scores = [_score(record.get(name)) for name in self._names]
-        row = Row(self._statuses.total(), self._cells(record, path, scores, status, error, note))
+        row = Row(self._statuses.total(), (*self._cells(record, path, scores, status, error, note), *_file(path)))
         self._statuses[status] += 1
         problem = status != "ok"
         self._table.add(row, problem=problem)
@@ -124,7 +126,8 @@ class Report:
             OSError: the file cannot be written.
         """
         path = check_report(path)
-        page = render("report", title=self._title, data=self._data(_span(started, finished)))
+        data = {**self._data(_span(started, finished)), "root": root_of(path)}
+        page = render("report", title=self._title, data=data)
         write_whole(path, page.encode())
 
     @staticmethod
@@ -152,7 +155,8 @@ class Report:
                 }
                 for group in self._errors.ordered()
             ],
-            "rows": [[visible(cell) if isinstance(cell, str) else cell for cell in row.cells] for row in rows],
+            "rows": [_shown(row.cells) for row in rows],
+            "pictures": {number: place for number, row in enumerate(rows) if (place := thumbnails.of(row)) is not None},
             "problems": {"total": self._table.problems, "bound": MAX_PROBLEM_ROWS},
             "provenance": readable(self._provenance) if self._provenance else [],
         }
@@ -212,7 +216,25 @@ class _Thumbnails:
             uri = found.picture.uri
             self._places[number] = None if uri is None else len(self.uris)
             self.uris += [] if uri is None else [uri]
-        return {"name": visible(str(cells[0])), "score": found.score, "thumbnail": self._places[number]}
+        shown = _shown(cells)
+        file = {"link": shown[-2], "path": shown[-1]}
+        return {"name": shown[0], "score": found.score, "thumbnail": self._places[number], **file}
+
+    def of(self, row: Row) -> int | None:
+        """The place of a row's thumbnail, if there is one."""
+        return self._places.get(row.number)
+
+
+def _file(path: str) -> Cells:
+    """Address of the file that a row is of, and its path in full; neither of one that no file can have."""
+    return (link_of(path), path) if len(path) <= _MAX_PATH else (0, "")
+
+
+def _shown(cells: Cells) -> list[str | int | float | None]:
+    """Cells as the page has them: text to be read, then an address, and a path, None where it is what is read."""
+    *texts, link, path = cells
+    shown = [visible(cell) if isinstance(cell, str) else cell for cell in texts]
+    return [*shown, link, None if path == shown[0] else path]
 
 
 def _score(value: object) -> float | None:

@@ -67,7 +67,7 @@ def check_output(
         overwrite: whether rows that are there may be dropped.
 
     Raises:
-        OutputError: another suffix than ``.csv``, ``.jsonl`` or ``.parquet``, a folder that does not exist, a folder
+        OutputError: another suffix than ``.csv``, ``.jsonl``, ``.json`` or ``.parquet``, no such folder, a folder
             where a file is to be or the reverse, another job at work, or, without ``resume`` and ``overwrite``, rows of
             another shard or of a stopped job.
         ModuleNotFoundError: if pyarrow is needed and not installed.
@@ -88,7 +88,7 @@ def check_output(
 def open_sink(
     path: str | os.PathLike[str], provenance: Provenance, *, resume: bool = False, overwrite: bool = False
 ) -> Sink:
-    """Open an output for rows: a ``.csv`` or ``.jsonl`` file, or a ``.parquet`` folder.
+    """Open an output for rows: a ``.csv``, ``.jsonl`` or ``.json`` file, or a ``.parquet`` folder.
 
     A file appears when it is whole, and replaces an earlier one then. A folder is filled part by part, by all shards of
     a job at the same time.

@@ -38,11 +38,19 @@ class WholeLines:
 
 
 class RowFormat(Protocol):
-    """A way to write rows of the columns ``names`` below each other, such that a file can be cut after any of them."""
+    """A way to write rows of the columns ``names`` below each other, such that a file can be cut after any of them.
+
+    Attributes:
+        footer: what stands below the last row of a whole file.
+    """
+
+    footer: bytes
 
     def header(self, names: Sequence[str]) -> bytes: ...
 
-    def encode(self, record: RowRecord) -> bytes: ...
+    def encode(self, record: RowRecord, *, first: bool = False) -> bytes:
+        """A row, in its line; the first one may look different."""
+        ...
 
     def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[RowRecord]:
         """Read rows; one that is cut at the end is left out.
@@ -60,10 +68,12 @@ class RowFormat(Protocol):
 class CSVFormat:
     """Comma-separated rows under a header; what is unknown is empty."""
 
+    footer = b""
+
     def header(self, names: Sequence[str]) -> bytes:
         return _to_bytes(_csv_line(names))
 
-    def encode(self, record: RowRecord) -> bytes:
+    def encode(self, record: RowRecord, *, first: bool = False) -> bytes:  # noqa: ARG002
         return _to_bytes(_csv_line(list(record.values())))
 
     def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[RowRecord]:
@@ -100,27 +110,49 @@ class CSVFormat:
 class JSONLinesFormat:
     """One JSON object a line; what is unknown is null."""
 
+    footer = b""
+
     def header(self, names: Sequence[str]) -> bytes:  # noqa: ARG002
         return b""
 
-    def encode(self, record: RowRecord) -> bytes:
+    def encode(self, record: RowRecord, *, first: bool = False) -> bytes:  # noqa: ARG002
         return json.dumps(record).encode() + b"\n"
 
     def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[RowRecord]:
         for line in lines:
-            record: Any = json.loads(line)
-            if not isinstance(record, dict) or tuple(record) != tuple(names):
-                raise ValueError(f"not an object with {', '.join(names)}")
-            for name, value in record.items():
-                if not _fits(name, value) or (name == "status" and value not in ROW_STATUSES):
-                    raise ValueError(f"{name} is {value!r}")
-            yield record
+            yield _from_json(line, names)
 
     def has_rows(self, stream: IO[bytes]) -> bool:
         return bool(stream.read(1))
 
 
-ROW_FORMATS: dict[str, RowFormat] = {".csv": CSVFormat(), ".jsonl": JSONLinesFormat()}
+class JSONArrayFormat:
+    """A JSON array with one object a line, behind a comma but for the first; what is unknown is null."""
+
+    footer = b"]\n"
+
+    def header(self, names: Sequence[str]) -> bytes:  # noqa: ARG002
+        return b"[\n"
+
+    def encode(self, record: RowRecord, *, first: bool = False) -> bytes:
+        return (b" " if first else b",") + json.dumps(record).encode() + b"\n"
+
+    def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[RowRecord]:
+        for line in lines:
+            if line == self.footer:
+                if next(lines, None) is not None:
+                    raise ValueError("there is more behind the end of the array")
+                return
+            if line[:1] not in {b" ", b","}:
+                raise ValueError("a line must begin with a comma, the first one with a blank")
+            yield _from_json(line[1:], names)
+
+    def has_rows(self, stream: IO[bytes]) -> bool:
+        stream.readline()
+        return stream.read(1) not in {b"", b"]"}
+
+
+ROW_FORMATS: dict[str, RowFormat] = {".csv": CSVFormat(), ".jsonl": JSONLinesFormat(), ".json": JSONArrayFormat()}
 
 
 class CSVWriter:
@@ -171,6 +203,16 @@ def _from_cell(name: str, cell: str) -> str | int | float | None:
     if not cell:
         return None
     return int(cell) if name in _WHOLE_NUMBERS else float(cell)
+
+
+def _from_json(line: bytes, names: Sequence[str]) -> RowRecord:
+    record: Any = json.loads(line)
+    if not isinstance(record, dict) or tuple(record) != tuple(names):
+        raise ValueError(f"not an object with {', '.join(names)}")
+    for name, value in record.items():
+        if not _fits(name, value) or (name == "status" and value not in ROW_STATUSES):
+            raise ValueError(f"{name} is {value!r}")
+    return record
 
 
 def _fits(name: str, value: object) -> bool:

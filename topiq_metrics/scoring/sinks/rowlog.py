@@ -80,8 +80,14 @@ class RowLog:
             OSError: if it cannot be written; then there is nothing of it in the file.
         """
         self.open()
-        self._write(self._form.encode(record))
+        self._write(self._form.encode(record, first=not self.rows))
         self.rows += 1
+
+    def finish(self) -> None:
+        """Make the file whole, and wait until the disk has it."""
+        self.open()
+        self._write(self._form.footer)
+        self.sync()
 
     def clear(self) -> None:
         """Remove the file, if it is there; the next row begins a new one."""

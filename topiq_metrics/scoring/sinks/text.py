@@ -1,4 +1,4 @@
-"""Rows in one file, CSV or JSON lines.
+"""Rows in one file: CSV, JSON lines or a JSON array.
 
 For ``scores.csv``, on the disk lie
 
@@ -146,7 +146,7 @@ class TextSink:
         self._finished = False
 
     def _finish(self) -> None:
-        self._log.sync()
+        self._log.finish()
         self._log.close()
         replace(self._provenance, complete=True).save(_beside(self.place))
         self.place.replace(self.path)

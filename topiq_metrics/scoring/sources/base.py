@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from topiq_metrics.scoring.items import Item
@@ -61,6 +61,10 @@ class References(Protocol):
         """The reference of an image that was found in ``folder``; None if there is none."""
         ...
 
+    def sought(self, image: str, folder: str) -> str:
+        """What was looked for, in vain; and what else would help."""
+        ...
+
 
 @dataclass(frozen=True)
 class Options:
@@ -72,6 +76,7 @@ class Options:
     reference_column: str | None = None
     root: str | None = None
     split: str = "train"
+    every: str | None = None
 
 
 class Part(ABC):
@@ -84,7 +89,7 @@ class Part(ABC):
     Attributes:
         label: what it is, for messages.
         key: parts with the same one are the same.
-        uses: the column options that mean something to it.
+        uses: the options, of columns and frames, that mean something to it.
         as_they_are: whether braces and wildcards are part of the names that it takes.
         once: whether none of its names comes twice in it.
         own_data: whether its items with data have names that no other part can have.
@@ -128,6 +133,14 @@ class Part(ABC):
 
     @abstractmethod
     def count(self) -> int | None: ...
+
+
+def paired(item: Item, lookup: References | None, folder: str) -> Item:
+    """An item with its reference, if references are looked up; or with what was looked for."""
+    if lookup is None or item.problem:
+        return item
+    reference = lookup.find(item.name, folder)
+    return replace(item, reference=reference, sought="" if reference else lookup.sought(item.name, folder))
 
 
 @dataclass(frozen=True)

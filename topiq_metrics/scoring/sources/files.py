@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import remote
-from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
+from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked, paired
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.locations import STDIN, inner, is_url, is_web, parent, suffix
 
@@ -81,8 +81,7 @@ class Files(Part):
         if isinstance(source, str):
             if is_url(source):
                 remote.check(source)
-            lookup = self._options.references
-            source = Item(source, lookup.find(source, parent(source)) if lookup else None)
+            source = paired(Item(source), self._options.references, parent(source))
         self._items.append(source)
         self.once = len(self._items) == 1
         return True
@@ -152,7 +151,7 @@ def _items(images: Iterator[str] | Sequence[str], folder: str, options: Options)
         if _is_unreadable(image):
             yield Item(image, problem="unreadable: there is no permission to list the folder")
         else:
-            yield Item(image, lookup.find(image, folder) if lookup else None)
+            yield paired(Item(image), lookup, folder)
 
 
 def _is_unreadable(path: str) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from topiq_metrics._tables import IMAGE_COLUMNS, find_column
 from topiq_metrics.scoring.items import ImageObject, Item, is_image_object
-from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
+from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked, paired
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.tables import column_of, is_missing, row_item
 
@@ -180,11 +180,7 @@ class Frame(Part):
             if lookup is None:
                 yield rows
             else:
-                found = [
-                    item if item.problem else replace(item, reference=lookup.find(item.name, self._root))
-                    for item in rows.items()
-                ]
-                yield from chunked(found)
+                yield from chunked([paired(item, lookup, self._root) for item in rows.items()])
 
     def count(self) -> int:
         return self._length

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from topiq_metrics.scoring.items import Item
-from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
+from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked, paired
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.locations import STDIN, parent, place_of, suffix
 from topiq_metrics.scoring.sources.reading import open_text, readable
@@ -41,7 +41,7 @@ class PathList(Part):
         lookup = self._options.references
         for name in self._names():
             path = place_of(self._root, name)
-            yield Item(path, lookup.find(path, self._root) if lookup else None)
+            yield paired(Item(path), lookup, self._root)
 
     def fragments(self) -> Iterator[Fragment]:
         return chunked(self._items())

@@ -20,9 +20,10 @@ from topiq_metrics.scoring.sources.lists import PathList
 from topiq_metrics.scoring.sources.locations import absolute, is_url
 from topiq_metrics.scoring.sources.names import Mark, Names
 from topiq_metrics.scoring.sources.parquet import ParquetTable
-from topiq_metrics.scoring.sources.references import ReferenceLookup
+from topiq_metrics.scoring.sources.references import open_references
 from topiq_metrics.scoring.sources.shards import Shards
 from topiq_metrics.scoring.sources.tables import TextTable
+from topiq_metrics.scoring.sources.videos import Video
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, IterableDataset
@@ -34,6 +35,7 @@ KINDS: tuple[type[Part], ...] = (
     Shards,
     TextTable,
     ParquetTable,
+    Video,
     Files,
     Images,
     Frame,
@@ -59,6 +61,7 @@ def open_source(
     reference_column: str | None = None,
     root: str | os.PathLike[str] | None = None,
     split: str = "train",
+    every: str | None = None,
 ) -> Source:
     """Find what there is to score; reads as little as it takes to tell that it can be read.
 
@@ -73,6 +76,7 @@ def open_source(
       a folder;
     - a WebDataset shard: ``.tar``, ``.tar.gz``, ``.tgz``; it is streamed;
     - a Hugging Face dataset: an object, or ``hf:NAME`` or ``hf:NAME:SPLIT``, where NAME is a folder or on the hub;
+    - a video, ``.mp4``, ``.mkv``, ``.mov``, ``.webm`` and others, on this machine: its frames;
     - each of these at a URL that fsspec knows; the URL of a folder ends in ``/``;
     - several of these with braces in the name: ``{00..10}``, ``{a,b}``; where no file is called so;
     - an image in memory, as `topiq_metrics.load_image` takes it: of PIL, an array ``(H, W)`` or ``(H, W, C)``, or a
@@ -87,7 +91,10 @@ def open_source(
         source: one, or several.
         references: a file that is the reference of every image, or a folder that has a reference for each: with the
             same path below its source, else the same path but for its suffix, else the same name, else the same name
-            but for its suffix; the case of letters does not matter. Where several fit equally well, there is none.
+            but for its suffix; the case of letters does not matter. Where several fit equally well, there is none. Or a
+            pattern of their paths, such as ``"gt/{path}.png"`` or ``"{folder}/{name%%_*}_GT.jpg"``: of the image's
+            ``folder``, its ``path`` below the source and its ``name``, both without its ``suffix``; ``%`` takes off the
+            shortest end that a wildcard fits, ``%%`` the longest one, ``#`` and ``##`` likewise at the beginning.
         path_column: of a table, the column of paths; beside images in the table, of their names. Default: the first
             of ``path``, ``image``, ``filename``, ``file_name``, ``name`` and the like.
         image_column: of a table or a dataset, the column of images, or of their paths; of a shard, the extensions of
@@ -99,6 +106,8 @@ def open_source(
         root: the folder or URL at which relative paths in lists and tables start. Default: the folder that the list
             or table is in.
         split: of a dataset, unless it names its own.
+        every: of a video, one frame for so much time, ``"1s"`` or ``"500ms"``, or one of so many, ``"10"``. Default:
+            each frame.
 
     Raises:
         SourceError: there is nothing to score, a list, table, dataset or ``references`` cannot be had, or a column is
@@ -107,19 +116,20 @@ def open_source(
         ModuleNotFoundError: a source needs an extra that is not installed.
     """
     options = Options(
-        None if references is None else ReferenceLookup(os.fspath(references)),
+        None if references is None else open_references(os.fspath(references)),
         path_column,
         image_column,
         reference_column,
         None if root is None else os.fspath(root),
         split,
+        every,
     )
     parts = _Parts(options)
     for one in [source] if _is_one(source) else source:  # type: ignore[union-attr]
         parts.add(one)
     if not parts.found:
         raise SourceError("There is nothing to score: name at least one image or folder.")
-    for name in ("path_column", "image_column", "reference_column"):
+    for name in ("path_column", "image_column", "reference_column", "every"):
         if getattr(options, name) is not None and not any(name in part.uses for part in parts.found):
             raise SourceError(f"Argument `{name}` means nothing to {', '.join(part.label for part in parts.found)}.")
     return _Sources(tuple(parts.found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from topiq_metrics._extras import import_extra
 from topiq_metrics._tables import IMAGE_COLUMNS, find_column, no_column
 from topiq_metrics.scoring.items import Item
 from topiq_metrics.scoring.sources import remote
-from topiq_metrics.scoring.sources.base import Fragment, Items, Options, Part, References, chunked
+from topiq_metrics.scoring.sources.base import Fragment, Items, Options, Part, References, chunked, paired
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import is_folder, walk
 from topiq_metrics.scoring.sources.locations import is_url, parent, suffix
@@ -152,10 +152,7 @@ class ParquetTable(Part):
                 if (lookup := self._lookup) is None:
                     yield rows
                 else:
-                    yield from chunked(self._with_reference(item, lookup) for item in rows.items())
-
-    def _with_reference(self, item: Item, lookup: References) -> Item:
-        return item if item.problem else replace(item, reference=lookup.find(item.name, self._root))
+                    yield from chunked(paired(item, lookup, self._root) for item in rows.items())
 
     def count(self) -> int:
         total = 0

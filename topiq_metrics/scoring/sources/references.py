@@ -1,12 +1,25 @@
-"""The reference that belongs to an image, found by its name."""
+"""The reference that belongs to an image, found by its name in a folder; or one for all."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 
+from topiq_metrics.scoring.sources.base import References
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.files import is_file, is_folder, is_image, walk
 from topiq_metrics.scoring.sources.locations import is_url
+from topiq_metrics.scoring.sources.patterns import ReferencePattern
+
+
+def open_references(named: str) -> References:
+    """A folder of references, one file that is the reference of every image, or a pattern of their names.
+
+    Raises:
+        SourceError: there is no such file or folder, or it is no pattern.
+    """
+    if "{" in named and not is_folder(named) and not is_file(named):
+        return ReferencePattern(named)
+    return ReferenceLookup(named)
 
 
 class ReferenceLookup:
@@ -26,7 +39,10 @@ class ReferenceLookup:
             if root.endswith("/"):
                 raise SourceError(f"The folder of references {root} must not be a URL: name the references in a table.")
         elif not self._is_folder and not is_file(root):
-            raise SourceError(f"There is no reference file or folder {root}.")
+            raise SourceError(
+                f"There is no reference file or folder {root}. A pattern such as '{{folder}}/{{name}}_GT.png' would "
+                "name one for each image, and --reference-column a column of a table."
+            )
         if self._is_folder:
             for path in filter(is_image, walk(root)):
                 relative = PurePath(path).relative_to(root)
@@ -41,8 +57,20 @@ class ReferenceLookup:
 
     def find(self, image: str, folder: str) -> str | None:
         """The reference of an image; where the image is outside of ``folder``, by its name alone."""
-        if not self._is_folder:
-            return self._root
+        return self._find(image, folder)[0] if self._is_folder else self._root
+
+    def sought(self, image: str, folder: str) -> str:
+        """What was looked for, in vain; and what else would help."""
+        _, same_path, several = self._find(image, folder)
+        name = PurePath(same_path).stem
+        found = "there are several files" if several else f"there is no {same_path} and no other file"
+        return (
+            f"{found} in {self._root} that could be that of {name}; a pattern, such as {self._root}/{{name}}.png, or "
+            "--reference-column would say which one it is"
+        )
+
+    def _find(self, image: str, folder: str) -> tuple[str | None, str, bool]:
+        """The reference, the path at which it is looked for first, and whether several fit equally well."""
         try:
             relative = PurePath(image).relative_to(folder)
         except ValueError:
@@ -51,12 +79,13 @@ class ReferenceLookup:
             relative = PurePath(relative.name)
         same_path = str(PurePath(self._root, relative))
         if is_file(same_path):
-            return same_path
+            return same_path, same_path, False
         likenesses = list(zip(self._found, _likenesses(relative), strict=True))
         if len(relative.parts) > 1 and not self._flat:
             # The same name in another folder is another picture.
             likenesses = likenesses[:2]
-        return next((found[key] for found, key in likenesses if key in found), None)
+        fitting = [found[key] for found, key in likenesses if key in found]
+        return fitting[0] if fitting else None, same_path, bool(fitting) and fitting[0] is None
 
 
 def _likenesses(relative: PurePath) -> tuple[str, str, str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from topiq_metrics._tables import IMAGE_COLUMNS, TABLE_SUFFIXES, TableError, choose_column, read_table
 from topiq_metrics.scoring.items import Image, Item, is_image_object
-from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked
+from topiq_metrics.scoring.sources.base import Fragment, Options, Part, chunked, paired
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.locations import parent, place_of, suffix
 from topiq_metrics.scoring.sources.reading import open_text, readable
@@ -116,9 +116,7 @@ class TextTable(Part):
             if self._reference is not None and self._reference < len(row):
                 reference = row[self._reference]
             item = row_item(f"{self._table}#{number}", image, reference, self._root)
-            if self._reference is None and lookup is not None and not item.problem:
-                item = Item(item.path, lookup.find(item.name, self._root))
-            yield item
+            yield item if self._reference is not None else paired(item, lookup, self._root)
 
     def fragments(self) -> Iterator[Fragment]:
         return chunked(self._items())

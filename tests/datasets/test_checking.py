@@ -109,7 +109,7 @@ class TestChooseDatasets:
 
     def test_every_choice_is_an_argument(self):
         with_choices = [reader for reader in datasets.all_datasets().values() if reader.choices]
-        assert len(with_choices) == 9
+        assert len(with_choices) == 10
         for reader in with_choices:
             assert reader.choices.keys() <= inspect.signature(reader).parameters.keys()
 

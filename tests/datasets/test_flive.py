@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ import pytest
 from reader_tester import ColumnTests, ReaderTests, save, write
 
 from topiq_metrics import datasets
-from topiq_metrics.datasets import DatasetError, check_folder
+from topiq_metrics.datasets import DatasetError, check_folder, choose_datasets
 
 
 class TestFLIVE(ColumnTests, ReaderTests):
@@ -65,33 +66,43 @@ class TestFLIVE(ColumnTests, ReaderTests):
         assert (finding.records, finding.usable, finding.missing) == (0, 4, 0)
 
 
-class TestFLIVEPatches(ColumnTests, ReaderTests):
-    reader = datasets.FLIVEPatches
-    higher_is_better = True
-    labels = "database/labels_patch.csv"
-    column = "mos"
-    number = "59.6"
-    image = "database/patches/EMOTIC__a.jpg_patch_1.jpg"
-    expected: ClassVar = {
-        "train": [("database/patches/rq59.jpg_patch_3.jpg", 10.0)],
-        "validation": [("database/patches/AVA__1.jpg_patch_1.jpg", 70.0)],
-        "test": [(f"database/patches/EMOTIC__a.jpg_patch_{i}.jpg", score) for i, score in ((1, 59.6), (2, 30.0))],
-    }
-    groups: ClassVar = {"database/patches/EMOTIC__a.jpg_patch_2.jpg": "emotic__a.jpg"}
+class TestPatches:
+    @pytest.fixture
+    def root(self, tmp_path, monkeypatch) -> Path:
+        """Two images of the test part and one of the training part, with three patches each."""
+        names = [f"{name}.jpg_patch_{i}.jpg" for name in ("EMOTIC__a", "EMOTIC__b", "rq59") for i in (1, 2, 3)]
+        save(tmp_path, *(f"database/patches/{name}" for name in names))
+        rows = "".join(f"patches/{name},{10 * i}\n" for i, name in enumerate(names))
+        write(tmp_path, "database/labels_patch.csv", f"name,mos\n{rows}")
+        write(tmp_path, "database/labels640.csv", "mos_image,name_image\n1,voc/EMOTIC__a.jpg\n1,voc/EMOTIC__b.jpg\n")
+        write(tmp_path, "database/labels=640_padded.csv", "name_image,is_valid\nvoc_emotic_ava/AVA__1.jpg,True\n")
+        facts = replace(datasets.FLIVE.facts, size={"train": None, "validation": None, "test": 2}, total=3)
+        monkeypatch.setattr(datasets.FLIVE, "facts", facts)
+        return tmp_path
 
-    def make(self, root: Path) -> None:
-        save(root, *(path for images in self.expected.values() for path, _ in images))
-        rows = [(path.removeprefix("database/"), score) for images in self.expected.values() for path, score in images]
-        write(root, self.labels, "name,mos\n" + "".join(f"{name},{score}\n" for name, score in rows))
-        write(root, "database/labels640.csv", "mos_image,name_image\n59.6,voc/EMOTIC__a.jpg\n")
-        write(root, "database/labels=640_padded.csv", "name_image,is_valid\nvoc_emotic_ava/AVA__1.jpg,True\n")
+    def test_they_are_in_the_parts_of_their_images(self, root):
+        write(root, "database/labels_image.csv", "")
+        ((_, place, options),) = choose_datasets(f"{root}:patches=yes")
+        dataset = datasets.FLIVE(place, "test", **options)
+        assert [record.score for record in dataset.records] == [0, 10, 20, 30, 40, 50]
+        assert (dataset.records[0].id, dataset.records[0].group) == ("emotic__a.jpg_patch_1.jpg", "emotic__a.jpg")
+        assert dataset.records[0].image == root / "database/patches/EMOTIC__a.jpg_patch_1.jpg"
+        assert (dataset.facts.name, dataset.facts.size["test"], dataset.facts.count) == ("FLIVE patches", 6, 9)
+        assert {record.split for record in datasets.FLIVE(root, patches=True).records} == {"train", "test"}
 
     def test_names_without_a_folder(self, root):
-        path = root / self.labels
+        path = root / "database/labels_patch.csv"
         path.write_text(path.read_text().replace("patches/", ""))
-        assert len(self.reader(root, "test")) == 2
+        assert len(datasets.FLIVE(root, "test", patches=True)) == 6
+
+    def test_too_few(self, root):
+        path = root / "database/labels_patch.csv"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+        with pytest.raises(DatasetError, match="FLIVE patches: expected 9 images, but got 8"):
+            datasets.FLIVE(root, patches=True)
 
     def test_what_is_no_patch(self, root):
-        self.spoil(root, "rq59.jpg_patch_3.jpg", "rq59.jpg")
-        with pytest.raises(DatasetError, match=r"line 2: expected a name like .*, but got 'patches/rq59"):
-            self.reader(root)
+        path = root / "database/labels_patch.csv"
+        path.write_text(path.read_text().replace("EMOTIC__a.jpg_patch_1.jpg", "EMOTIC__a.jpg"))
+        with pytest.raises(DatasetError, match=r"line 2: expected a name like .*, but got 'patches/EMOTIC__a\.jpg'"):
+            datasets.FLIVE(root, patches=True)

@@ -20,7 +20,7 @@ from topiq_metrics.datasets.checking import Finding, check_folder, choose_datase
 from topiq_metrics.datasets.cid2013 import CID2013
 from topiq_metrics.datasets.csiq import CSIQ
 from topiq_metrics.datasets.files import DatasetError
-from topiq_metrics.datasets.flive import FLIVE, FLIVEPatches
+from topiq_metrics.datasets.flive import FLIVE
 from topiq_metrics.datasets.gfiqa20k import GFIQA20k
 from topiq_metrics.datasets.kadid10k import KADID10k
 from topiq_metrics.datasets.koniq10k import KonIQ10k, KonIQ10kPlusPlus
@@ -77,7 +77,6 @@ __all__ = [
     "DatasetFacts",
     "DatasetReader",
     "DiffIQA",
-    "FLIVEPatches",
     "Finding",
     "GFIQA20k",
     "IQADataset",
@@ -124,7 +123,6 @@ _SCORED: tuple[type[IQADataset], ...] = (
     CID2013,
     SPAQ,
     FLIVE,
-    FLIVEPatches,
     BIQ2021,
     UHDIQA,
     AVA,

@@ -95,7 +95,7 @@ def _block(summary: Summary, places: range) -> str:
     lines = [
         # As wide as it is, at most as wide as the page.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        r"\setlength{\tabcolsep}{4pt}%",
+        r"\setlength{\tabcolsep}{5pt}%",
         rf"\begin{{tabular}}{{l*{{{len(heads)}}}{{c}}}}",
         r"\toprule",
         f"& {' & '.join(over)} \\\\",

@@ -57,6 +57,7 @@ CONFLICTS = [
     (lambda p: replace(p, precision="bfloat16"), ["Precision: bfloat16 there, float32 here."]),
     (lambda p: replace(p, profiles="ignore"), ["Colour profiles: ignore there, apply here."]),
     (lambda p: replace(p, decode="fast"), ["Decoding: fast there, exact here."]),
+    (lambda p: replace(p, limits="lpips+ <= 0.5"), ["Limits of scores: lpips+ <= 0.5 there, none here."]),
     (lambda p: replace(p, shard="0/3"), ["Number of shards: 3 there, 1 here."]),
     (
         lambda p: replace(p, versions={"torch": "2.7.0", "numpy": "2"}),
@@ -75,7 +76,8 @@ def test_where_and_when_is_no_conflict(provenance):
     told = {"device": "cuda", "python": "3.99", "system": "Windows", "created": "1999", "complete": True}
     assert provenance.conflicts(replace(provenance, **told)) == []
     assert replace(provenance, shard="0/4").conflicts(replace(provenance, shard="3/4")) == []
-    compared = {"metrics", "fallback", "references", "shard", "backend", "precision", "profiles", "decode", "versions"}
+    compared = {"metrics", "fallback", "references", "shard", "backend", "precision", "profiles", "decode", "limits"}
+    compared |= {"versions"}
     assert compared | set(told) == {field.name for field in fields(Provenance)}
 
 

@@ -14,7 +14,7 @@ from topiq_metrics._files import write_whole
 from topiq_metrics._outputs import check_new
 from topiq_metrics.comparing.pictures import short_names
 from topiq_metrics.comparing.ranking import PathLike, RankedImage, metric_for
-from topiq_metrics.explaining import QualityMap, explain, quality_map
+from topiq_metrics.explaining import Explanation, QualityMap, explain, quality_map
 from topiq_metrics.explaining.explanation import check_explanation_folder
 from topiq_metrics.explaining.local_quality import as_jpeg, packed
 from topiq_metrics.explaining.overlays import draw_comparison
@@ -128,7 +128,7 @@ def _save_network(
         for each in folders:
             check_explanation_folder(each, overwrite=overwrite)
     net = load_network(metric, weights, device=choose_device(device))
-    found: list[QualityMap] = []
+    found: list[Explanation] = []
     for image in ranked:
         found.append(explain(image.source, reference, net=net, size=size, profiles=profiles))
         _check_score(image, found[-1].score)

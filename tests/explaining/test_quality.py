@@ -13,8 +13,8 @@ from PIL import Image
 
 from topiq_metrics import QualityMap, load_image, quality_map
 from topiq_metrics.explaining import quality
+from topiq_metrics.explaining.local_map import worst_places
 from topiq_metrics.explaining.quality import Windows, local_scores
-from topiq_metrics.explaining.quality_map import worst_places
 from topiq_metrics.explaining.quality_sheet import draw_quality, limits
 from topiq_metrics.models.lpips import LPIPSPlusConfig, LPIPSPlusNetwork
 from topiq_metrics.training.distortions import distort

@@ -90,7 +90,7 @@ def explain(
             paths = [] if output is None else found.save(output, overwrite=force)
         else:
             from topiq_metrics.explaining import MS_SSIM, quality_map
-            from topiq_metrics.explaining.quality_map import check_quality_folder
+            from topiq_metrics.explaining.local_map import check_quality_folder
 
             if name == MS_SSIM:
                 fail(f"{MS_SSIM} is explained with --network.")

@@ -16,8 +16,8 @@ from topiq_metrics.comparing.pictures import short_names
 from topiq_metrics.comparing.ranking import PathLike, RankedImage, metric_for
 from topiq_metrics.explaining import explain, quality_map
 from topiq_metrics.explaining.explanation import check_explanation_folder
+from topiq_metrics.explaining.local_map import QualityMap, as_jpeg, packed
 from topiq_metrics.explaining.overlays import draw_comparison
-from topiq_metrics.explaining.quality_map import as_jpeg, packed
 from topiq_metrics.explaining.quality_sheet import draw_quality
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.loader import ImageSource, load_with_origin
@@ -85,7 +85,7 @@ def save_comparison(
     original = None if reference is None else load_with_origin(reference, profiles=profiles)[0]
     # Kept from one picture to the next.
     net = shared_network(name, weights, device=choose_device(device))
-    found = []
+    found: list[QualityMap] = []
     for image in ranked:
         each = quality_map(image.source, original, name, net=net, size=size, profiles=profiles)
         _check_score(image, each.score)

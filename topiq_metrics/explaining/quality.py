@@ -17,8 +17,8 @@ from torch import Tensor
 
 from topiq_metrics.catalog import default_metric, get_card
 from topiq_metrics.explaining.inputs import check_reference, check_trained_mode, device_for, read_pictures
+from topiq_metrics.explaining.local_map import QualityMap
 from topiq_metrics.explaining.maps import Array
-from topiq_metrics.explaining.quality_map import QualityMap
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.loader import ImageSource
 from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY, parse_memory, plan

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from topiq_metrics.explaining.colors import colorize
-from topiq_metrics.explaining.quality_map import Box, QualityMap, worst_places
+from topiq_metrics.explaining.local_map import Box, QualityMap, worst_places
 
 _GAP, _TILE = 12, 360
 """Between pictures, and the longer side of a picture, in pixels."""

@@ -22,7 +22,7 @@ def lines(path: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resume"], "--resume goes with -o: the output of the job to go on with."),
+        (["--resume"], "--resume goes with -o: the output of the job to resume."),
         (["--runner", "spark"], "--runner must be local or ray, but got 'spark'."),
         (["--ray-actors", "2"], "--ray-address and --ray-actors go with --runner ray."),
         (["--shard", "8/8"], "A shard is i/n with i from 0 to n - 1, but got 8/8."),

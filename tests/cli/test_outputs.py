@@ -24,8 +24,7 @@ class TestForce:
         kept = topiq("score", folder, "-o", output)
         assert kept.exit_code == 2
         assert kept.stderr == (
-            f"Error: {output} is there already: go on with it (--resume), name another one, or overwrite it "
-            "(--force).\n"
+            f"Error: {output} is there already: resume it (--resume), name another one, or overwrite it (--force).\n"
         )
         assert output.read_text() == "mine"
         assert topiq("score", folder, "-o", output, "--force").exit_code == 0
@@ -64,7 +63,7 @@ class TestForce:
         ("options", "message"),
         [
             (["--force"], "--force goes with -o or --html."),
-            (["-o", "a.csv", "--force", "--resume"], "goes on with an output (--resume), or overwrites it (--force)"),
+            (["-o", "a.csv", "--force", "--resume"], "A job resumes an output (--resume) or overwrites it (--force)"),
         ],
     )
     def test_what_it_does_not_go_with(self, options, message, topiq, folder, fake_network, tmp_path, monkeypatch):
@@ -106,7 +105,7 @@ class TestFullDisk:
         kept = " The rows of 2 images are kept." if written else ""
         assert result.stderr == (
             f"Error: The disk is full: {output}.part cannot be written (No space left on device).{kept} Make room, "
-            "and go on with --resume.\n"
+            "and resume with --resume.\n"
         )
         assert not output.exists()
 
@@ -118,7 +117,7 @@ class TestFullDisk:
         result = topiq("score", folder, "-o", tmp_path / "out.csv")
         assert result.exit_code == 3
         assert f"{tmp_path / 'out.csv'}.part cannot be written" in result.stderr
-        assert "The rows of 3 images are kept. Make room, and go on with --resume." in result.stderr
+        assert "The rows of 3 images are kept. Make room, and resume with --resume." in result.stderr
 
     def test_the_page(self, topiq, folder, fake_network, tmp_path, monkeypatch):
         def fail(self, path, **_):

@@ -54,7 +54,7 @@ def test_interrupt_keeps_what_was_scored(start, many, tmp_path):
         kept = list(csv.DictReader(stream))
     assert 0 < len(kept) < 70
     assert process.stderr.read() == (
-        f"Error: Interrupted after {len(kept)} images. They are in {part}; --resume goes on.\n"
+        f"Error: Interrupted after {len(kept)} images. They are in {part}; --resume continues.\n"
     )
     assert not output.exists()
 

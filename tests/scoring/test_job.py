@@ -145,7 +145,7 @@ class TestRefusals:
             ({"fallback_size": "huge"}, "Argument `size` must be 'native'"),
             ({"shard": "2/2"}, "A shard is i/n with i from 0 to n - 1, but got 2/2"),
             ({"shard": "half"}, "such as 0/8, but got 'half'"),
-            ({"resume": True}, "To resume, a job needs the output to go on with"),
+            ({"resume": True}, "To resume, a job needs its output"),
             ({"output": "out.txt"}, r"must end in one of \('.csv', '.jsonl', '.json', '.parquet'\)"),
             ({"workers": -1}, "`workers` must be 0 or more"),
         ],

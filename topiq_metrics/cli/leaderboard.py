@@ -126,7 +126,7 @@ def leaderboard(
         fail("--force goes with -o.")
     rules = _rules(median_of)
     _check_outputs(outputs, overwrite=force)
-    with exit_on_error(interrupted="Interrupted. What has been scored is kept: the same command goes on."):
+    with exit_on_error(interrupted="Interrupted. What has been scored is kept: the same command resumes."):
         from topiq_metrics.contenders import find_toolbox_metrics
         from topiq_metrics.leaderboard.progress import BoardProgress
         from topiq_metrics.leaderboard.run import run_leaderboard

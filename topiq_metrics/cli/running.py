@@ -62,7 +62,7 @@ def run_job(
             _discard_stdout()
             fail(
                 f"The disk is full: the standard output cannot be written after {job.progress.images} images. Make "
-                "room, and name an output with -o, with which --resume goes on.",
+                "room, and name an output with -o, which --resume can continue.",
                 code=FULL_DISK,
             )
         if not job.progress.images:
@@ -86,13 +86,13 @@ def _unwritten(job: ScoreJob, error: OSError) -> NoReturn:
         fail(error)
     full = "The disk is full: " if is_full_disk(error) else ""
     kept = f" The rows of {images} images are kept." if images else ""
-    fail(f"{full}{error.filename} {error.strerror}.{kept} Make room, and go on with --resume.", code=FULL_DISK)
+    fail(f"{full}{error.filename} {error.strerror}.{kept} Make room, and resume with --resume.", code=FULL_DISK)
 
 
 def _stopped(job: ScoreJob, what: str, why: str, code: int) -> NoReturn:
     images = job.progress.images
     is_kept = images and job.place is not None and job.place.exists()
-    kept = f" They are in {job.place}; --resume goes on." if is_kept else ""
+    kept = f" They are in {job.place}; --resume continues." if is_kept else ""
     fail(f"{what} after {images} images{why.rstrip('.')}.{kept}", code=code)
 
 

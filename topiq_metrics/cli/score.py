@@ -71,7 +71,7 @@ def score(
     min_score: MinScoreOption = None,
     max_score: MaxScoreOption = None,
     sort: SortOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the job of this output has stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted job of this output.")] = False,
     force: ForceOption = False,
     html: Annotated[Path | None, typer.Option(help="Write a page to look at, .html.")] = None,
     size: Annotated[
@@ -157,7 +157,7 @@ def score(
     """Score images: one row per image, with a status and the reason where one cannot be scored.
 
     Exit code 0: every image has every score. 1: some do not. 2: the command cannot start. 3: the output cannot be
-    written, as on a full disk: --resume goes on. 4: all are scored, some outside of --min-score or --max-score.
+    written, as on a full disk: resume with --resume. 4: all are scored, some outside of --min-score or --max-score.
     """
     default = default_metric(with_reference=bool(reference or reference_column))
     names = list(dict.fromkeys(split_names(metric or [default])))
@@ -173,11 +173,11 @@ def score(
     output, form = _output_and_form(output, row_format)
     if sort is not None and output is not None:
         fail(
-            "--sort goes with printed rows: an output is in the order of the sources, by which --resume goes on. "
+            "--sort goes with printed rows: an output is in the order of the sources, which --resume needs. "
             f"`topiq select {output} --sort {sort} -o FILE` sorts it."
         )
     if resume and output is None:
-        fail("--resume goes with -o: the output of the job to go on with.")
+        fail("--resume goes with -o: the output of the job to resume.")
     if force and output is None and html is None:
         fail("--force goes with -o or --html.")
     if runner == "local" and workers != 0:

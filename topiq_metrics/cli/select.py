@@ -81,7 +81,7 @@ def select(
     from topiq_metrics.scoring.selecting.placing import ACTIONS, Placer, Places
     from topiq_metrics.scoring.selecting.saved_rows import SavedRows
 
-    with exit_on_error(interrupted="Interrupted: the log says what was done. Repeat the command to go on."):
+    with exit_on_error(interrupted="Interrupted: the log says what was done. Repeat the command to resume."):
         saved = SavedRows(rows)
         limits = Limits.of(
             saved.metrics, split_limits("--min-score", min_score), split_limits("--max-score", max_score)

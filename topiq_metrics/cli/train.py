@@ -1,4 +1,4 @@
-"""``topiq train``: run a recipe, or go on from a metric's weights on one's own scores."""
+"""``topiq train``: run a recipe, or fine-tune a metric on one's own scores."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def train(
     ] = None,
     devices: Annotated[int, typer.Option(min=1, help="GPUs or, without any, processes that share each batch.")] = 1,
 ) -> None:
-    """Train a metric; the same command goes on where a run was stopped."""
+    """Train a metric; the same command resumes an interrupted run."""
     # What is cheap to check comes first: Lightning takes seconds to import.
     from topiq_metrics.datasets import DatasetError
     from topiq_metrics.errors import ImageError, WeightsError
@@ -102,7 +102,7 @@ def train(
     with exit_on_error(
         refused=(RecipeError, DatasetError, WeightsError, ModuleNotFoundError, OSError),
         output=folder,
-        interrupted=f"Interrupted. The same command goes on after the last whole epoch in {folder}.",
+        interrupted=f"Interrupted. The same command resumes after the last whole epoch in {folder}.",
     ):
         try:
             path = run(loaded, data, folder, devices=devices)

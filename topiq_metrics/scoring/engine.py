@@ -86,7 +86,7 @@ class Engine:
     def rows(self, items: Iterable[Item]) -> Iterator[ScoreRow]:
         """Score each item with each predictor; yields one row per item, in order.
 
-        An item that cannot be scored gets a row with its reason, and the rest goes on. One call after the other: an
+        An item that cannot be scored gets a row with its reason, and the rest is scored. One call after the other: an
         iterator that is left before its end closes the engine.
 
         Raises:

@@ -83,7 +83,7 @@ class ScoreJob:
         if running.weights != "default" and len(cards) > 1:
             raise ValueError("Argument `weights` goes with one metric.")
         if writing.resume and writing.output is None:
-            raise ValueError("To resume, a job needs the output to go on with.")
+            raise ValueError("To resume, a job needs its output.")
         fallback = None if running.fallback_size is None else SizePolicy.parse(running.fallback_size)
         self.progress = Progress()
         self.place: Any = None
@@ -158,7 +158,7 @@ class ScoreJob:
         """Score what has no row yet; the rows are in the output when they are yielded.
 
         Raises:
-            OutputWriteError: if the output cannot be written; what it holds so far can be gone on with.
+            OutputWriteError: if the output cannot be written; the job can be resumed from what it holds.
         """
         self.progress.started = time.perf_counter()
         done: set[bytes] = set()
@@ -247,8 +247,8 @@ def score_images(
 ) -> Iterator[ScoreRow]:
     """Score many images: yields one row for each, in the order of the source.
 
-    An image that cannot be scored gets a row with the reason, and the rest goes on. Images are decoded in processes of
-    their own while the network works, and scored in batches of one size; memory is bounded by the pixels in flight.
+    An image that cannot be scored gets a row with the reason, and the others are scored. Images are decoded in processes
+    of their own while the network works, and scored in batches of one size; memory is bounded by the pixels in flight.
 
     Args:
         source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.tsv``, ``.parquet``), a WebDataset
@@ -290,7 +290,7 @@ def score_images(
         max_score: likewise, the highest.
         output: a ``.csv``, ``.jsonl`` or ``.json`` file, or a ``.parquet`` folder, that gets the rows as well, before
             they are yielded.
-        resume: go on with an output that a job has begun: only images without a row are scored.
+        resume: continue the output of an interrupted job: only images without a row are scored.
         overwrite: replace an output that is there: a file when the new one is whole, rows of a folder at once.
 
     Raises:
@@ -311,7 +311,7 @@ def score_images(
 def _check_outputs(source: Any, reading: Reading, writing: Writing, shard: Shard) -> None:
     """Raise ValueError if the outputs cannot be written as it is asked for; nothing is changed."""
     if writing.resume and writing.overwrite:
-        raise ValueError("A job goes on with an output (--resume), or overwrites it (--force): not both.")
+        raise ValueError("A job resumes an output (--resume) or overwrites it (--force): not both.")
     if writing.report is not None:
         from topiq_metrics.scoring.report import check_report
 
@@ -320,7 +320,7 @@ def _check_outputs(source: Any, reading: Reading, writing: Writing, shard: Shard
         check_output(writing.output, resume=writing.resume, shard=str(shard), overwrite=writing.overwrite)
         _check_not_read(writing.output, [source, reading.references])
     if not (writing.resume or writing.overwrite):
-        _check_new(writing.output, "go on with it (--resume), name another one")
+        _check_new(writing.output, "resume it (--resume), name another one")
         _check_new(writing.report, "name another one")
 
 

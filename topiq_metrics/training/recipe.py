@@ -204,7 +204,7 @@ def load_recipe(source: str | os.PathLike[str], settings: Sequence[Setting] = ()
 def fine_tuning_recipe(
     name: str, weights: str | os.PathLike[str] = "default", settings: Sequence[Setting] = ()
 ) -> Recipe:
-    """The recipe that goes on from the weights of the metric ``name`` on a CSV file of images and scores.
+    """The recipe that starts from the weights of the metric ``name`` on a CSV file of images and scores.
 
     Args:
         name: a metric of the catalogue.

@@ -53,13 +53,13 @@ def train(
     accelerator: str = "auto",
     progress: bool = True,
 ) -> Path:
-    """Train, or go on where a run in ``output`` stopped; returns the weights file, at once if that is there already.
+    """Train, or resume the interrupted run in ``output``; returns the weights file, at once if that is there already.
 
     The folder holds the resolved recipe, ``checkpoints/`` (the last epochs that are needed, and the best by validation
     SRCC), the curves of each start as ``curves/N/metrics.csv`` and, if ``tensorboard`` is installed, ``tensorboard/``,
     and at the end ``report.md`` with its pictures and ``<name>.safetensors``.
 
-    What is drawn at random is decided by the recipe's seed, the epoch and the image: a run that was killed and goes on
+    What is drawn at random is decided by the recipe's seed, the epoch and the image: a run that was killed and resumed
     ends where it would have ended, and several processes share the batches of one.
 
     Args:

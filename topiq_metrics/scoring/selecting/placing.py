@@ -1,4 +1,4 @@
-"""Files into a folder, by links, copies or moves: nothing is ever overwritten, and any kill can be gone on with."""
+"""Files into a folder, by links, copies or moves: nothing is ever overwritten, and what was killed can be repeated."""
 
 from __future__ import annotations
 

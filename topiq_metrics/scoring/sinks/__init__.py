@@ -62,7 +62,7 @@ def check_output(
 
     Args:
         path: the output.
-        resume: whether rows that are there are gone on with.
+        resume: whether to continue after the rows that are there.
         shard: ``"i/n"``.
         overwrite: whether rows that are there may be dropped.
 
@@ -96,7 +96,7 @@ def open_sink(
     Args:
         path: the output.
         provenance: what the rows are the result of.
-        resume: go on with the rows of a job that was stopped, or has ended; begin where there are none.
+        resume: continue the rows of a job that was stopped, or has ended; begin where there are none.
         overwrite: drop the rows of a stopped job, and in a folder those of an ended one, of the same shard.
 
     Raises:

@@ -62,7 +62,7 @@ class TextSink:
             raise
 
     def earlier(self) -> Iterator[RowRecord]:
-        """The rows of the job that is gone on with; to be called before the first `write`.
+        """The rows of the job that is resumed; to be called before the first `write`.
 
         Raises:
             OutputError: if the file is damaged elsewhere than at its end.

@@ -247,8 +247,9 @@ def score_images(
 ) -> Iterator[ScoreRow]:
     """Score many images: yields one row for each, in the order of the source.
 
-    An image that cannot be scored gets a row with the reason, and the others are scored. Images are decoded in processes
-    of their own while the network works, and scored in batches of one size; memory is bounded by the pixels in flight.
+    An image that cannot be scored gets a row with the reason, and the others are scored. Images are decoded in
+    processes of their own while the network works, and scored in batches of one size; memory is bounded by the pixels
+    in flight.
 
     Args:
         source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.tsv``, ``.parquet``), a WebDataset

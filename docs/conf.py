@@ -16,7 +16,15 @@ author = "the topiq-metrics authors"
 copyright = "2026, the topiq-metrics authors"
 version = release = topiq_metrics.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "catalogue", "commands", "dataset_facts"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "api_index",
+    "catalogue",
+    "commands",
+    "dataset_facts",
+]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 nitpicky = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 from pathlib import Path
@@ -52,3 +53,19 @@ def test_photographs_can_be_read() -> None:
     paths = sorted((ROOT / "docs" / "photographs").rglob("*.jpg"))
     assert len(paths) == 36
     assert all(load_image(path).shape[0] == 3 for path in paths)
+
+
+def test_every_public_name_is_described() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    described = set(re.findall(r"^\.\. auto(?:class|function|data|exception):: (\S+)", text, re.MULTILINE))
+    for module, members in re.findall(
+        r"^\.\. automodule:: (\S+)\n   :members: ((?:.*\n)(?:      .*\n)*)", text, re.MULTILINE
+    ):
+        described |= {f"{module}.{member}" for member in re.findall(r"\w+", members)}
+    spec = importlib.util.spec_from_file_location("api_index", ROOT / "docs" / "_ext" / "api_index.py")
+    assert spec is not None
+    assert spec.loader is not None
+    index = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(index)
+    names = {name.rpartition(".")[2] for name in described}
+    assert [f"{module}.{name}" for module, name in index.public_names() if name not in names] == []

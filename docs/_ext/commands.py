@@ -41,17 +41,31 @@ def describe(name: str, command: Any) -> Iterator[str]:
     """The lines of a command, in Markdown."""
     context = typer.Context(command, info_name=name)
     usage = " ".join([name, *command.collect_usage_pieces(context)])
-    yield from (f"## {name}", "", "```console", f"$ {usage}", "```", "", inspect.cleandoc(command.help or ""), "")
+    yield from (
+        f"## {name}",
+        "",
+        "```console",
+        f"$ {usage}",
+        "```",
+        "",
+        dashes(inspect.cleandoc(command.help or "")),
+        "",
+    )
     records = [parameter.get_help_record(context) for parameter in command.params]
     if any(records):
         yield from ("| | |", "|---|---|")
         for spelling, text in filter(None, records):
-            yield f"| `{cell(spelling)}` | {cell(text)} |"
+            yield f"| `{cell(spelling)}` | {dashes(cell(text))} |"
         yield ""
 
 
 def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("*", "\\*")
+
+
+def dashes(text: str) -> str:
+    """A text whose double hyphens stay as they are typed."""
+    return text.replace("--", "\\-\\-")
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

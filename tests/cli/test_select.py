@@ -175,7 +175,7 @@ class TestSelect:
         topiq("score", "photos", "-o", "scores.csv")
         chosen = ["select", "scores.csv", "--min-score", "0.4"]
         dry = topiq(*chosen, "--copy", "good", "--dry-run")
-        assert (dry.exit_code, dry.stderr) == (0, "2 files: 2 copied without --dry-run -> good\n")
+        assert (dry.exit_code, dry.stderr) == (0, "2 files: 2 would be copied -> good\n")
         assert dry.stdout == ("copy photos/light.png -> good/light.png\ncopy photos/middle.png -> good/middle.png\n")
         assert not Path("good").exists()
         result = topiq(*chosen, "--copy", "good", "-o", "good.csv")

@@ -169,9 +169,9 @@ def _place(placed: Iterator[Placed], action: str, folder: Path, dry_run: bool) -
 
 
 def _summarize(counts: Counter[str], folder: Path, dry_run: bool) -> None:
-    words = [f"{counts[word]} {word}" for word in ("linked", "copied", "moved") if counts[word]] or ["nothing to do"]
-    if dry_run and counts.total() > counts["there"] + counts["failed"]:
-        words = [f"{words[0]} without --dry-run"]
+    would = "would be " if dry_run else ""
+    done = [f"{counts[word]} {would}{word}" for word in ("linked", "copied", "moved") if counts[word]]
+    words = done or ["nothing to do"]
     words += [f"{counts['there']} there already"] if counts["there"] else []
     words += [f"{counts['failed']} failed"] if counts["failed"] else []
     typer.echo(f"{counts.total()} files: {', '.join(words)} -> {folder}", err=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,15 +29,44 @@ def _blocks() -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("block", _blocks())
-def test_block_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the examples name is in the current folder."""
     from PIL import Image
 
     shutil.copy(PHOTOGRAPH, tmp_path / "photo.jpg")
     with Image.open(PHOTOGRAPH) as image:
         image.resize((200, 150)).save(tmp_path / "scan.png")
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("block", _blocks())
+def test_block_runs(block: str) -> None:
     exec(compile(block, "block", "exec"), {"__name__": "block"})
+
+
+@pytest.mark.usefixtures("pictures")
+def test_the_notebook_runs() -> None:
+    pytest.importorskip("pandas")
+    notebook = json.loads((ROOT / "docs" / "examples" / "scores.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    names: dict[str, Any] = {"__name__": "notebook"}
+    shown = []
+    for cell in cells:
+        *body, last = ast.parse(cell).body
+        exec(compile(ast.Module(body, []), "cell", "exec"), names)
+        if isinstance(last, ast.Expr):
+            shown.append(eval(compile(ast.Expression(last.value), "cell", "eval"), names))
+        else:
+            exec(compile(ast.Module([last], []), "cell", "exec"), names)
+    scores, found, ranked = shown
+    assert set(scores.index) == {"photo.jpg", "scan.png"}
+    assert scores["topiq_nr-lite"].is_monotonic_decreasing
+    assert found._repr_jpeg_().startswith(b"\xff\xd8")
+    assert list(ranked["place"]) == [1, 2]
+    # Nothing of a run is kept in the file.
+    assert all(cell.get("outputs", []) == [] for cell in notebook["cells"])
 
 
 def test_relative_links_lead_somewhere() -> None:

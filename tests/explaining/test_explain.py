@@ -141,6 +141,8 @@ class TestSaving:
         for path in paths[1:]:
             with Image.open(path) as picture:
                 picture.load()
+        # As a notebook shows it.
+        assert found._repr_png_() == (tmp_path / "out" / "sheet.png").read_bytes()
 
     def test_nothing_is_lost(self, found: Any, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("mine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,11 @@ class TestPage:
         with pytest.raises(FileExistsError, match=r"quality.npz is there already"):
             found.save(tmp_path / "out")
         found.save(tmp_path / "out", overwrite=True)
+
+    def test_a_notebook_shows_the_page(self) -> None:
+        found = made([[0.4, 0.5]], 64, 96)
+        with Image.open(io.BytesIO(found._repr_jpeg_())) as shown:
+            assert (shown.format, shown.size) == ("JPEG", found.sheet().size)
 
 
 def contains(page: np.ndarray, part: np.ndarray) -> bool:

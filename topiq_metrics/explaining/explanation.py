@@ -68,6 +68,10 @@ class Explanation:
 
         return draw_sheet(self)
 
+    def _repr_png_(self) -> bytes:
+        # What a notebook shows of it.
+        return _png(self.sheet())
+
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
         """Write ``maps.npz`` (see `arrays`), ``sheet.png`` and an ``overlay-….png`` for each map.
 

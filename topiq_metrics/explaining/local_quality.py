@@ -98,6 +98,10 @@ class QualityMap:
 
         return draw_quality([self], ["picture"])
 
+    def _repr_jpeg_(self) -> bytes:
+        # What a notebook shows of it.
+        return as_jpeg(self.sheet())
+
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
         """Write the `sheet` as ``quality.jpg``, and ``quality.npz`` with the ``values`` and the ``score``.
 

@@ -13,6 +13,8 @@ import pytest
 
 import topiq_metrics
 
+pytestmark = pytest.mark.quick
+
 PACKAGE = Path(topiq_metrics.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 BASE = "base"

@@ -10,6 +10,8 @@ import pytest
 
 from topiq_metrics._files import whole_file, write_whole
 
+pytestmark = pytest.mark.quick
+
 
 def test_a_file_is_replaced_when_it_is_whole(tmp_path):
     path = tmp_path / "file.txt"

@@ -13,6 +13,8 @@ from topiq_metrics.errors import ImageTooSmallError
 from topiq_metrics.losses import LPIPSPlusLoss, TOPIQLoss, TOPIQNoReferenceLoss
 from topiq_metrics.weights import load_network
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture(scope="module")
 def networks(lite_weights, fr_weights):

@@ -12,6 +12,8 @@ from topiq_metrics.inference.strips import score_within
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.heads import AnchoredHead
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("mode", ["as built", "train", "eval"])
 def test_batch_norm_always_uses_its_running_statistics(mode: str) -> None:

@@ -15,6 +15,8 @@ from topiq_metrics._tables import (
     written_path,
 )
 
+pytestmark = pytest.mark.quick
+
 
 def test_cells_of_any_length_and_the_limit_of_others_stays():
     before = csv.field_size_limit()

@@ -10,6 +10,8 @@ import topiq_metrics
 from topiq_metrics import catalog
 from topiq_metrics.catalog import CARDS
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def nothing_bundled(tmp_path, monkeypatch):

@@ -16,7 +16,6 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups of POSIX")
 
 IMAGES = 600
-KILLS = 5
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +59,17 @@ def _json_rows(path: Path | None) -> list[dict[str, str]]:
     return [row for row in rows if "path" in row]
 
 
+@pytest.mark.parametrize("kills", [3, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_every_image_has_exactly_one_row(suffix, start, pictures, tmp_path):
+def test_every_image_has_exactly_one_row(suffix, kills, start, pictures, tmp_path):
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
-    moments = random.Random(suffix)
+    moments = random.Random(f"{suffix} {kills}")
     output = tmp_path / f"out{suffix}"
     arguments = ("score", pictures, "-o", output, "--resume", "--workers", "2")
     options = {"fake": True, "env": {"PAUSE": "0.05", "OMP_NUM_THREADS": "1"}, "start_new_session": True}
     seen = 0
-    for kill in range(KILLS):
+    for kill in range(kills):
         process = start(*arguments, **options)
         # Some while it starts, some while rows come.
         wanted = seen + moments.randrange(50) if kill else 0

@@ -49,6 +49,7 @@ def grey(path: Path, level: int, corner: int | None = None) -> Path:
     return path
 
 
+@pytest.mark.quick
 class TestRanks:
     @pytest.fixture(autouse=True)
     def scorer(self, monkeypatch):

@@ -168,6 +168,7 @@ def test_vif_is_fed_the_range_that_it_is_made_for():
     assert (by_torchmetrics("visual_information_fidelity", reduction="none")(*grey) - expected).abs().max() > 0.2
 
 
+@pytest.mark.quick
 class TestNames:
     def test_every_metric_of_pyiqa_is_there_once(self):
         pyiqa = pytest.importorskip("pyiqa")

@@ -13,6 +13,8 @@ from reader_tester import ColumnTests, ReaderTests, save, write
 from topiq_metrics import datasets
 from topiq_metrics.datasets import DATASETS, DatasetError, check_folder
 
+pytestmark = pytest.mark.quick
+
 
 class TestKonIQ10k(ColumnTests, ReaderTests):
     reader = datasets.KonIQ10k

@@ -15,6 +15,8 @@ pytest.importorskip("facexlib", reason="the extra `face` is not installed")
 
 from topiq_metrics.faces import Detections, align_faces, find_faces, load_facexlib
 
+pytestmark = pytest.mark.quick
+
 
 def picture(x, y):
     """A smooth picture ``(H, W, 3)``, the channels of which differ, at any place."""

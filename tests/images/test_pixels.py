@@ -11,6 +11,8 @@ from PIL import Image
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images import load_image
 
+pytestmark = pytest.mark.quick
+
 
 def pixels(source):
     return load_image(source).permute(1, 2, 0).numpy()

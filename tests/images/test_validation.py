@@ -7,6 +7,8 @@ import torch
 from topiq_metrics.errors import ImageTooSmallError
 from topiq_metrics.images import validate_images, validate_pair
 
+pytestmark = pytest.mark.quick
+
 
 def images(*shape, dtype=torch.float32):
     return torch.rand(*(shape or (2, 3, 32, 40)), generator=torch.Generator().manual_seed(0)).to(dtype)

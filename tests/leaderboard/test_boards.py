@@ -8,6 +8,8 @@ import pytest
 
 from topiq_metrics.leaderboard.board import load_board
 
+pytestmark = pytest.mark.quick
+
 BOARDS = Path(__file__).parents[2] / "docs" / "boards"
 
 

@@ -10,6 +10,8 @@ import topiq_metrics
 from topiq_metrics import create_metric, get_card, list_metrics
 from topiq_metrics.catalog import CARDS
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("name", list_metrics())
 def test_every_listed_name_builds(name):

@@ -17,6 +17,8 @@ from topiq_metrics import (
 )
 from topiq_metrics.metrics import states
 
+pytestmark = pytest.mark.quick
+
 METRICS = [
     pytest.param(TOPIQNoReference, "NR", 1, id="no-reference"),
     pytest.param(TOPIQFullReference, "FR", 1, id="full-reference"),

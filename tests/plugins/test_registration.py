@@ -149,6 +149,7 @@ def test_rows_come_from_the_cards(pyiqa):
     assert ours <= set(pyiqa.list_models())
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.is_topiq])
 def test_rows_say_what_pyiqa_says(pyiqa, name):
     from topiq_metrics.plugins.pyiqa import _row

@@ -11,6 +11,8 @@ from topiq_metrics import score_images
 from topiq_metrics.scoring import ScoreJob
 from topiq_metrics.scoring.options import JobKeywords, Reading, Running, ScoreKeywords, Writing, grouped
 
+pytestmark = pytest.mark.quick
+
 STATED = {field.name: field for group in (Reading, Running, Writing) for field in fields(group)}
 
 

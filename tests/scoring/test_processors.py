@@ -9,6 +9,8 @@ import pytest
 from topiq_metrics.scoring import processors
 from topiq_metrics.scoring.processors import usable_processors
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture(autouse=True)
 def sixteen(monkeypatch):

@@ -6,6 +6,8 @@ import pytest
 
 from topiq_metrics.serving.guard import Access, is_loopback
 
+pytestmark = pytest.mark.quick
+
 requests = pytest.importorskip("requests")
 
 TOKEN = "a-token-of-this-server"

@@ -11,6 +11,8 @@ import pytest
 from topiq_metrics.evaluation import krcc, plcc, rmse, srcc
 from topiq_metrics.statistics.correlation import kendall, pearson, rank, root_mean_square, spearman
 
+pytestmark = pytest.mark.quick
+
 stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
 
 FIGURES = [

@@ -9,6 +9,8 @@ from torchmetrics.functional.regression import pearson_corrcoef
 
 from topiq_metrics.training import losses
 
+pytestmark = pytest.mark.quick
+
 BETWEEN_SCORES = ["mse", "nin", "plcc", "pairwise_rank"]
 
 

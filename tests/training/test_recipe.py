@@ -8,6 +8,8 @@ from topiq_metrics.catalog import CARDS
 from topiq_metrics.datasets import DATASETS
 from topiq_metrics.training.recipe import Recipe, RecipeError, fine_tuning_recipe, load_recipe, tomllib
 
+pytestmark = pytest.mark.quick
+
 SHIPPED = "topiq_nr-lite"
 
 

@@ -9,6 +9,8 @@ from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.weights.keymaps import from_pyiqa, is_pyiqa, to_pyiqa
 from topiq_metrics.weights.load import fill
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture(scope="module", params=[("resnet50", "NR"), ("resnet50", "FR"), ("swin_base", "NR")])
 def network(request):

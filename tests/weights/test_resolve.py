@@ -12,6 +12,8 @@ from topiq_metrics.errors import WeightsHashError, WeightsNotFoundError
 from topiq_metrics.weights import cache_dir, fetch, find, hashes, resolve, verify
 from topiq_metrics.weights.places import places as list_places
 
+pytestmark = pytest.mark.quick
+
 CONTENT = b"weights"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 ORDER = ("bundled", "own", "cache", "pyiqa")

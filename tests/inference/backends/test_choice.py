@@ -16,6 +16,8 @@ from topiq_metrics.inference.backends import BACKENDS, base, choose_backend
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.folding import fold
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def net() -> CFANet:

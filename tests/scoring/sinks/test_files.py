@@ -8,6 +8,8 @@ from filelock import FileLock
 from topiq_metrics.scoring.sinks import OutputError, open_sink
 from topiq_metrics.scoring.sinks.files import OutputLock, check_unlocked
 
+pytestmark = pytest.mark.quick
+
 
 def test_one_job_at_a_time(tmp_path, provenance, make_row):
     with open_sink(tmp_path / "out.csv", provenance) as sink:

@@ -8,6 +8,8 @@ import pytest
 
 from topiq_metrics.scoring.sources import SourceError, open_source
 
+pytestmark = pytest.mark.quick
+
 
 def names(items):
     return [item.name for item in items]

@@ -235,7 +235,7 @@ class TestNames:
         line = rf"{toolbox} is not installed: pip install 'topiq-metrics\[{extra}\]'"
         with pytest.raises(ModuleNotFoundError, match=line):
             get_toolbox_metric(f"{toolbox}:psnr")
-        assert list(missing_toolboxes()) == [toolbox]
+        assert toolbox in missing_toolboxes()
         assert toolbox not in {metric.toolbox for metric in list_toolbox_metrics()}
 
 

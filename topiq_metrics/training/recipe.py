@@ -61,7 +61,7 @@ Above0 = Annotated[StrictFloat, _within(1e-6)]
 
 
 class _Settings:
-    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,7 @@ class TestSelect:
             (["rows.csv", "--min-score", "topiq_nr=0.5"], "Option --min-score is of 'topiq_nr', which is not scored."),
             (["rows.csv", "--link", "a", "--move", "b"], "Give one of --link and --move."),
             (["rows.csv", "--dry-run"], "--dry-run goes with --link, --copy or --move."),
+            (["rows.csv", "--copy", "good", "--dry-run", "-o", "a.csv"], "--dry-run changes nothing, and -o writes"),
             (["rows.csv", "-o", "a.parquet"], "An output must end in one of .csv, .jsonl, .json, .txt, but got"),
             (["rows.csv", "--force"], "--force goes with -o."),
             (["rows.csv", "--copy", "rows.csv"], "rows.csv is a file: give a folder."),

@@ -286,6 +286,19 @@ class TestSaved:
         assert [path.name for path in paths] == ["comparison.jpg", "comparison-2.jpg", "comparison.npz"]
         assert not (tmp_path / "comparison-3.jpg").exists()
 
+    def test_files_of_others_stay(self, pictures, tmp_path):
+        ranked = rank_images(pictures[1:])
+        (tmp_path / "comparison-of-mine.jpg").write_text("mine")
+        save_comparison(ranked, tmp_path)
+        save_comparison(ranked, tmp_path, overwrite=True)
+        assert (tmp_path / "comparison-of-mine.jpg").read_text() == "mine"
+
+    def test_a_further_page_is_in_the_way(self, pictures, tmp_path):
+        (tmp_path / "comparison-2.jpg").write_text("earlier")
+        with pytest.raises(FileExistsError, match=r"comparison-2\.jpg is there already"):
+            save_comparison(rank_images(pictures[1:]), tmp_path)
+        assert (tmp_path / "comparison-2.jpg").read_text() == "earlier"
+
     def test_pictures_of_several_sizes(self, pictures, tmp_path, save_picture):
         other = save_picture(tmp_path / "again" / "other.png", 64, 64)
         assert len(save_comparison(rank_images([other, pictures[1]]), tmp_path / "out")) == 2

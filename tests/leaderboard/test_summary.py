@@ -262,6 +262,7 @@ def test_many_datasets_go_below_each_other() -> None:
         ("a--b---c", "a-{}-b-{}-{}-c"),
         ("[x]\n<y>", r"{[}x{]} \textless{}y\textgreater{}"),
         ("naïve", "naïve"),
+        ('the "best"', r"the {\char34}best{\char34}"),
     ],
 )
 def test_names_are_escaped(text: str, latex: str) -> None:

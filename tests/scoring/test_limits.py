@@ -25,6 +25,16 @@ class TestLimits:
         ]
         assert str(limits) == "topiq_nr-lite >= 0.4, topiq_nr-lite <= 0.6"
 
+    @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+    def test_what_is_no_number_is_no_score(self, score):
+        assert not Limits.of(TWO[:1], 0.4).admit({TWO[0]: score})
+        rows = [{"path": "a", TWO[0]: 0.9}, {"path": "b", TWO[0]: score}, {"path": "c", TWO[0]: 0.95}]
+        assert [each["path"] for each in Order.parse("best", TWO).sorted(rows, lambda record: record)] == [
+            "c",
+            "a",
+            "b",
+        ]
+
     def test_what_is_written_counts(self):
         limits = Limits.of(TWO, {TWO[0]: 0.6})
         assert limits.marked(row(0.5999996)).note == ""

@@ -171,6 +171,7 @@ class TestScore:
             ({"map": [NR, NR]}, "Field `map` takes one metric"),
             ({"preview": "-5"}, "Field `preview` takes one number"),
             ({"preview": "9" * 5000}, "Field `preview` takes one number"),
+            ({"preview": "000000064999"}, "Field `preview` takes one number"),
             ({"preview": ["100", "200"]}, "Field `preview` takes one number"),
         ],
     )

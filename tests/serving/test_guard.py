@@ -56,6 +56,16 @@ class TestTokens:
         with pytest.raises(ValueError, match="16 characters"):
             Access(token)
 
+    @pytest.mark.parametrize("token", [f" {TOKEN}", f"{TOKEN}\t"])
+    def test_blanks_are_lost_on_the_way(self, token):
+        with pytest.raises(ValueError, match="must not begin or end with a blank"):
+            Access(token)
+
+    @pytest.mark.parametrize("name", ["studio.local:8080", "http://studio.local", "studio.local/", "Studio.local"])
+    def test_a_name_that_no_host_has(self, name):
+        with pytest.raises(ValueError, match="A host is a name in small letters without scheme and port"):
+            Access(TOKEN, [name])
+
     def test_it_is_not_shown(self):
         assert TOKEN not in repr(Access(TOKEN))
 

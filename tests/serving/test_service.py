@@ -66,6 +66,14 @@ def test_a_job_that_nobody_waits_for_is_passed_over(service, held, coffee):
     assert gone.cancelled()
 
 
+def test_a_job_that_nobody_waits_for_is_forgotten_at_once(service, held, coffee):
+    jobs = [service.score([Picture("a", coffee["blur-1"])], None, (NR,)) for _ in range(3)]
+    assert jobs[1].cancel()
+    assert [job.answer for job in service._jobs] == [jobs[0], jobs[2]]
+    held()
+    assert scores(jobs[0]) == scores(jobs[2])
+
+
 def test_a_device_that_fails_is_an_answer_and_the_next_job_goes_on(service, coffee):
     picture = Picture("a", coffee["blur-1"])
     expected = scores(service.score([picture], None, (NR,)))

@@ -71,6 +71,8 @@ def select(
         fail(f"Give one of {' and '.join(f'--{name}' for name in given)}.")
     if not given and (dry_run or root is not None):
         fail(f"{'--dry-run' if dry_run else '--root'} goes with --link, --copy or --move.")
+    if dry_run and output is not None:
+        fail("--dry-run changes nothing, and -o writes: give one of them.")
     form = _form(output, row_format)
     if force and (output is None or str(output) == "-"):
         fail("--force goes with -o.")

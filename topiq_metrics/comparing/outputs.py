@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from topiq_metrics.weights import load_network, shared_network
 COLUMNS = 8
 """Pictures on a page."""
 
-_PAGE, _PAGES, _MAPS, _NETWORK = "comparison.jpg", "comparison*.jpg", "comparison.npz", "comparison.png"
+_PAGE, _PAGES, _MAPS, _NETWORK = "comparison.jpg", "comparison-[0-9]*.jpg", "comparison.npz", "comparison.png"
 
 
 def save_comparison(
@@ -105,7 +106,7 @@ def save_comparison(
     for name, content in contents.items():
         write_whole(folder / name, content)
     for path in folder.glob(_PAGES):
-        if path.name not in contents:
+        if path.name not in contents and _is_page(path):
             path.unlink()
     return [folder / name for name in reversed(contents)]
 
@@ -155,7 +156,15 @@ def check_comparison_folder(folder: PathLike, *, overwrite: bool, network: bool 
     path = check_explanation_folder(folder, overwrite=overwrite or not network)
     for name in () if overwrite else (_NETWORK,) if network else (_PAGE, _MAPS):
         check_new(path / name, "name another folder")
+    if not overwrite and not network:
+        for page in filter(_is_page, path.glob(_PAGES)):
+            check_new(page, "name another folder")
     return path
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file is called as a further page of a comparison."""
+    return re.fullmatch(r"comparison-\d+\.jpg", path.name) is not None
 
 
 def _check_score(image: RankedImage, score: float) -> None:

@@ -42,7 +42,8 @@ _ESCAPES = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    # Not \textquotedbl, which the default font encoding lacks.
+    '"': r"{\char34}",
     "`": r"\textasciigrave{}",
     "[": "{[}",
     "]": "{]}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from topiq_metrics.errors import suggest
 from topiq_metrics.scoring.rows import RowRecord, ScoreRow
@@ -59,7 +59,7 @@ class Limits:
         found = []
         for name in self.metrics:
             score = record.get(name)
-            if isinstance(score, (int, float)):
+            if is_score(score):
                 if score < self.lowest.get(name, -math.inf):
                     found.append(f"{TOO_LOW}: {name} is {score:g}, less than {self.lowest[name]:g}")
                 if score > self.highest.get(name, math.inf):
@@ -68,13 +68,18 @@ class Limits:
 
     def admit(self, record: RowRecord) -> bool:
         """Whether a row has all the scores that are limited, each within its limits."""
-        return all(isinstance(record.get(name), (int, float)) for name in self.metrics) and not self.breaches(record)
+        return all(is_score(record.get(name)) for name in self.metrics) and not self.breaches(record)
 
     def marked(self, row: ScoreRow) -> ScoreRow:
         """The row; with a note of each score that is outside of the limits."""
         # What is written counts: whoever reads it comes to the same.
         found = self.breaches(row.as_dict()) if self else []
         return replace(row, note="; ".join(filter(None, (row.note, *found)))) if found else row
+
+
+def is_score(value: object) -> TypeGuard[float]:
+    """Whether a cell is a score: a number, which NaN and infinity are not."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def is_outside(record: RowRecord) -> bool:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.errors import suggest
+from topiq_metrics.scoring.limits import is_score
 from topiq_metrics.scoring.rows import RowRecord
 
 _ENDS = ("best", "worst")
@@ -54,7 +55,7 @@ class Order:
 
         def key(row: AnyRow) -> tuple[bool, float]:
             score = record(row).get(self.metric)
-            if not isinstance(score, (int, float)):
+            if not is_score(score):
                 return True, 0.0
             return False, -score if self.highest_first else score
 

@@ -201,7 +201,8 @@ def _preview_side(form: Form) -> int:
     if not given:
         return 0
     (text, *more) = given
-    if more or not (text.isascii() and text.isdigit() and LEAST_PREVIEW <= int(text[:9]) <= MOST_PREVIEW):
+    is_short_number = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_PREVIEW))
+    if more or not (is_short_number and LEAST_PREVIEW <= int(text) <= MOST_PREVIEW):
         raise _wrong(f"Field `preview` takes one number of pixels, {LEAST_PREVIEW} to {MOST_PREVIEW}.")
     return int(text)
 

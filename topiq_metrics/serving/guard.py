@@ -37,7 +37,8 @@ class Access:
         is_public: whether it listens beyond loopback, so that it is addressed by any of the machine's addresses, too.
 
     Raises:
-        ValueError: if a token is too short to be one, or there is none beyond loopback.
+        ValueError: if a token is too short to be one or has blanks around it, there is none beyond loopback, or a
+            name is none.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -49,6 +50,11 @@ class Access:
             raise ValueError("A server that others can reach needs a token.")
         if self.token is not None and (len(self.token) < LEAST_TOKEN or not self.token.isascii()):
             raise ValueError(f"A token must have {LEAST_TOKEN} characters of ASCII at least.")
+        if self.token is not None and self.token != self.token.strip():
+            raise ValueError("A token must not begin or end with a blank, which is lost on the way.")
+        for name in self.names:
+            if urlsplit(f"//{name}").hostname != name:
+                raise ValueError(f"A host is a name in small letters without scheme and port, but got {name!r}.")
 
     def allows_host(self, host: str) -> bool:
         """Whether the server may be addressed as in a ``Host`` header."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +50,7 @@ class Scored:
     map: LocalMap | None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Scoring:
     items: Sequence[Item]
     metrics: tuple[str, ...]
@@ -59,7 +60,7 @@ class _Scoring:
     done: list[Scored] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Call(Generic[T]):
     function: Callable[[], T]
     answer: Future[T] = field(default_factory=Future)
@@ -168,7 +169,7 @@ class Service:
         """End the decoding processes; jobs that have not begun are cancelled, and one that has gets an error."""
         with self._changed:
             self._closed = True
-            for job in self._jobs:
+            for job in list(self._jobs):
                 job.answer.cancel()
             self._jobs.clear()
             self._changed.notify_all()
@@ -182,6 +183,12 @@ class Service:
                 return
             self._jobs.append(job)
             self._changed.notify_all()
+        job.answer.add_done_callback(lambda answer: self._drop(job) if answer.cancelled() else None)
+
+    def _drop(self, job: _Job) -> None:
+        """Forget a job whose asker has gone, with the pictures that it holds."""
+        with self._changed, contextlib.suppress(ValueError):
+            self._jobs.remove(job)
 
     def _work(self) -> None:
         while (job := self._next()) is not None:

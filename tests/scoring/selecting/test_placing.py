@@ -194,6 +194,48 @@ def nobody():
         os.seteuid(0)
 
 
+class TestLinksThatLeadBack:
+    def test_a_folder_that_is_a_link_to_where_its_files_were_moved(self, photos):
+        before = contents(photos)
+        place("move", "out")
+        shutil.rmtree(photos)
+        photos.symlink_to("out")
+        assert whats(place("move", "out")) == ["there"] * 3
+        assert contents("out") == before
+
+    @pytest.mark.parametrize("name", ["2.png", "a/1.png"])
+    def test_a_target_that_is_a_link_to_the_file(self, name, photos):
+        before = contents(photos)
+        place("move", "out")
+        target = Path("out", name)
+        target.rename(photos / name)
+        target.symlink_to(photos / name)
+        assert whats(place("move", "out", every=PATHS)).count("failed") == 1
+        assert (photos / name).read_bytes() == before[name]
+
+    def test_above_a_folder_that_is_a_link(self, photos):
+        Path("here").mkdir()
+        Path("here/link").symlink_to(photos / "a")
+        Path("here/2.png").write_text("another")
+        assert whats(place("copy", "out", ["here/link/../2.png"])) == ["copied"]
+        assert list(contents("out").values()) == [b"pixels of 2.png"]
+
+
+def test_files_of_one_size_and_time_are_not_one(photos):
+    Path("other").mkdir()
+    Path("other/2.png").write_bytes((photos / "2.png").read_bytes()[::-1])
+    os.utime("other/2.png", (1e9, 1e9))
+    assert whats(place("copy", "out", ["2.png"], root="photos")) == ["copied"]
+    assert whats(place("copy", "out", ["2.png"], root="other")) == ["failed"]
+
+
+@EVERY
+def test_long_names(action, photos):
+    name = "n" * 250 + ".png"
+    (photos / "2.png").rename(photos / name)
+    assert whats(place(action, "out", [f"photos/{name}"])) == [DONE[action]]
+
+
 class TestRights:
     @pytest.fixture
     def shared(self, photos):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import filecmp
+import hashlib
 import os
 import re
 import shutil
@@ -83,7 +84,12 @@ class Places:
             return str(source.relative_to(source.anchor))
 
     def _absolute(self, path: str) -> str:
-        return os.path.normpath(os.path.join(self._root, path))  # noqa: PTH118
+        found = os.path.join(self._root, path)  # noqa: PTH118
+        if os.pardir in Path(path).parts:
+            # Of a folder that is a link, the one above is another than the text says.
+            folder, name = os.path.split(found)
+            found = os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
+        return os.path.normpath(found)
 
 
 class Placer:
@@ -156,7 +162,7 @@ class Placer:
         target = self._folder / name
         try:
             problem = self._problem(source, target, name)
-            if not self._dry_run:
+            if not self._dry_run and self._action != "link":
                 # What a kill has left.
                 _draft_of(target).unlink(missing_ok=True)
             if problem == "":
@@ -177,7 +183,7 @@ class Placer:
     def _problem(self, source: Path, target: Path, name: str) -> str | None:
         """Why a file cannot be put in its place; empty if it is there, None if nothing is in the way."""
         moving = self._action == "move" and self._log.was_moving(source, name)
-        if source == target:
+        if source == target or _is_one_entry(source, target):
             return ""
         if not os.path.lexists(source):
             return "" if moving and os.path.lexists(target) else f"missing: there is no file {source}"
@@ -188,7 +194,7 @@ class Placer:
         if self._action == "link":
             is_same = target.is_symlink() and os.path.samefile(source, target)  # noqa: PTH121
         elif self._action == "copy":
-            is_same = target.is_file() and not target.is_symlink() and filecmp.cmp(source, target)
+            is_same = target.is_file() and not target.is_symlink() and _is_equal(source, target)
         else:
             # The kill came between the second name and the end of the first one.
             return None if moving and _is_whole(source, target) else self._taken(target)
@@ -223,7 +229,9 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _draft_of(target: Path) -> Path:
-    return target.with_name(f".{target.name}.topiq-select.tmp")
+    # A name that is long already leaves no room for more.
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+    return target.with_name(f".{digest}.topiq-select.tmp")
 
 
 def _rename_new(draft: Path, target: Path) -> None:
@@ -243,6 +251,8 @@ def _move(source: Path, target: Path) -> None:
     """Move a file; at any moment it is whole in at least one of both places."""
     if os.path.lexists(target):
         # What a kill has left of this very move.
+        if _is_one_entry(source, target) or not _is_whole(source, target):
+            raise FileExistsError(errno.EEXIST, "File exists", str(target))
         source.unlink()
         return
     if source.is_symlink():
@@ -262,10 +272,24 @@ def _move(source: Path, target: Path) -> None:
         raise
 
 
+def _is_one_entry(source: Path, target: Path) -> bool:
+    """Whether two paths are one name in one folder, which links lead to: there is nothing to be moved."""
+    return source.name == target.name and os.path.realpath(source.parent) == os.path.realpath(target.parent)
+
+
 def _is_whole(source: Path, target: Path) -> bool:
-    if os.path.samefile(source, target):  # noqa: PTH121 - it is a link to it, or another name of it
-        return True
-    return target.is_file() and filecmp.cmp(source, target, shallow=False)
+    """Whether what is to be moved is at its target, and stays there without the source."""
+    if target.is_symlink():
+        # As links are moved; one that leads to the source is none of them.
+        return source.is_symlink() and os.path.realpath(source) == os.path.realpath(target)
+    if not source.is_symlink() and os.path.samefile(source, target):  # noqa: PTH121
+        # By another name of the same file, and not by a way round to this one.
+        return source.stat().st_nlink > 1
+    return target.is_file() and _is_equal(source, target)
+
+
+def _is_equal(source: Path, target: Path) -> bool:
+    return filecmp.cmp(source, target, shallow=False)
 
 
 def _common(one: str, other: str) -> str:

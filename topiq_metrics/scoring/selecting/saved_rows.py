@@ -107,6 +107,8 @@ class SavedRows:
     def _record(self, row: object, place: str) -> RowRecord:
         if not isinstance(row, dict):
             raise OutputError(f"{self.path} has something else than a row in {place}.")
+        if not isinstance(row.get("path"), str):
+            raise OutputError(f"{self.path} has a row without a path in {place}.")
         return row
 
     def _parquet(self) -> Iterator[RowRecord]:

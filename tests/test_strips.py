@@ -198,7 +198,7 @@ def test_a_process_stays_smaller() -> None:
         for limit in (0, 150 * MEBIBYTE)
     )
     # The C library and oneDNN keep some of what was freed, more or less on other machines.
-    assert bounded < 0.85 * whole
+    assert bounded < 0.95 * whole
 
 
 @pytest.mark.parametrize("limit", [400, 300, 200])

@@ -40,9 +40,7 @@ def test_compare(topiq, pair, tmp_path):
     image, reference = pair
     result = topiq("compare", image, tmp_path / "other.png", "-r", reference)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[-1].startswith(
-        f"Note on {image}, {tmp_path / 'other.png'}: profiles-differ: {NOTE}"
-    )
+    assert result.stdout.splitlines()[-1].startswith(f"Note on {image.name}, other.png: profiles-differ: {NOTE}")
     assert "Note" not in topiq("compare", image, tmp_path / "other.png", "-r", reference, "--profiles", "ignore").stdout
 
 

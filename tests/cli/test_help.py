@@ -67,7 +67,7 @@ class TestReferences:
         assert result.stdout.startswith("path,topiq_fr-lite,")
 
     def test_explain(self, option, topiq, pair, monkeypatch):
-        self.check_argument("explain", "topiq_metrics.explaining.explain", option, topiq, pair, monkeypatch)
+        self.check_argument("explain", "topiq_metrics.explaining.quality_map", option, topiq, pair, monkeypatch)
 
     def test_compare(self, option, topiq, pair, monkeypatch):
         self.check_argument("compare", "topiq_metrics.comparing.rank_images", option, topiq, pair, monkeypatch)

@@ -76,7 +76,7 @@ def test_pairs(tmp_path, save_picture, topiq):
     arguments += ["--scores", tmp_path / "store", "--device", "cpu"]
     result = topiq(*arguments)
     assert result.exit_code == 0, result.output
-    assert "| metric | 2AFC |" in result.stdout
+    assert "| metric | learned from | BAPPS, val: 2AFC |" in result.stdout
     wrong = topiq("leaderboard", "--data", f"{tmp_path / 'bapps'}:attribute=Details")
     assert wrong.exit_code == 2
     assert "has an option 'attribute'" in wrong.stderr

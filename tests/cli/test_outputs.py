@@ -143,7 +143,8 @@ class TestFullDisk:
         def fail(*_, **__):
             raise FULL
 
-        monkeypatch.setattr("topiq_metrics.explaining.Explanation.save", fail)
+        monkeypatch.setattr("topiq_metrics.explaining.QualityMap.save", fail)
+        monkeypatch.setattr("topiq_metrics.comparing.outputs.write_whole", fail)
         pictures = [folder / f"{i}.png" for i in range(1 if command == "explain" else 2)]
         result = topiq(command, *pictures, "-o", tmp_path / "out", "--size", "square=64")
         assert result.exit_code == 3

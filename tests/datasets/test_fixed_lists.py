@@ -47,7 +47,7 @@ class TestList:
     @pytest.mark.parametrize("place", ["test_spaq.json", "metas/test_spaq_2k.json"])
     def test_from_a_file_in_the_folder(self, place, spaq):
         write(spaq, place, list_of("spaq/00003.jpg", "spaq/00001.jpg"))
-        (dataset,) = open_datasets(f"{spaq}:test_list=multimodal")
+        (dataset,) = open_datasets([f"{spaq}:test_list=multimodal"]).datasets
         assert [(record.id, record.split) for record in dataset.records] == [
             ("00001.jpg", "test"),
             ("00003.jpg", "test"),

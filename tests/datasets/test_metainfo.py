@@ -33,7 +33,7 @@ class TestMetaInfo:
     def test_same_images_scores_and_splits_as_the_own_reader(self, kadid):
         labels = kadid / "meta_info/meta_info_KADID10kDataset.csv"
         own = datasets.KADID10k(kadid / "kadid10k")
-        (dataset,) = open_datasets(labels)
+        (dataset,) = open_datasets([labels]).datasets
         assert isinstance(dataset, MetaInfoDataset)
         assert [(r.image, r.reference, r.score, r.id) for r in dataset.records] == [
             (r.image, r.reference, r.score, r.id) for r in own.records
@@ -41,7 +41,7 @@ class TestMetaInfo:
         # The column is called dmos, and higher is better.
         assert (dataset.facts.key, dataset.facts.higher_is_better) == ("kadid-10k", True)
         assert [split.hashes for split in dataset.random_splits()] == [split.hashes for split in own.random_splits()]
-        (part,) = open_datasets(labels, "test", 3)
+        (part,) = open_datasets([labels], "test", 3).datasets
         assert part.split_hash == datasets.KADID10k(kadid / "kadid10k", "test", seed=3).split_hash
 
     def test_official_splits(self, tmp_path):
@@ -93,7 +93,7 @@ class TestMetaInfo:
     def test_other_tables(self, tmp_path):
         write(tmp_path, "meta_info_MineDataset.csv", "name,mos\na.jpg,1\n")
         save(tmp_path, "a.jpg")
-        (dataset,) = open_datasets(tmp_path / "meta_info_MineDataset.csv", higher_is_better=True)
+        (dataset,) = open_datasets([tmp_path / "meta_info_MineDataset.csv"], higher_is_better=True).datasets
         assert isinstance(dataset, CSVDataset)
         with pytest.raises(DatasetError, match=r"expected a file of pyiqa's, meta_info_ and one of \['bid', 'csiq',"):
             MetaInfoDataset(tmp_path / "meta_info_MineDataset.csv")

@@ -21,7 +21,7 @@ class AGIQA1k(IQADataset):
         score_range=(0.0, 5.0),
         higher_is_better=True,
         citation="Z. Zhang, C. Li, W. Sun, X. Liu, X. Min, G. Zhai. A perceptual quality assessment exploration for "
-        "AIGC images. ICME workshops 2023, arXiv:2303.12618",
+        "AIGC images. ICME Workshops 2023, arXiv 2303.12618",
         license="MIT",
         source="https://github.com/lcysyzxdxc/AGIQA-1k-Database",
         split=BY_PROMPT,

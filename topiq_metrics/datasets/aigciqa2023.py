@@ -31,7 +31,7 @@ class AIGCIQA2023(IQADataset):
         higher_is_better=True,
         citation="J. Wang, H. Duan, J. Liu, S. Chen, X. Min, G. Zhai. AIGCIQA2023: a large-scale image quality "
         "assessment database for AI generated images: from the perspectives of quality, authenticity and "
-        "correspondence. CICAI 2023, arXiv:2307.00211",
+        "correspondence. CICAI 2023, arXiv 2307.00211",
         license="none stated in its repository",
         source="https://github.com/wangjiarui153/AIGCIQA2023",
         split=BY_PROMPT,

@@ -7,10 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from topiq_metrics._extras import import_extra
 from topiq_metrics.errors import one_line
@@ -19,6 +16,10 @@ from topiq_metrics.scoring.sources.base import Fragment, Options, Part
 from topiq_metrics.scoring.sources.errors import SourceError
 from topiq_metrics.scoring.sources.locations import is_url, parent, suffix
 from topiq_metrics.scoring.sources.reading import until_damage
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _SUFFIXES = """
     3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv webm wmv y4m
@@ -241,7 +242,11 @@ def _pixels(frame: _Frame) -> npt.NDArray[np.uint8]:
         colors = {"src_colorspace": _ITU709} if data.height > _STANDARD_HEIGHT else {}
     pixels: npt.NDArray[np.uint8] = data.to_ndarray(format="rgb24", **colors)
     turns = round(getattr(data, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+    if not turns:
+        return pixels
+    import numpy as np
+
+    return np.ascontiguousarray(np.rot90(pixels, turns))
 
 
 def _av() -> Any:

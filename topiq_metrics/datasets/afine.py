@@ -15,7 +15,7 @@ from topiq_metrics.datasets.files import DatasetError, Folder, read_columns, rea
 
 _COMMON: dict[str, Any] = {
     "citation": "D. Chen, T. Wu, K. Ma, L. Zhang. Toward generalized image quality assessment: relaxing the perfect "
-    "reference quality assumption. CVPR 2025",
+    "reference quality assumption. CVPR 2025, arXiv 2503.11221",
     "license": "noncommercial academic research only",
     "source": "https://github.com/ChrisDud0257/AFINE",
     "score_range": (0.0, 1.0),

@@ -237,14 +237,13 @@ def test_two_versions_under_a_slider(open_page, site, coffee, tmp_path):
     assert not page.locator("#pair").is_visible()
 
 
-@pytest.mark.xfail(strict=False, reason="the page gets the map and does not show it on hover; the slider's does")
 def test_where_a_picture_is_bad(open_page, site, coffee):
     page = open_page(site)
     page.set_input_files("#pictures", files({"good": coffee["0-original"], "bad": coffee["blur-2"], "no": b"words"}))
     settled(page, 3)
     peek = page.locator("#peek")
     page.get_by_role("button", name="Compare bad.png").hover()
-    sync_api.expect(peek).to_be_visible(timeout=15_000)
+    sync_api.expect(peek).to_be_visible()
     row = site.score(("a", coffee["blur-2"]), map=NR).json()["rows"][0]
     assert peek.inner_text().startswith(f"Where bad.png is bad, as {NR} sees it: {row['map']['score']:.4f}")
     cells = page.locator("#peek-map").evaluate("node => [node.height, node.width]")

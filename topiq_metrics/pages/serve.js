@@ -719,8 +719,8 @@ const peeking = { picture: null, timer: 0 };
 function peekSoon(picture) {
   clearTimeout(peeking.timer);
   peeking.picture = picture;
-  if (!picture) byId("peek").hidden = true;
-  else if (mapMetric() && picture.fits(mapMetric())) peeking.timer = setTimeout(() => peek(picture), HOVER_DELAY);
+  byId("peek").hidden = true;
+  if (picture && mapMetric() && picture.fits(mapMetric())) peeking.timer = setTimeout(() => peek(picture), HOVER_DELAY);
 }
 
 async function peek(picture) {
@@ -1038,7 +1038,8 @@ function listen() {
   });
   on("pair-map", "change", () => showMaps(...sides()));
   addEventListener("keydown", (event) => event.key === "Escape" && peekSoon(null));
-  addEventListener("scroll", () => peekSoon(null), { passive: true });
+  // What scrolls away from the pointer is left; what stays under it is shown at its new place.
+  addEventListener("scroll", () => peekSoon(peeking.picture), { passive: true });
   on("zoom", "change", layOut);
   on("split", "input", moveSeam);
   const drag = (event) => {

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
+from statistics import median
 
 import pytest
 import torch
@@ -193,12 +194,12 @@ print((kibibytes("HWM") - before) // 1024)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_a_process_stays_smaller() -> None:
-    whole, bounded = (
+    whole, *bounded = (
         int(subprocess.run([sys.executable, "-c", MEASURED, str(limit)], capture_output=True, check=True).stdout)
-        for limit in (0, 150 * MEBIBYTE)
+        for limit in (0, *[150 * MEBIBYTE] * 3)
     )
-    # The C library and oneDNN keep some of what was freed, more or less on other machines.
-    assert bounded < 0.95 * whole
+    # The C library and oneDNN keep some of what was freed, more or less on other machines, and in other runs.
+    assert median(bounded) < 0.85 * whole
 
 
 @pytest.mark.parametrize("limit", [400, 300, 200])

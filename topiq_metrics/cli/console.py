@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -38,6 +40,11 @@ def fail(message: object, code: int = 2, *, output: Path | None = None) -> NoRet
     text = "\n".join(printable(line) for line in _in_words(message, output).split("\n"))
     typer.echo(f"Error: {text}", err=True)
     raise typer.Exit(code)
+
+
+def discard_stdout() -> None:
+    """Let Python not complain once more at exit that it cannot write what is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager

@@ -6,14 +6,15 @@ import contextlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from topiq_metrics.cli.console import printable
 
 if TYPE_CHECKING:
-    from rich.progress import Task
+    from rich.console import Console
+    from rich.progress import ProgressColumn, Task
     from rich.text import Text
 
     from topiq_metrics.leaderboard.progress import BoardProgress
@@ -93,20 +94,38 @@ def _log(job: ScoreJob, ended: threading.Event) -> None:
 
 def _bar(job: ScoreJob, ended: threading.Event) -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+    from rich.progress import BarColumn, TextColumn
+
+    total = _counted(job)
+    _draw(
+        Console(stderr=True),
+        [TextColumn("scoring"), BarColumn()],
+        lambda: {"completed": job.progress.images, "total": total()},
+        lambda: _figures(job, total()),
+        ended,
+    )
+
+
+def _draw(
+    console: Console,
+    columns: Sequence[ProgressColumn],
+    state: Callable[[], dict[str, Any]],
+    figures: Callable[[], str],
+    ended: threading.Event,
+) -> None:
+    """Draw a bar until it is over: columns, how many of how many, and figures."""
+    from rich.progress import MofNCompleteColumn, Progress, ProgressColumn
     from rich.text import Text
 
     class Figures(ProgressColumn):
         def render(self, task: Task) -> Text:  # noqa: ARG002
-            return Text(_figures(job, total()))
+            return Text(figures())
 
-    total = _counted(job)
-    columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), Figures())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, MofNCompleteColumn(), Figures(), console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         while True:
             over = ended.wait(0.2)
-            bar.update(task, completed=job.progress.images, total=total())
+            bar.update(task, **state())
             if over:
                 return
 
@@ -142,29 +161,18 @@ def _board_lines(progress: BoardProgress, ended: threading.Event) -> None:
 
 def _board_bar(progress: BoardProgress, ended: threading.Event) -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
-    from rich.text import Text
-
-    class Figures(ProgressColumn):
-        def render(self, task: Task) -> Text:  # noqa: ARG002
-            return Text(_board_figures(progress))
+    from rich.progress import BarColumn, TextColumn
 
     console = Console(stderr=True)
     # Names are long: on a narrow terminal they matter more.
     drawn = (BarColumn(),) if console.width >= _WIDE else ()
-    columns = (TextColumn("{task.description}", markup=False), *drawn, MofNCompleteColumn(), Figures())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        while True:
-            over = ended.wait(0.2)
-            bar.update(
-                task,
-                description=printable(_board_place(progress)),
-                completed=progress.images,
-                total=progress.total or None,
-            )
-            if over:
-                return
+
+    def state() -> dict[str, Any]:
+        place = printable(_board_place(progress))
+        return {"description": place, "completed": progress.images, "total": progress.total or None}
+
+    columns = [TextColumn("{task.description}", markup=False), *drawn]
+    _draw(console, columns, state, lambda: _board_figures(progress), ended)
 
 
 def _board_place(progress: BoardProgress) -> str:

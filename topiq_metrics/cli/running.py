@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from topiq_metrics.cli.console import FULL_DISK, fail, is_full_disk, printable
+from topiq_metrics.cli.console import FULL_DISK, discard_stdout, fail, is_full_disk, printable
 from topiq_metrics.cli.progress import log_event, shown_progress
 from topiq_metrics.cli.rows import printed_rows
 
@@ -49,7 +47,7 @@ def run_job(
                 write(row)
     except BrokenPipeError:
         # The reader of our output has gone.
-        _discard_stdout()
+        discard_stdout()
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         _stopped(job, "Interrupted", "", 130)
@@ -59,7 +57,7 @@ def run_job(
         _unwritten(job, error)
     except (OSError, SourceError, WeightsError, ImportError, RuntimeError, ValueError) as error:
         if output is None and is_full_disk(error):
-            _discard_stdout()
+            discard_stdout()
             fail(
                 f"The disk is full: the standard output cannot be written after {job.progress.images} images. Make "
                 "room, and name an output with -o, which --resume can continue.",
@@ -73,11 +71,6 @@ def run_job(
 
 def _drop(row: ScoreRow) -> None:
     """The row is in the output."""
-
-
-def _discard_stdout() -> None:
-    """Let Python not complain once more at exit that it cannot write what is left."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unwritten(job: ScoreJob, error: OSError) -> NoReturn:

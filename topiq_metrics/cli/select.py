@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from topiq_metrics.cli.console import exit_on_error, fail, printable
+from topiq_metrics.cli.console import discard_stdout, exit_on_error, fail, printable
 from topiq_metrics.cli.options import ForceOption, MaxScoreOption, MinScoreOption, SortOption, split_limits
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _write_rows(rows: Iterable[RowRecord], columns: tuple[str, ...], form: str, 
             sys.stdout.flush()
         except BrokenPipeError:
             # The reader of our output has gone.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_stdout()
             raise typer.Exit(1) from None
     else:
         with whole_file(output) as draft, draft.open("wb") as stream:

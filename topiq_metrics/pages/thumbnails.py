@@ -6,6 +6,7 @@ import base64
 import io
 import os
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -13,6 +14,10 @@ from topiq_metrics.errors import ImageError
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.images.loader import ImageSource
 from topiq_metrics.images.profiles import Profiles
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 THUMBNAIL_SIDE = 160
 """The longer side of a thumbnail, in pixels, at most."""
@@ -49,13 +54,17 @@ class Picture:
         except ImageError:
             return None
         small = SizePolicy("max_side", THUMBNAIL_SIDE).apply(pixels)
-        values = small.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
-        stream = io.BytesIO()
-        thumbnail = Image.fromarray(values)
-        # The policy leaves long, thin pictures longer.
-        thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-        thumbnail.save(stream, "JPEG", quality=_QUALITY)
-        return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+        return jpeg_uri(small.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy(), THUMBNAIL_SIDE, _QUALITY)
+
+
+def jpeg_uri(pixels: NDArray[np.uint8], side: int, quality: int) -> str:
+    """Pixels ``(H, W, 3)`` as a JPEG in a ``data:`` URI, no longer than ``side``."""
+    picture = Image.fromarray(pixels)
+    # A size policy leaves long, thin pictures longer.
+    picture.thumbnail((side, side))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def _is_file(path: str | os.PathLike[str]) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
-from PIL import Image
 
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.arrays import pixels_to_rgb
+from topiq_metrics.pages.thumbnails import jpeg_uri
 from topiq_metrics.scoring.decoded import Request
 from topiq_metrics.scoring.decoders import Decoder
 
@@ -34,9 +31,4 @@ def preview(data: bytes, name: str, side: int, *, decoder: Decoder, max_pixels: 
     except ImageError:
         return None
     values = (np.broadcast_to(planes, (3, *planes.shape[1:])).clip(0, 1) * 255).round().astype(np.uint8)
-    picture = Image.fromarray(np.ascontiguousarray(values.transpose(1, 2, 0)))
-    # The policy leaves long, thin pictures longer.
-    picture.thumbnail((side, side))
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    return jpeg_uri(np.ascontiguousarray(values.transpose(1, 2, 0)), side, _QUALITY)

@@ -28,7 +28,13 @@ def parity() -> ModuleType:
     return _parity
 
 
-@pytest.fixture(scope="session", params=_parity.NAMES)
+ONE_ON_SWIN = [
+    pytest.param(name, marks=pytest.mark.slow) if name == "topiq_nr_swin-face" else name for name in _parity.NAMES
+]
+"""Networks on Swin take minutes: one of them is enough for all but the slow tier."""
+
+
+@pytest.fixture(scope="session", params=ONE_ON_SWIN)
 def pair(request, tmp_path_factory):
     if not _parity.has_pyiqa():
         pytest.skip(_parity.MISSING)

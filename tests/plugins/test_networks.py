@@ -16,7 +16,7 @@ from topiq_metrics import errors, topiq_no_reference
 from topiq_metrics.catalog import CARDS
 from topiq_metrics.weights import load_network
 
-NAMES = ("topiq_nr", "topiq_fr", "topiq_iaa_res50", "topiq_iaa")
+NAMES = ("topiq_nr", "topiq_fr", "topiq_iaa_res50", pytest.param("topiq_iaa", marks=pytest.mark.slow))
 KEY = "semantic_model.conv1.weight"
 
 

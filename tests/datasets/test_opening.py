@@ -154,6 +154,8 @@ def test_what_no_set_has_is_an_error(opened: Callable[..., Opening], official: P
         opened(f"{official}:split=test,seed=1")
     with pytest.raises(DatasetError, match="option 'seed' must be a number from 0, but got 'one'"):
         opened(f"{unsplit}:split=test,seed=one")
+    with pytest.raises(DatasetError, match="option 'seed' is there twice"):
+        opened(f"{unsplit}:split=test,seed=1,seed=2")
     with pytest.raises(DatasetError, match="is a table, which has no option 'attribute'"):
         opened(f"{unsplit}:attribute=Details")
 

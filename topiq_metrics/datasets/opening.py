@@ -148,7 +148,12 @@ def _parts(place: StrPath) -> tuple[str, dict[str, str]]:
     found = None if Path(text).exists() else _PLACE.fullmatch(text)
     if found is None:
         return text, {}
-    return found[1], dict(option.split("=", 1) for option in found[2].split(","))
+    options: dict[str, str] = {}
+    for name, _, value in (option.partition("=") for option in found[2].split(",")):
+        if name in options:
+            raise DatasetError(f"{text}: option {name!r} is there twice.")
+        options[name] = value
+    return found[1], options
 
 
 def _number(seed: str, place: StrPath) -> int:

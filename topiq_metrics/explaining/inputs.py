@@ -18,6 +18,8 @@ from topiq_metrics.images.profiles import Origin, note_on_colors
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.models.network import QualityNetwork
 
+_ROWS = 256
+
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
@@ -39,7 +41,16 @@ class Pictures:
 
     def pixels(self) -> list[NDArray[np.uint8]]:
         """As they are in their files, ``(H, W, 3)``, uint8."""
-        return [picture.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy() for picture in self.loaded]
+        return [_in_bytes(picture) for picture in self.loaded]
+
+
+def _in_bytes(picture: Tensor) -> NDArray[np.uint8]:
+    pixels = np.empty((*picture.shape[1:], 3), dtype=np.uint8)
+    # Rows by rows: of a large picture, each of these steps would be as large as all of it.
+    for top in range(0, len(pixels), _ROWS):
+        rows = slice(top, top + _ROWS)
+        pixels[rows] = picture[:, rows].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return pixels
 
 
 def read_pictures(

@@ -1,12 +1,11 @@
 """The bundled model beside what else scores a photograph without a download, on images that it never saw.
 
-Scores the test part of BIQ2021's training split (dealt by file name, as the recipe does) and prints SRCC and raw PLCC
-with human opinion. Needs the dataset's folder.
+Scores BIQ2021's official test part and prints SRCC and raw PLCC with human opinion. Needs the dataset's folder.
 
     python benchmarks/baselines.py --data BIQ2021 [--sizes] [--limit N] [--json FILE]
 
-`--sizes` measures size rules for the bundled model instead: on the images as they are, and on the same images enlarged,
-as photographs from a camera are.
+`--sizes` measures size rules for the bundled model instead: on the validation part of its recipe, as the images are and
+enlarged, as photographs from a camera are.
 """
 
 from __future__ import annotations
@@ -86,12 +85,11 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
-    images = BIQ2021(arguments.data, "train", partial=True)
-    parts = split_records(images, load_recipe("topiq_nr-lite").data)
+    # The size rule is chosen on the validation part; the test part is for the result alone.
+    images = BIQ2021(arguments.data, "train" if arguments.sizes else "test", partial=True)
     rows = {}
     if arguments.sizes:
-        # The rule is chosen on the validation part; the test part is for the result alone.
-        indices = parts.validation[: arguments.limit]
+        indices = split_records(images, load_recipe("topiq_nr-lite").data).validation[: arguments.limit]
         for factor in (1, 2):
             for rule in RULES:
                 if factor == 1 and rule in {"max_side=768", "max_side=640"}:
@@ -104,6 +102,7 @@ def main() -> int:
 
                 rows[f"x{factor} {rule}"] = correlations(lite(rule), images, indices, enlarge)
     else:
+        indices = list(range(len(images)))[: arguments.limit]
         contenders = {
             "topiq_nr-lite": lite,
             "pyiqa piqe": functools.partial(lower_is_better, "pyiqa:piqe"),
@@ -112,7 +111,7 @@ def main() -> int:
             "Laplacian variance": laplacian_variance,
         }
         for name, build in contenders.items():
-            rows[name] = correlations(build(), images, parts.test[: arguments.limit], SizePolicy.parse("native").apply)
+            rows[name] = correlations(build(), images, indices, SizePolicy.parse("native").apply)
             print(f"{name}: done", file=sys.stderr)
     print(f"{'':22} {'images':>6} {'failed':>6} {'SRCC':>7} {'PLCC':>7}")
     for name, row in rows.items():

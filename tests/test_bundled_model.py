@@ -67,12 +67,13 @@ def test_card_says_where_it_comes_from(name: str) -> None:
 def test_it_was_made_by_the_recipe_that_ships(name: str) -> None:
     metadata = read_metadata(resolve(name, download=False))
     assert metadata["recipe"]["seed"] == load_recipe(name).seed
+    assert metadata["recipe"]["model"]["weights"] == load_recipe(name).model.weights
     assert metadata["recipe"]["optimizer"].items() <= load_recipe(name).to_dict()["optimizer"].items()
 
 
 @pytest.mark.parametrize("measure", ["srcc", "plcc"])
 def test_result_meets_the_bar(measure: str) -> None:
-    assert read_metadata(resolve(NAME, download=False))["results"][f"test_{measure}"] >= 0.83
+    assert read_metadata(resolve(NAME, download=False))["results"][f"test_{measure}"] >= 0.88
 
 
 def test_demo_photographs_fall_with_each_degree_of_damage() -> None:
@@ -146,17 +147,16 @@ def test_the_published_board_has_the_result_of_the_card(board: Board) -> None:
     assert pearson_corrcoef(scores, mos).item() == pytest.approx(results["test_plcc"], abs=2e-3)
 
 
-def test_result_on_photographs_never_trained_on(board: Board) -> None:
-    """The board's images are those of the test part, and a ninth of them has the board's scores."""
+def test_photographs_that_it_was_not_trained_on() -> None:
+    """The images that stopped its training, of those that CI has: the official test part is not among them."""
     folder = Path(os.environ.get("TOPIQ_METRICS_DATA", "")) / "biq2021"
     if "TOPIQ_METRICS_DATA" not in os.environ or not folder.is_dir():
         pytest.skip("TOPIQ_METRICS_DATA names no folder with biq2021/")
     images = BIQ2021(folder, "train", partial=True)
-    indices = split_records(images, load_recipe(NAME).data).test
-    (test_set,) = board.test_sets
-    assert [images.records[i].id for i in indices] == list(test_set.ids)
-    assert [images.records[i].score for i in indices] == list(test_set.mos)
-    (entry,) = (entry for entry in board.entries if entry.metric == NAME)
+    indices = split_records(images, load_recipe(NAME).data).validation[::3]
     metric = create_metric(NAME, reduction="none")
-    for index, expected in list(zip(indices, entry.scores, strict=True))[::9]:
-        assert metric(images[index][0][None]).item() == pytest.approx(expected, abs=1e-4)
+    scores = torch.stack([metric(images[index][0][None])[0] for index in indices])
+    opinions = torch.tensor([images.records[index].score for index in indices])
+    assert len(indices) > 100
+    assert spearman_corrcoef(scores, opinions) > 0.85
+    assert pearson_corrcoef(scores, opinions) > 0.85

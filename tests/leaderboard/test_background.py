@@ -57,7 +57,6 @@ def entry(metric: str, scores: list[float], of: TestSet, **fields: object) -> En
         ("topiq_nr", "live-challenge", "all", "others"),
         ("topiq_nr-lite", "biq2021", "train", "this"),
         ("topiq_nr-lite", "biq2021", "test", "other part"),
-        ("topiq_nr-lite", "biq2021", "held-out part of train", "other part"),
         ("topiq_nr-face-v1", "cgfiqa-40k", "test", "others"),
         ("lpips+", "bapps", "val", "other part"),
         ("lpips+", "bapps", "train", "this"),

@@ -183,7 +183,7 @@ _CARDS = (
         summary="photographs; bundled, runs offline",
         weights=WeightsFile(
             "topiq_nr-lite.safetensors",
-            "d42db618396e9793bd34d17b691aebfc2cb66db15e418fac82a2b6f00f990a2c",
+            "a1e80780f5d0bbbafa1a26892b491b178bd89e7d6947f340d0fd104e2f3356d2",
             "Apache-2.0 (see its card for the data)",
         ),
         network=_LITE,

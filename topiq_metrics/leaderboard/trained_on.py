@@ -74,8 +74,7 @@ def trained_on(
         return TrainedOn("this", names, source, note)
     if split == "all" or canonical_split(split) == "train":
         return TrainedOn("this", names, source, learned.note)
-    is_kept = learned.keeps_splits and canonical_split(split) in ("test", "validation")
-    if is_kept or split in _HELD_OUT.get(metric, ()):
+    if learned.keeps_splits and canonical_split(split) in ("test", "validation"):
         return TrainedOn("other part", names, source, learned.note)
     return TrainedOn("this", names, source, f"Which part of {own} these weights have learned from is not said.")
 
@@ -141,7 +140,5 @@ _SHARED = {"tid2013": ("tid2008",), "tid2008": ("tid2013",)}
 """The same references under the same kinds of distortion."""
 _KEEP_SPLITS = ("topiq_nr-lite", "lpips+", "lpips-vgg+")
 """Those that have learned from the official training part alone, though no result on its test part was published."""
-_HELD_OUT = {"topiq_nr-lite": ("held-out part of train",)}
-"""Parts of a training split that the bundled weights have not seen; see their card in the documentation."""
 _OTHER_PICTURES = {"topiq_fr-lite": "It has learned the mean scores of kinds of distortion, on other pictures."}
 """Those that have learned from the opinion scores of a dataset, but not from its images."""

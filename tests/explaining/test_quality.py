@@ -82,7 +82,7 @@ class TestScale:
     def test_the_mean_without_a_reference_is_the_score(self, damaged: Any) -> None:
         found = quality_map(damaged[0])
         assert found.metric == "topiq_nr-lite"
-        assert found.values.shape == (8, 10)
+        assert found.values.shape == (16, 20)
         assert float(found.values.mean()) == pytest.approx(found.score, abs=1e-5)
 
     def test_what_equals_the_reference_is_1(self, damaged: Any) -> None:

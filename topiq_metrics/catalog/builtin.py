@@ -186,6 +186,11 @@ _CARDS = (
             "a1e80780f5d0bbbafa1a26892b491b178bd89e7d6947f340d0fd104e2f3356d2",
             "Apache-2.0 (see its card for the data)",
         ),
+        readout=WeightsFile(
+            "topiq_nr-lite.readout.safetensors",
+            "11eccf46c4f8889b4fb3dd5499358681d6138a5b53c63ade016f1f7e2bb7b7f8",
+            "Apache-2.0 (see its card for the data)",
+        ),
         network=_LITE,
         size="max_side=512",
         score_range=(0.0, 1.0),

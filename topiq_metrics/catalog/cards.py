@@ -75,6 +75,8 @@ class ModelCard:
         paper: citation.
         weights: the weights file, or None for a metric that needs none.
         also_needs: further weights files, such as that of a face detector.
+        readout: the bundled file that reads local quality out of the levels of its network, if one was trained for
+            these weights.
         network: what fixes the architecture of its network, which is one of ours; None for the metric of another
             distribution, which has its own.
         size: size policy (see `topiq_metrics.images.SizePolicy`) applied before the network.
@@ -91,6 +93,7 @@ class ModelCard:
     paper: str = ""
     weights: WeightsFile | None = None
     also_needs: tuple[WeightsFile, ...] = ()
+    readout: WeightsFile | None = None
     network: CFANetConfig | LPIPSPlusConfig | None = None
     size: str = "native"
     higher_is_better: bool = True

@@ -19,6 +19,7 @@ from topiq_metrics.catalog import default_metric, get_card
 from topiq_metrics.explaining.inputs import check_reference, check_trained_mode, device_for, read_pictures
 from topiq_metrics.explaining.local_quality import QualityMap
 from topiq_metrics.explaining.maps import Array
+from topiq_metrics.explaining.readout import FINENESS, readout_for
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.loader import ImageSource
 from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY, parse_memory, plan
@@ -104,7 +105,7 @@ def quality_map(
         >>> from topiq_metrics import quality_map
         >>> found = quality_map(torch.rand(3, 64, 96, generator=torch.manual_seed(0)))
         >>> found.values.shape
-        (2, 3)
+        (4, 6)
     """
     memory = parse_memory(max_memory)
     if net is not None:
@@ -145,8 +146,12 @@ def quality_map(
 def _scores(net: CFANet, images: list[Tensor], max_memory: int | None) -> tuple[float, Array]:
     """The score of an image ``(1, 3, H, W)``, and of each of its places."""
     score = score_within(net, *images, max_memory=max_memory).item()
-    windows = WINDOWS[net.config.mode]
-    local = local_scores(net, images, windows, max_memory)
+    readout = readout_for(net)
+    if readout is None:
+        local = local_scores(net, images, WINDOWS[net.config.mode], max_memory)
+    else:
+        levels = torch.cat(pooled_levels(net, images, FINENESS, max_memory), dim=1)
+        local = readout(levels.to(readout.mean.dtype))[0]
     if net.config.mode == "NR":
         local += score - local.mean()
     values: Array = local.float().cpu().numpy()
@@ -162,7 +167,7 @@ def local_scores(net: CFANet, images: list[Tensor], windows: Windows, max_memory
         windows: how it is cut.
         max_memory: in bytes; None for no bound.
     """
-    levels = _levels(net, images, windows.fineness, max_memory)
+    levels = pooled_levels(net, images, windows.fineness, max_memory)
     rows, columns = levels[0].shape[-2:]
     # A narrow picture is no wider than a window.
     side = min(windows.side, rows, columns)
@@ -187,7 +192,7 @@ def local_scores(net: CFANet, images: list[Tensor], windows: Windows, max_memory
     return total / count
 
 
-def _levels(net: CFANet, images: list[Tensor], fineness: int, max_memory: int | None) -> list[Tensor]:
+def pooled_levels(net: CFANet, images: list[Tensor], fineness: int, max_memory: int | None) -> list[Tensor]:
     """As `CFANet.levels`, on a grid that may be finer than the deepest level's."""
     height, width = images[0].shape[-2:]
     if has_strips(net):

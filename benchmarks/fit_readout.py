@@ -1,0 +1,222 @@
+"""Train the read-out that finds damage without a reference, for the bundled no-reference model.
+
+    python benchmarks/fit_readout.py PHOTOGRAPHS FILE [--images 2500] [--features CACHE.pt] [--threads 1]
+
+Photographs from a folder are damaged in one or two places, each by any of the kinds of damage of
+`topiq_metrics.training.distortions`, some saved as JPEG after it. What is taught is the map that the bundled
+full-reference model makes beside the undamaged photograph; what it is read from are the levels of the no-reference one.
+An eighth of the examples chooses nothing and is reported: how often a damaged cell is worse than another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import save_file
+from scipy.stats import rankdata
+from torch import Tensor
+from tqdm import tqdm
+
+from topiq_metrics import load_image
+from topiq_metrics._version import __version__
+from topiq_metrics.explaining.quality import WINDOWS, local_scores, pooled_levels
+from topiq_metrics.explaining.readout import FINENESS, Readout, fingerprint
+from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.training.distortions import DISTORTIONS, distort
+from topiq_metrics.weights import load_network
+
+NR, FR = "topiq_nr-lite", "topiq_fr-lite"
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+COMMON = ("blur", "noise", "jpeg", "quantization", "lens-blur", "low-resolution", "motion-blur", "webp")
+EPOCHS, BATCH, RATE, DECAY, DROPOUT = 25, 16, 2e-3, 1e-2, 0.2
+
+
+@dataclass(frozen=True)
+class Example:
+    """A damaged photograph: its levels ``(C, h, w)``, what each place lost ``(h, w)``, where it was damaged."""
+
+    levels: Tensor
+    quality: Tensor
+    damaged: Tensor
+    kind: str
+
+
+def examples(paths: list[Path], count: int, seed: int) -> Iterator[Example]:
+    rng = np.random.default_rng(seed)
+    alone, beside = (load_network(name, device="cpu") for name in (NR, FR))
+    assert isinstance(alone, CFANet)
+    assert isinstance(beside, CFANet)
+    for _ in range(count):
+        reference = cropped(load_image(paths[rng.integers(len(paths))]), rng)
+        mask = places(*reference.shape[-2:], rng)
+        kind = str(rng.choice(list(DISTORTIONS) if rng.random() < 0.65 else COMMON))
+        damaged = in_bytes(distort(reference, kind, rng.uniform(0.15, 1), seed=int(rng.integers(1 << 30))))
+        if rng.random() < 0.1:
+            mask = torch.zeros_like(mask)
+        picture = torch.where(mask.bool(), damaged, reference)
+        if rng.random() < 0.4:
+            quality = int(rng.integers(60, 96))
+            picture, reference = saved(picture, quality), saved(reference, quality)
+        with torch.inference_mode():
+            levels = torch.cat(pooled_levels(alone, [picture[None]], FINENESS), dim=1)[0]
+            taught = local_scores(beside, [picture[None], reference[None]], WINDOWS["FR"])
+        yield Example(levels.half(), taught.half(), F.adaptive_avg_pool2d(mask[None], taught.shape)[0], kind)
+
+
+def cropped(photograph: Tensor, rng: np.random.Generator) -> Tensor:
+    """A part of it, shrunk up to twice."""
+    factor, side = rng.uniform(0.5, 1.0), int(rng.choice([256, 288, 320, 352, 384]))
+    factor = max(factor, side / min(photograph.shape[-2:]))
+    if factor < 1:
+        photograph = F.interpolate(
+            photograph[None], scale_factor=factor, mode="bicubic", antialias=True, align_corners=False
+        )[0]
+    height, width = photograph.shape[-2:]
+    rows, columns = min(height, side), min(width, side + 32 * int(rng.integers(0, 3)))
+    top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
+    return in_bytes(photograph[:, top : top + rows, left : left + columns])
+
+
+def places(height: int, width: int, rng: np.random.Generator) -> Tensor:
+    """One or two rectangles or ellipses, or all else: ``(H, W)``, 1 where it is to be damaged."""
+    mask = torch.zeros(height, width)
+    round_ones = rng.random() >= 0.6
+    for _ in range(1 if rng.random() < 0.75 else 2):
+        rows, columns = (int(side * rng.uniform(0.15, 0.5)) for side in (height, width))
+        top, left = int(rng.integers(height - rows)), int(rng.integers(width - columns))
+        if round_ones:
+            y = (torch.arange(height).view(-1, 1) - top - rows / 2) / (rows / 2)
+            x = (torch.arange(width) - left - columns / 2) / (columns / 2)
+            mask[y**2 + x**2 <= 1] = 1
+        else:
+            mask[top : top + rows, left : left + columns] = 1
+    return 1 - mask if rng.random() < 0.1 else mask
+
+
+def in_bytes(picture: Tensor) -> Tensor:
+    return picture.clamp(0, 1).mul(255).round().div(255)
+
+
+def saved(picture: Tensor, quality: int) -> Tensor:
+    stream = io.BytesIO()
+    Image.fromarray(picture.mul(255).round().byte().permute(1, 2, 0).numpy()).save(stream, "JPEG", quality=quality)
+    return load_image(stream.getvalue())
+
+
+def fit(known: list[Example], seed: int) -> Readout:
+    torch.manual_seed(seed)
+    shuffle = random.Random(seed)
+    readout = Readout(len(known[0].levels))
+    places = torch.cat([each.levels.float().flatten(1)[:, ::7] for each in known], dim=1)
+    readout.mean, readout.deviation = places.mean(dim=1), places.std(dim=1) + 1e-3
+    optimizer = torch.optim.AdamW(readout.parameters(), RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS)
+    by_shape = defaultdict(list)
+    for each in known:
+        by_shape[each.levels.shape].append(each)
+    for _ in tqdm(range(EPOCHS), desc="epochs", mininterval=5):
+        batches = []
+        for several in by_shape.values():
+            shuffle.shuffle(several)
+            batches += [several[start : start + BATCH] for start in range(0, len(several), BATCH)]
+        shuffle.shuffle(batches)
+        for batch in batches:
+            levels = torch.stack([each.levels for each in batch]).float()
+            taught = torch.stack([each.quality for each in batch]).float()
+            if shuffle.random() < 0.5:
+                levels, taught = levels.flip(-1), taught.flip(-1)
+            error = (
+                readout(F.dropout2d(levels - readout.mean.view(-1, 1, 1), DROPOUT) + readout.mean.view(-1, 1, 1))
+                - taught
+            )
+            # What counts most is how the places of a picture differ.
+            loss = error.square().mean() + 0.5 * (error - error.mean(dim=(1, 2), keepdim=True)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        schedule.step()
+    return readout.eval()
+
+
+def area_under_curve(quality: Tensor, damaged: Tensor) -> float | None:
+    """How often a damaged cell is worse than another one; None where all are or none is."""
+    inside = damaged.flatten() > 0.5
+    count, others = int(inside.sum()), int((~inside).sum())
+    if not count or not others:
+        return None
+    ranks = rankdata(-quality.float().flatten().numpy())[inside.numpy()]
+    return float((ranks.sum() - count * (count + 1) / 2) / (count * others))
+
+
+def report(readout: Readout, unknown: list[Example]) -> dict[str, float]:
+    """The mean area under the curve: of the map that is taught, of the read-out, and by kind."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for each in unknown:
+        with torch.inference_mode():
+            mapped = readout(each.levels.float()[None])[0]
+        area = area_under_curve(mapped, each.damaged)
+        if area is not None:
+            taught = area_under_curve(each.quality, each.damaged)
+            assert taught is not None
+            found["taught"].append(taught)
+            for name in ("all", *({each.kind} & set(COMMON))):
+                found[name].append(area)
+    return {name: round(float(np.mean(values)), 3) for name, values in found.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photographs", type=Path, help="folder")
+    parser.add_argument("file", type=Path, help="to write, .safetensors")
+    parser.add_argument("--images", type=int, default=2500, help="how many damaged photographs")
+    parser.add_argument("--features", type=Path, help="file that keeps what was computed of them")
+    parser.add_argument("--about", default="", help="what the photographs are, for the file")
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    paths = sorted(path for path in arguments.photographs.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        parser.error(f"{arguments.photographs} has no photographs")
+    if arguments.features and arguments.features.exists():
+        made = [Example(*each) for each in torch.load(arguments.features)]
+    else:
+        found = examples(paths, arguments.images, arguments.seed)
+        made = list(tqdm(found, total=arguments.images, desc="photographs", mininterval=5))
+        if arguments.features:
+            torch.save([(each.levels, each.quality, each.damaged, each.kind) for each in made], arguments.features)
+    known = [each for index, each in enumerate(made) if index % 8]
+    readout = fit(known, arguments.seed)
+    areas = report(readout, made[::8])
+    print(json.dumps(areas, indent=1))
+    about: dict[str, Any] = {
+        "name": NR,
+        "levels_sha256": fingerprint(load_network(NR, device="cpu")),
+        "about": arguments.about,
+        "taught_by": FR,
+        "images": len(known),
+        "seed": arguments.seed,
+        "auc": areas,
+        "versions": {"topiq-metrics": __version__, "torch": torch.__version__},
+    }
+    tensors = {key: value.half().contiguous() for key, value in readout.state_dict().items()}
+    save_file(tensors, arguments.file, metadata={"topiq_metrics": json.dumps(about, sort_keys=True)})
+    print(arguments.file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -96,8 +96,8 @@ def quality_map(
 
     Raises:
         ValueError: if an argument is not as above.
-        ImageError: if an image cannot be had or used; it is a ValueError, too.
-        WeightsError: if the weights cannot be had.
+        ImageError: if an image cannot be read or scored; a subclass of ValueError.
+        WeightsError: if the weights cannot be found or loaded.
 
     Examples:
         >>> import torch

@@ -109,7 +109,7 @@ def shared_detector(device: torch.device | str = "cpu") -> FacexlibDetector:
 
     Raises:
         ModuleNotFoundError: if facexlib is not installed.
-        WeightsError: if the weights cannot be had.
+        WeightsError: if the weights cannot be found or loaded.
     """
     load_facexlib()
     path = resolve(FACE_DETECTOR)

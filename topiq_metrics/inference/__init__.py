@@ -40,7 +40,7 @@ def open_predictor(
     Raises:
         ValueError: if there is no such metric or size policy, or the backend does not run there.
         ModuleNotFoundError: if the metric needs an extra that is not installed.
-        WeightsError: if weights cannot be had.
+        WeightsError: if weights cannot be found or loaded.
     """
     card = get_card(name)
     if card.is_foreign:

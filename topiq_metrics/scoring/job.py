@@ -298,7 +298,7 @@ def score_images(
         ValueError: if an argument is wrong, or the output cannot take these rows.
         SourceError: if there is nothing to score, or the source cannot be read.
         ModuleNotFoundError: if an extra is needed.
-        WeightsError: if weights cannot be had.
+        WeightsError: if weights cannot be found or loaded.
 
     Examples:
         >>> from topiq_metrics import score_images

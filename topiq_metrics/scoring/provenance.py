@@ -246,7 +246,7 @@ def describe_metrics(
 
     Raises:
         ValueError: if there is no such metric.
-        WeightsError: if weights cannot be had.
+        WeightsError: if weights cannot be found or loaded.
     """
     return tuple(_describe(get_card(name), weights, size) for name in names)
 

@@ -57,7 +57,7 @@ def serve(
     Raises:
         ValueError: if an argument is wrong.
         OSError: if nothing can listen there.
-        NotLoadedError: if the bundled metric cannot be had.
+        NotLoadedError: if the bundled metric cannot be loaded.
     """
     limits = Limits() if limits is None else limits
     is_public = not is_loopback(host)

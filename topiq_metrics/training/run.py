@@ -75,7 +75,7 @@ def train(
         RecipeError: ``output`` holds a run of another recipe, or is no folder; or the recipe does not suit the data or
             the machine.
         DatasetError: ``root`` is not the recipe's dataset.
-        WeightsError: the weights to start from cannot be had.
+        WeightsError: the weights to start from cannot be found or loaded.
         KeyboardInterrupt: it was interrupted; the last whole epoch is kept.
     """
     folder = Path(output)

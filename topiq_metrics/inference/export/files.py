@@ -68,7 +68,7 @@ def export_metric(
         ValueError: if there is no such metric, format, size policy or precision, or the metric is not ours.
         OSError: if the file is there already, or cannot be written.
         ModuleNotFoundError: if the format needs an extra.
-        WeightsError: if weights cannot be had.
+        WeightsError: if weights cannot be found or loaded.
         ExportError: if the scores deviate; nothing is left of the file.
     """
     path, policy, form, card = _checked(name, path, weights, size, precision, overwrite=overwrite)

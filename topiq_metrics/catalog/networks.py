@@ -41,7 +41,7 @@ class LPIPSPlusConfig:
     """Configuration of an `LPIPSPlusNetwork`; it determines the architecture.
 
     Attributes:
-        backbone: the network whose features are compared: ``"alex"`` or ``"vgg"``.
+        backbone: the network whose features are compared: ``"alexnet"`` or ``"vgg16"``.
         semantic_layer: the level, 0 to 4, whose features of the reference weight the differences; None weights all
             positions equally, which is LPIPS.
     """

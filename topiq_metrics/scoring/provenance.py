@@ -65,27 +65,27 @@ class MetricProvenance:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the rows of an output are the result of. Rows of which `conflicts` finds something never share an output.
+    """How the rows of an output were computed. Rows with conflicting provenance are never written to one output.
 
     Attributes:
-        metrics: in the order of their columns.
-        fallback: the size policy for images that memory does not suffice for, or None.
+        metrics: the metrics, in the order of their columns.
+        fallback: the size policy for images that do not fit into memory, or None.
         references: where the reference images are: a folder, a file or a column; or None.
-        shard: ``"i/n"``: which of n parts of the images the job has, from 0.
+        shard: ``"i/n"``: the part of the images that the job scores, from 0.
         backend: what runs the networks.
-        precision: of their arithmetic.
-        profiles: ``"apply"`` where colours were converted to sRGB, ``"ignore"`` where values were read as they are.
-        decode: ``"exact"`` where all pixels of files were decoded, ``"fast"`` where fewer would do.
-        limits: the scores that are wanted, by which rows are marked; or None.
-        versions: of distributions that fix a score, by name.
+        precision: precision of the computation.
+        profiles: ``"apply"`` if colours were converted to sRGB, ``"ignore"`` if values were read as sRGB.
+        decode: ``"exact"`` if all pixels were decoded, ``"fast"`` if large images were decoded at a reduced scale.
+        limits: the accepted scores, in words; or None.
+        versions: versions of the distributions that scores depend on, by name.
         device: where the networks run.
-        python: version.
+        python: Python version.
         system: operating system and processor.
         created: when the job began, UTC, ISO 8601.
-        complete: whether the job has come to its end.
+        complete: whether the job has finished.
 
     Raises:
-        ValueError: if ``shard`` is no ``"i/n"`` with i < n.
+        ValueError: if ``shard`` is not ``"i/n"`` with i < n.
     """
 
     metrics: tuple[MetricProvenance, ...]
@@ -160,9 +160,9 @@ class Provenance:
         return tuple(metric.name for metric in self.metrics)
 
     def conflicts(self, other: Provenance) -> list[str]:
-        """Say in a sentence each what keeps rows of ``other``, which are there, from standing beside rows of this job.
+        """Say why rows of this job must not be added to existing rows of ``other``: a sentence for each reason.
 
-        Where and when a job runs and which shard it has is no conflict; into how many shards images are split is one.
+        A different machine, device, time or shard is not a conflict; a different number of shards is.
         """
         pairs = [("Metrics", ", ".join(other.names), ", ".join(self.names))]
         there = {metric.name: metric for metric in other.metrics}

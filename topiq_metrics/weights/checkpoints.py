@@ -108,6 +108,10 @@ def save_network(
         path: the file; an existing one is replaced atomically.
         card: further metadata, as JSON values. ``format``, ``name`` and ``config`` are added.
         dtype: type of the floating-point tensors; a tensor with values outside the range of this type keeps its own.
+
+    Raises:
+        ValueError: if ``path`` does not end in ``.safetensors``, or ``card`` contains NaN or an infinity.
+        OSError: if the file cannot be written.
     """
     path = Path(path)
     if path.suffix != _SUFFIX:

@@ -111,7 +111,7 @@ def topiq_faces(
         model: as in `topiq_face`.
         weights: as in `topiq_face`.
         net: as in `topiq_face`.
-        faces: ``"largest"``, by the part of its box that is in the photograph, or ``"all"``.
+        faces: ``"largest"``, by the area of its box inside the photograph, or ``"all"``.
         on_no_face: ``"raise"`` an error for a photograph without a face; with ``"nan"``, it has K = 0.
         detector: finds the faces instead of facexlib's RetinaFace.
         check_range: whether to refuse photographs with values outside [0, 1].

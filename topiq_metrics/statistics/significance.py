@@ -124,7 +124,7 @@ class Comparison:
     stratified: bool = False
 
     def verdict(self, name: str, other: str) -> Verdict:
-        """Whether the metric ``name`` is ``"better"``, ``"worse"``, ``"tied"`` or ``"untested"``, compared with ``other``.
+        """Whether metric ``name`` is ``"better"``, ``"worse"``, ``"tied"`` or ``"untested"`` compared with ``other``.
 
         Raises:
             KeyError: a metric is not in the comparison.

@@ -287,5 +287,5 @@ def _range_hint(low: float, high: float, data_range: float) -> str:
     if low > -0.9 * half and high < 1.5 * data_range and not (is_unit and data_range >= 2):
         hints.append("Overshoot, as of bicubic resizing, is to be clamped.")
     if data_range < 2 < high <= 256:
-        hints.append("Values in 0...255 go with `data_range=255`.")
+        hints.append("Values in 0...255 need `data_range=255`.")
     return "".join(f" {hint}" for hint in hints)

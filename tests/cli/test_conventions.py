@@ -41,7 +41,7 @@ def test_files(topiq, tmp_path):
     [
         (["-m", "piq:sim"], "no conventions known of 'piq:sim'. Did you mean"),
         (["-m", ","], "Name a metric with -m."),
-        (["--force"], "--force goes with -o."),
+        (["--force"], "--force requires -o."),
         (["-o", "conventions.pdf"], "must end in one of"),
     ],
 )

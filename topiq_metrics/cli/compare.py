@@ -70,9 +70,9 @@ def compare(
     from topiq_metrics.comparing import check_comparison_folder, find_pictures, rank_images, save_comparison
 
     if output is None and force:
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     if output is None and network:
-        fail("--network goes with -o.")
+        fail("--network requires -o.")
     name, chosen = one_metric(metric), weights or "default"
     # It fails where memory does not suffice, on whatever device.
     with exit_on_error(failed=(RuntimeError, MemoryError), brief=True, output=output):

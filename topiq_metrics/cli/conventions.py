@@ -47,7 +47,7 @@ def conventions(
 
     outputs = output or []
     if force and not outputs:
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     names = None if metrics is None else split_names(metrics)
     if names == []:
         fail("Name a metric with -m.")

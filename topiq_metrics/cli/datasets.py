@@ -55,7 +55,7 @@ def check(
                 bad |= bool(finding.problem) and not (partial and finding.usable)
                 typer.echo(printable(f"{finding.dataset}: {_state(finding, partial)} ({finding.folder})"))
         if not count:
-            typer.echo(printable(f"{root}: no dataset that is known here (see `topiq datasets list`)"), err=True)
+            typer.echo(printable(f"{root}: no known dataset (see `topiq datasets list`)"), err=True)
             bad = True
     if bad:
         raise typer.Exit(1)

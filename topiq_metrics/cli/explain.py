@@ -75,11 +75,11 @@ def explain(
     image that holds half of its sum (50% for a uniform map).
     """
     if output is None and force:
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     if original is not None and reference is not None:
         fail(f"The reference is named twice: {original} and {reference}.")
     if point is not None and not network:
-        fail("--point goes with --network.")
+        fail("--point requires --network.")
     reference = reference or original
     name, chosen = one_metric(metric), weights or "default"
     place = None if point is None else _parse(point)

@@ -136,7 +136,7 @@ def leaderboard(
         fail("Name a dataset's folder with --data.")
     outputs = output or []
     if force and not outputs:
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     rules = _rules(median_of)
     _check_outputs(outputs, overwrite=force)
     with exit_on_error(interrupted="Interrupted. What has been scored is kept: the same command resumes."):
@@ -151,7 +151,7 @@ def leaderboard(
         columns = {"image_column": image_column, "score_column": score_column, "reference_column": reference_column}
         named = next((name for name, column in columns.items() if column is not None), None)
         if named is not None and not any(map(is_table, data)):
-            fail(f"--{named.replace('_', '-')} goes with a table: name a .csv or .tsv file with --data.")
+            fail(f"--{named.replace('_', '-')} requires a table: name a .csv or .tsv file with --data.")
         opening = open_datasets(data, split, seed, partial=partial, higher_is_better=not lower_is_better, **columns)
         for dataset in opening.datasets:
             _tell_left_out(dataset)
@@ -195,7 +195,7 @@ def merge(
 
     outputs = output or []
     if force and not outputs:
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     rules = _rules(median_of)
     _check_outputs(outputs, overwrite=force)
     with exit_on_error():

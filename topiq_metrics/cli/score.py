@@ -224,19 +224,19 @@ def score(
     if runner not in {"local", "ray"}:
         fail(f"--runner must be local or ray, but got {runner!r}.")
     if runner == "local" and (ray_address or ray_actors):
-        fail("--ray-address and --ray-actors go with --runner ray.")
+        fail("--ray-address and --ray-actors require --runner ray.")
     if weights is not None and len(names) > 1:
-        fail("--weights goes with one metric.")
+        fail("--weights requires a single metric.")
     output, form = _output_and_form(output, row_format)
     if sort is not None and output is not None:
         fail(
-            "--sort goes with printed rows: an output is in the order of the sources, which --resume needs. "
+            "--sort applies to printed rows only: an output keeps the order of the sources, which --resume needs. "
             f"`topiq select {output} --sort {sort} -o FILE` sorts it."
         )
     if resume and output is None:
-        fail("--resume goes with -o: the output of the job to resume.")
+        fail("--resume requires -o: the output of the job to resume.")
     if force and output is None and html is None:
-        fail("--force goes with -o or --html.")
+        fail("--force requires -o or --html.")
     if runner == "local" and workers != 0:
         # It starts while torch is imported.
         context.with_resource(started_early())
@@ -287,10 +287,10 @@ def _output_and_form(output: Path | None, row_format: str | None) -> tuple[Path 
         fail(f"--format must be csv, jsonl, json or parquet, but got {row_format!r}.")
     if output is not None and str(output) != "-":
         if row_format is not None and output.suffix.lower() != f".{row_format}":
-            fail(f"--format {row_format} goes with an output that ends in .{row_format}, but got {output}.")
+            fail(f"--format {row_format} requires an output that ends in .{row_format}, but got {output}.")
         return output, None
     if row_format == "parquet":
-        fail("--format parquet goes with -o: the folder of its files, such as scores.parquet.")
+        fail("--format parquet requires -o: the folder of its files, such as scores.parquet.")
     return None, row_format if output is None else row_format or "csv"
 
 

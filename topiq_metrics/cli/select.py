@@ -80,12 +80,12 @@ def select(
     if len(given) > 1:
         fail(f"Give one of {' and '.join(f'--{name}' for name in given)}.")
     if not given and (dry_run or root is not None):
-        fail(f"{'--dry-run' if dry_run else '--root'} goes with --link, --copy or --move.")
+        fail(f"{'--dry-run' if dry_run else '--root'} requires --link, --copy or --move.")
     if dry_run and output is not None:
         fail("--dry-run changes nothing, and -o writes: give one of them.")
     form = _form(output, row_format)
     if force and (output is None or str(output) == "-"):
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     from topiq_metrics._outputs import check_new, check_place_of_file
     from topiq_metrics.scoring.limits import Limits
     from topiq_metrics.scoring.ordering import Order
@@ -126,7 +126,7 @@ def _form(output: Path | None, row_format: str | None) -> str:
     if output is not None and str(output) != "-" and suffix not in _FORMS:
         fail(f"An output must end in one of .csv, .jsonl, .json, .txt, but got {output}.")
     if suffix and row_format not in {None, suffix}:
-        fail(f"--format {row_format} goes with an output that ends in .{row_format}, but got {output}.")
+        fail(f"--format {row_format} requires an output that ends in .{row_format}, but got {output}.")
     return row_format or suffix or "csv"
 
 

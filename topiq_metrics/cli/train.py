@@ -126,7 +126,7 @@ def _extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        fail(missing("train", f"Training needs the extra (there is no {error.name})"))
+        fail(missing("train", f"Training needs the extra ({error.name} is not installed)"))
 
 
 def _lightning_precision(precision: str) -> str:

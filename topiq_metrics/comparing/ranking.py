@@ -96,7 +96,7 @@ def rank_images(
         )
     paths = [_name(source, f"images[{index}]") for index, source in enumerate(sources)]
     if len(paths) < 2:
-        raise ValueError(f"To compare takes two pictures or more, but got {len(paths)}.")
+        raise ValueError(f"A comparison needs two images or more, but got {len(paths)}.")
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
         raise ValueError(f"{twice} is named twice.")

@@ -100,7 +100,7 @@ class CSVDataset(IQADataset):
             files = os.path.normpath(path), "" if original is None else os.path.normpath(original)
             if lines.setdefault(files, row.line) != row.line:
                 raise DatasetError(
-                    f"{self.labels}, line {row.line}: {row.image!r} is there already, on line {lines[files]}."
+                    f"{self.labels}, line {row.line}: {row.image!r} is in the table already, on line {lines[files]}."
                 )
             group = row.group or references[row.reference]
             yield Record(path, row.score, row.split or ALL, original, images[row.image], group, row.extras)

@@ -116,7 +116,7 @@ def quality_map(
     name = metric if net is None else net.name or metric
     card = get_card(name)
     if card.is_foreign:
-        raise ValueError(f"{name!r} is the metric of another distribution, whose network is not known here.")
+        raise ValueError(f"{name!r} is the metric of another distribution, which has no quality map.")
     check_reference(name, card.mode if net is None else net.config.mode, reference)
     pictures = read_pictures(name, card, image, reference, size=size, profiles=profiles)
     where = device_for(net, device)

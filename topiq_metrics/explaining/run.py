@@ -131,7 +131,7 @@ def _card(name: str) -> ModelCard:
         raise ValueError(f"{error} To compare with, {MS_SSIM!r} can be explained, too.") from None
     if card.is_foreign:
         raise ValueError(
-            f"{name!r} is the metric of another distribution, and what it looks at is not known here. Explained are: "
+            f"{name!r} is the metric of another distribution and cannot be explained. Metrics that can: "
             f"{', '.join(sorted([*CARDS, MS_SSIM]))}."
         )
     return card

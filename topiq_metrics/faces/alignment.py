@@ -82,4 +82,6 @@ def load_facexlib() -> Any:
             warnings.simplefilter("ignore")
             return importlib.import_module("facexlib.utils.face_restoration_helper")
     except ModuleNotFoundError as error:
-        raise missing("face", f"Faces in photographs need the extra (there is no {error.name})", error.name) from error
+        raise missing(
+            "face", f"Faces in photographs need the extra ({error.name} is not installed)", error.name
+        ) from error

@@ -174,7 +174,7 @@ def score_photographs(
     found = [find_faces(image, detector, faces) for image in images]
     without = [f"`preds[{index}]`" for index, in_image in enumerate(found) if not len(in_image.boxes)]
     if without and on_no_face == "raise":
-        raise NoFaceError(f"No face was found in {', '.join(without)}. Pass on_no_face='nan' to go on without one.")
+        raise NoFaceError(f"No face was found in {', '.join(without)}. Pass on_no_face='nan' to continue without one.")
     with torch.no_grad():
         crops = [crop for in_image in found for crop in in_image.crops]
         scores = [

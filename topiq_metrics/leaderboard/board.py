@@ -183,9 +183,9 @@ def load_board(path: str | os.PathLike[str]) -> Board:
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BoardError(f"{path} is no leaderboard: it is not JSON ({error}).") from error
+        raise BoardError(f"{path} is not a leaderboard: it is not JSON ({error}).") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise BoardError(f"{path} is no leaderboard: expected JSON with the schema {SCHEMA!r}.")
+        raise BoardError(f"{path} is not a leaderboard: expected JSON with the schema {SCHEMA!r}.")
     if document.get("version") != VERSION:
         raise BoardError(f"{path} is a leaderboard of version {document.get('version')!r}; this one reads {VERSION}.")
     try:
@@ -246,20 +246,20 @@ def merge_boards(boards: Sequence[Board]) -> Board:
         BoardError: there is no board, or two test sets with the same key differ.
     """
     if not boards:
-        raise BoardError("There is no leaderboard to merge.")
+        raise BoardError("There is not a leaderboard to merge.")
     test_sets: dict[str, TestSet] = {}
     entries: dict[tuple[str, str], Entry] = {}
     for board in boards:
         for test_set in board.test_sets:
             known = test_sets.setdefault(test_set.key, test_set)
             if any(list(getattr(known, name)) != list(getattr(test_set, name)) for name in ("ids", "mos", "groups")):
-                raise BoardError(f"Two boards have other opinion scores, groups, or another order, of {test_set.key}.")
+                raise BoardError(f"Two boards differ in the human scores, the groups or the order of {test_set.key}.")
             if (known.higher_is_better, known.pairs) != (test_set.higher_is_better, test_set.pairs):
-                raise BoardError(f"Two boards have another direction of the opinion scores of {test_set.key}.")
+                raise BoardError(f"Two boards disagree on the direction of the human scores of {test_set.key}.")
         for entry in board.entries:
             place = entry.test_set, entry.metric
             if place in entries and entries[place].higher_is_better != entry.higher_is_better:
-                raise BoardError(f"Two boards have another direction of {entry.metric}.")
+                raise BoardError(f"Two boards disagree on the direction of {entry.metric}.")
             if place not in entries or _scored(entry) >= _scored(entries[place]):
                 entries[place] = entry
     return Board(list(test_sets.values()), list(entries.values()))

@@ -86,7 +86,7 @@ def run_leaderboard(
     for what, names in (("dataset", [s.key for s in test_sets]), ("metric", [m.name for m in metrics])):
         if twice := next((name for name in names if names.count(name) > 1), None):
             hint = " Rename one of two files of the same name." if what == "dataset" else ""
-            raise ValueError(f"The {what} {twice!r} is there twice.{hint}")
+            raise ValueError(f"The {what} {twice!r} is given twice.{hint}")
     if store.exists() and not store.is_dir():
         raise NotADirectoryError(f"{store} is a file: the scores so far need a folder.")
     data = list(zip(map(_Images.of, datasets), test_sets, strict=True))

@@ -101,7 +101,7 @@ class TOPIQFace(TOPIQMetric):
         if "size" in kwargs:
             raise ValueError("TOPIQFace takes no argument `size`: an aligned face has 512 x 512 pixels.")
         if aligned and detector is not None:
-            raise ValueError("Argument `detector` is for photographs: it goes with `aligned=False`.")
+            raise ValueError("Argument `detector` is for photographs: it requires `aligned=False`.")
         if not aligned:
             load_facexlib()
         super().__init__(

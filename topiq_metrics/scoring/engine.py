@@ -93,7 +93,7 @@ class Engine:
             RuntimeError: if another iterator has not ended, the engine is closed, or a device fails permanently.
         """
         if self._busy:
-            raise RuntimeError("The engine scores other items: go through their rows first.")
+            raise RuntimeError("The engine is scoring other items: finish iterating over their rows first.")
         self._busy = True
         try:
             yield from self._rows(items)

@@ -82,9 +82,9 @@ class ScoreJob:
         if not cards:
             raise ValueError("Argument `metrics` must name at least one metric.")
         if running.weights != "default" and len(cards) > 1:
-            raise ValueError("Argument `weights` goes with one metric.")
+            raise ValueError("Argument `weights` requires a single metric.")
         if writing.resume and writing.output is None:
-            raise ValueError("To resume, a job needs its output.")
+            raise ValueError("Argument `resume` requires an `output`.")
         fallback = None if running.fallback_size is None else SizePolicy.parse(running.fallback_size)
         self.progress = Progress()
         self.place: Any = None

@@ -225,12 +225,12 @@ class Provenance:
             return cls.from_json(path.read_bytes())
         except FileNotFoundError:
             raise OutputError(
-                f"There is no {path}, so nobody knows what the rows beside are the result of. Bring it along if "
+                f"There is no {path}, so how these rows were computed is unknown. Move it here, too, if "
                 "they were moved, or name another output."
             ) from None
         except ValueError as error:
             raise OutputError(
-                f"{path} does not say what the rows beside are the result of: {error}. Name another output."
+                f"{path} does not say how its rows were computed: {error}. Name another output."
             ) from None
 
 

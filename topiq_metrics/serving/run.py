@@ -99,7 +99,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((address, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise OSError(f"Nothing can listen on {host}, port {port}: {error.strerror or error}.") from error
+        raise OSError(f"Cannot listen on {host}, port {port}: {error.strerror or error}.") from error
 
 
 def _address(host: str, listening: socket.socket, token: str | None) -> str:

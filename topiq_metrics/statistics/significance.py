@@ -247,7 +247,7 @@ def compare(
     if test not in ON_GROUPS and coefficient == "krcc":
         raise ValueError(f"KRCC is compared with a test of {ON_GROUPS}: the others are for Pearson's correlation.")
     if test not in ON_GROUPS and groups is not None:
-        raise ValueError(f"Groups need a test of {ON_GROUPS}: {test!r} takes images for independent.")
+        raise ValueError(f"Groups need a test of {ON_GROUPS}: {test!r} assumes independent images.")
     if strata is not None and (test == "bootstrap" or coefficient != "srcc"):
         raise ValueError("Strata need SRCC and another test than 'bootstrap'.")
     if isinstance(higher_is_better, Mapping) and set(predictions) - set(higher_is_better):

@@ -148,7 +148,7 @@ def _trainer(recipe: Recipe, folder: Path, devices: int, accelerator: str, *, pr
                 log_every_n_steps=10,
             )
     except (MisconfigurationException, ValueError) as error:
-        raise RecipeError(f"This machine cannot train so: {error}") from error
+        raise RecipeError(f"This machine cannot train with these settings: {error}") from error
     # Lightning would quietly take another precision.
     if settings.precision == "16-mixed" and trainer.strategy.root_device.type == "cpu":
         raise RecipeError(

@@ -170,7 +170,7 @@ def test_rows_need_resume(end, output, provenance, make_row):
     with pytest.raises(OutputError, match=r"Precision: float32 there, float16 here"):
         open_sink(output, replace(provenance, precision="float16"), resume=True)
     (output / "_provenance-0-of-1.json").unlink()
-    with pytest.raises(OutputError, match="nobody knows what"):
+    with pytest.raises(OutputError, match="computed is unknown"):
         open_sink(output, provenance, resume=True)
 
 
@@ -289,7 +289,7 @@ def test_a_folder_of_others(output, provenance):
     (output / "_SUCCESS").touch()
     check_output(output)
     (output / "table.parquet").touch()
-    with pytest.raises(OutputError, match=r"has table.parquet in it, which is none of its rows"):
+    with pytest.raises(OutputError, match=r"has table.parquet in it, which is not a file of rows"):
         check_output(output)
     (output / "table.parquet").unlink()
     output.with_name("file.parquet").touch()

@@ -106,7 +106,7 @@ class TestCSV:
 
 def test_columns_of_a_folder_are_an_error(tmp_path, touch):
     touch("a.png")
-    with pytest.raises(SourceError, match="Argument `path_column` means nothing to the folder"):
+    with pytest.raises(SourceError, match="Argument `path_column` does not apply to the folder"):
         open_source(tmp_path, path_column="path")
 
 

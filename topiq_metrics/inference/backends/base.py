@@ -136,9 +136,9 @@ def _open(backend: Backend, net: QualityNetwork) -> Run:
 def check_precision(precision: str, device: str) -> None:
     """Raise ValueError unless a type of device is good at a precision."""
     if precision == "float16" and device == "cpu":
-        raise ValueError("PyTorch is slower in float16 than in float32 on a CPU: take precision 'bfloat16'.")
+        raise ValueError("PyTorch is slower in float16 than in float32 on a CPU: use precision 'bfloat16'.")
     if precision == "bfloat16" and device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        raise ValueError("This GPU does not calculate in bfloat16: take precision 'float16'.")
+        raise ValueError("This GPU does not support bfloat16: use precision 'float16'.")
 
 
 @contextlib.contextmanager

@@ -130,7 +130,7 @@ def open_source(
         raise SourceError("There is nothing to score: name at least one image or folder.")
     for name in ("path_column", "image_column", "reference_column", "every"):
         if getattr(options, name) is not None and not any(name in part.uses for part in parts.found):
-            raise SourceError(f"Argument `{name}` means nothing to {', '.join(part.label for part in parts.found)}.")
+            raise SourceError(f"Argument `{name}` does not apply to {', '.join(part.label for part in parts.found)}.")
     return _Sources(tuple(parts.found))
 
 

@@ -187,7 +187,7 @@ class TestMistakes:
             rank_images({"a": pictures[0], "b": pictures[1]})
 
     def test_one_picture(self, pictures):
-        with pytest.raises(ValueError, match="takes two pictures or more, but got 1"):
+        with pytest.raises(ValueError, match="needs two images or more, but got 1"):
             rank_images(pictures[:1])
 
     def test_the_same_twice(self, pictures):

@@ -106,7 +106,8 @@ def test_a_metric_of_another_distribution(monkeypatch: pytest.MonkeyPatch) -> No
     card = replace(CARDS["topiq_nr-lite"], network=None)
     monkeypatch.setattr("topiq_metrics.explaining.run.get_card", lambda name: card)
     with pytest.raises(
-        ValueError, match=r"another distribution.*Explained are: lpips\+, lpips-vgg\+, ms_ssim, qfm_iqm-lite, topiq_fr"
+        ValueError,
+        match=r"another distribution.*Metrics that can: lpips\+, lpips-vgg\+, ms_ssim, qfm_iqm-lite, topiq_fr",
     ):
         explain(torch.zeros(3, 64, 64), metric="theirs")
 

@@ -526,7 +526,7 @@ def test_merging(board: Board, run: Callable[..., Board]) -> None:
         assert len(states) == len(merged.entries) == 8
         assert (states["some"], states["missing"], states["bright"], states["new"]) == ("scored",) * 4
     test_set = replace(board.test_sets[0], mos=[0.0] * COUNT)
-    with pytest.raises(BoardError, match="other opinion scores"):
+    with pytest.raises(BoardError, match="differ in the human scores"):
         merge_boards([board, Board([test_set], [])])
     with pytest.raises(BoardError, match="no leaderboard to merge"):
         merge_boards([])

@@ -246,7 +246,7 @@ def merge_boards(boards: Sequence[Board]) -> Board:
         BoardError: there is no board, or two test sets with the same key differ.
     """
     if not boards:
-        raise BoardError("There is not a leaderboard to merge.")
+        raise BoardError("There is no leaderboard to merge.")
     test_sets: dict[str, TestSet] = {}
     entries: dict[tuple[str, str], Entry] = {}
     for board in boards:

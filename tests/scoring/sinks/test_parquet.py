@@ -163,7 +163,7 @@ def test_rows_need_resume(end, output, provenance, make_row):
     sink.write(make_row())
     sink.__exit__(end, None, None)
     for refuse in (lambda: check_output(output), lambda: open_sink(output, provenance)):
-        with pytest.raises(OutputError, match=r"There are rows of shard 0/1 of .*out.parquet: .* by --resume"):
+        with pytest.raises(OutputError, match=r"There are rows of shard 0/1 of .*out.parquet: .* with --resume"):
             refuse()
     check_output(output, resume=True)
     check_output(output, shard="1/2")

@@ -112,7 +112,7 @@ def test_columns_of_a_folder_are_an_error(tmp_path, touch):
 
 def test_a_missing_extra_is_told_with_the_line_that_installs_it():
     with pytest.raises(
-        ModuleNotFoundError, match=r"Cakes need an extra \(there is no nope\): pip install 'topiq-metrics\[cake\]'"
+        ModuleNotFoundError, match=r"Cakes need an extra \(nope is not installed\): pip install 'topiq-metrics\[cake\]'"
     ):
         import_extra("nope", "cake", "Cakes need")
 

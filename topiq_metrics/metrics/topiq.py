@@ -41,16 +41,14 @@ class TOPIQNoReference(TOPIQMetric):
         net: a network to use instead, frozen and in evaluation mode; images are cast to its dtype. If it has the name
             of a model, as networks from `topiq_metrics.weights.load_network` do, that model's size rule is used,
             else that of ``model``.
-        kwargs: those of every `torchmetrics.Metric`, and
-
-            - ``backend``: what runs the network: ``"torch"`` (default), ``"compile"``, ``"onnxruntime"``,
-              ``"openvino"``, or ``"auto"`` for the fastest that is installed and supports the precision. Only
-              ``"torch"`` in float32 is differentiable.
-            - ``precision``: ``"float32"`` (default), which changes scores by rounding only, or ``"bfloat16"`` or
-              ``"float16"``, which are faster, if the backend supports them.
-            - ``max_memory``: for one update, in addition to images and weights, such as ``"2GB"``; by default
-              ``"1.5GB"``. Larger images are scored in strips, with the same score. None is no limit. Gradients are not
-              limited.
+        backend: what runs the network: ``"torch"`` (default), ``"compile"``, ``"onnxruntime"``, ``"openvino"``, or
+            ``"auto"`` for the fastest that is installed and supports the precision. Only ``"torch"`` in float32 is
+            differentiable.
+        precision: ``"float32"`` (default), which changes scores by rounding only, or ``"bfloat16"`` or ``"float16"``,
+            which are faster, if the backend supports them.
+        max_memory: for one update, in addition to images and weights, such as ``"2GB"``; by default ``"1.5GB"``. Larger
+            images are scored in strips, with the same score. None is no limit. Gradients are not limited.
+        kwargs: those of every `torchmetrics.Metric`.
 
     Raises:
         ValueError: if an argument is not as above.

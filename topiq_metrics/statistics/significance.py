@@ -227,7 +227,7 @@ def compare(
         mos_higher_is_better: direction of ``mos``; False for DMOS.
         coefficient: ``"srcc"``, ``"plcc"`` or, only with ``"jackknife"`` and ``"bootstrap"``, ``"krcc"``.
         test: ``"williams"``, ``"steiger"``, ``"jackknife"`` or ``"bootstrap"``; see the module
-            `topiq_metrics.statistics.significance`.
+            ``topiq_metrics.statistics.significance``.
         alpha: significance level: the probability of at least one false "better" or "worse" among all pairs.
         groups: the group of each image, for example its reference; only for ``"jackknife"`` and ``"bootstrap"``, since
             the other tests assume independent images.

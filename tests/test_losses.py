@@ -100,7 +100,7 @@ def test_a_reference_does_not_overshoot(networks, pair, data_range):
 def test_minus_one_to_one_for_values_to_255(networks, pair):
     with pytest.raises(ValueError, match=r"`\(x \+ 1\) / 2` and `data_range=1`"):
         TOPIQLoss(255, net=networks[TOPIQLoss])(*(2 * x - 1 for x in pair))
-    with pytest.raises(ValueError, match=r"Values in 0\.\.\.255 go with `data_range=255`"):
+    with pytest.raises(ValueError, match=r"Values in 0\.\.\.255 need `data_range=255`"):
         TOPIQLoss(net=networks[TOPIQLoss])(*(255 * x for x in pair))
 
 

@@ -19,7 +19,7 @@ def test_places(tmp_path):
     with pytest.raises(NotADirectoryError, match="file is a file: give a folder"):
         check_place_of_folder(tmp_path / "file")
     for check in (check_place_of_file, check_place_of_folder):
-        with pytest.raises(FileNotFoundError, match=r"There is no folder .*no: make it first"):
+        with pytest.raises(FileNotFoundError, match=r"There is no folder .*no: create it first"):
             check(tmp_path / "no" / "out")
 
 
@@ -27,7 +27,7 @@ def test_new(tmp_path):
     check_new(tmp_path / "out")
     check_new(tmp_path / ("long" * 100))
     (tmp_path / "out").touch()
-    with pytest.raises(FileExistsError, match=r"out is there already: go on, or overwrite it \(--force\)"):
+    with pytest.raises(FileExistsError, match=r"out already exists: go on, or overwrite it \(--force\)"):
         check_new(tmp_path / "out", "go on")
 
 

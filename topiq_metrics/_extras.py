@@ -31,4 +31,4 @@ def import_extra(module: str, extra: str, purpose: str, what: str = "an extra") 
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise missing(extra, f"{purpose} {what} (there is no {error.name})", error.name) from None
+        raise missing(extra, f"{purpose} {what} ({error.name} is not installed)", error.name) from None

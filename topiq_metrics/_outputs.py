@@ -35,7 +35,7 @@ def check_new(path: str | os.PathLike[str], instead: str = "name another file") 
         instead: what to do, unless it is to be overwritten.
     """
     if os.path.exists(path):  # noqa: PTH110 - Path.exists raises where a name is too long
-        raise FileExistsError(f"{os.fspath(path)} is there already: {instead}, or overwrite it (--force).")
+        raise FileExistsError(f"{os.fspath(path)} already exists: {instead}, or overwrite it (--force).")
 
 
 def check_writable(folder: Path) -> None:
@@ -46,4 +46,4 @@ def check_writable(folder: Path) -> None:
 
 def _check_parent(path: Path) -> None:
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent}: make it first.")
+        raise FileNotFoundError(f"There is no folder {path.parent}: create it first.")

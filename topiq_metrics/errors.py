@@ -1,4 +1,4 @@
-"""The errors that a caller may want to tell apart; each message says what to do."""
+"""The errors that a caller may want to distinguish; each message says what to do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 
 class ImageError(ValueError):
-    """An image source that cannot be scored; ``reason`` is a short, stable word for logs and summaries.
+    """An image that cannot be read or scored; ``reason`` is a short, stable word for logs and summaries.
 
     Args:
         problem: what is wrong.
-        advice: what a caller of this library can do about it, put behind it as it is; in a row it has no place.
+        advice: what a caller of this library can do about it, appended to the message as it is; rows leave it out.
     """
 
     reason = "unreadable"
@@ -27,87 +27,87 @@ class ImageError(ValueError):
 
 
 class ImageNotFoundError(ImageError):
-    """There is no such file."""
+    """The file does not exist."""
 
     reason = "missing"
 
 
 class NotAnImageError(ImageError):
-    """The bytes are of no image format that can be read here."""
+    """The bytes are not in a known image format."""
 
     reason = "not-an-image"
 
 
 class TruncatedImageError(ImageError):
-    """The file is empty, ends early or is damaged inside."""
+    """The file is empty, truncated or corrupt."""
 
     reason = "truncated"
 
 
 class UnsupportedImageError(ImageError):
-    """An image, as far as can be told a whole one, of a kind that is not read here; the message says what it is."""
+    """An image of a format, or a variant of one, that is not supported; the message names it."""
 
     reason = "unsupported"
 
 
 class CameraRawError(ImageError):
-    """A camera's raw file: its values are no picture before they are developed."""
+    """A camera raw file: it must be developed to an image first."""
 
     reason = "camera-raw"
 
 
 class ImageTooLargeError(ImageError):
-    """More pixels than the limit: a decompression bomb, unless the limit is raised."""
+    """The image has more pixels than the limit, which protects against decompression bombs."""
 
     reason = "too-large"
 
 
 class ImageMemoryError(ImageTooLargeError):
-    """More pixels than memory suffices for."""
+    """There is not enough memory for the pixels of the image."""
 
     reason = "out-of-memory"
 
 
 class ImageTooSmallError(ImageError):
-    """A side shorter than the network can take."""
+    """A side is shorter than the network accepts."""
 
     reason = "too-small"
 
 
 class HDRImageError(ImageError):
-    """High dynamic range (PQ or HLG), which no metric here scores."""
+    """The image has high dynamic range (PQ or HLG), which no metric of this package supports."""
 
     reason = "hdr"
 
 
 class NoFaceError(ImageError):
-    """A face is to be scored, and none was found."""
+    """A face metric found no face in the image."""
 
     reason = "no-face"
 
 
 class WeightsError(RuntimeError):
-    """Weights that cannot be had or used."""
+    """Weights cannot be found or used."""
 
 
 class WeightsNotFoundError(WeightsError):
-    """In none of the places that were searched, and the hub is out of reach."""
+    """The file does not exist, or is in none of the places searched and cannot be downloaded."""
 
 
 class WeightsHashError(WeightsError):
-    """The file's SHA-256 is not the one in the catalogue."""
+    """The SHA-256 of the file differs from the one in the catalogue."""
 
 
 class WeightsCorruptError(WeightsError):
-    """The file is truncated or not a checkpoint."""
+    """The file is truncated, or is not a checkpoint."""
 
 
 class WeightsUnsafeError(WeightsError):
-    """The file is a pickle that would run code."""
+    """The file is a pickle that would run code when loaded."""
 
 
 class WeightsMismatchError(WeightsError):
-    """The file holds another architecture."""
+    """The file does not hold a state dict of this architecture."""
 
 
 def one_line(error: BaseException, *, with_type: bool = True) -> str:

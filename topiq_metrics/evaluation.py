@@ -1,4 +1,4 @@
-"""Metrics against human opinion: the public names of `topiq_metrics.statistics`."""
+"""Agreement of metrics with human scores: the public names of `topiq_metrics.statistics`."""
 
 from __future__ import annotations
 

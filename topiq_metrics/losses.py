@@ -1,6 +1,6 @@
-"""Losses in piq's manner: ``Loss(data_range=…, reduction=…)(x, y)``, to be minimised.
+"""Losses with the interface of piq: ``Loss(data_range=…, reduction=…)(x, y)``, to be minimised.
 
-The networks are frozen and no part of the losses' parameters: an optimiser cannot reach them, and gradients go to the
+The networks are frozen and are not parameters of the losses: an optimiser does not change them, and gradients reach the
 images only.
 """
 
@@ -104,29 +104,30 @@ class _NetworkLoss(_Loss):
 
 
 class TOPIQLoss(_NetworkLoss):
-    """Minimise ``1 - score`` of images against their references with full-reference TOPIQ.
+    """Loss ``1 - score`` of images against their references with full-reference TOPIQ.
 
-    By default, equal images have the least loss of all, 0, and a gradient of 0. Of other models the head is
-    unconstrained: the loss may step below 0, and equal images need not have the least. Gradients are finite also there.
+    With the default model, equal images have the lowest possible loss, 0, and a gradient of 0. The heads of other
+    models are unconstrained: the loss may fall below 0, and equal images need not have the lowest loss. Gradients at
+    equal images are finite in any case.
 
     Args:
-        data_range: largest value of the images, usually 1.0 or 255, whose least is 0: images in [-1, 1] are to be given
-            as ``(x + 1) / 2``. Overshoot of ``x`` by up to one ``data_range`` is let through, of ``y`` none.
+        data_range: largest value of the images, usually 1.0 or 255; the smallest is 0. Pass images in [-1, 1] as
+            ``(x + 1) / 2``. ``x`` may exceed the range by up to one ``data_range`` on either side, ``y`` may not.
         reduction: ``"mean"`` or ``"sum"`` over the images, or ``"none"`` for a loss per image.
-        model: ``"topiq_fr-lite"``, which needs no download, or another of its kind; see
+        model: ``"topiq_fr-lite"``, which needs no download, or another full-reference model; see
             `topiq_metrics.TOPIQFullReference`.
         weights: ``"default"`` for the published weights, the path of a file, or None for a network that is not
             trained.
-        net: a frozen network in evaluation mode to use instead.
+        net: a network to use instead, frozen and in evaluation mode.
         size: size rule to use instead of the model's.
 
     Shape:
         - ``x``, the images, and ``y``, their references: ``(N, 3, H, W)``, RGB, sides of at least 32 pixels.
-        - output: a scalar, or ``(N,)``.
+        - output: a scalar, or ``(N,)`` for ``reduction="none"``.
 
     Raises:
         ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        WeightsError: if the weights cannot be found or loaded.
 
     References:
         Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
@@ -161,14 +162,14 @@ class TOPIQLoss(_NetworkLoss):
 
 
 class TOPIQNoReferenceLoss(_NetworkLoss):
-    """Minimise ``1 - score`` of images by themselves with no-reference TOPIQ.
+    """Loss ``1 - score`` of images without a reference with no-reference TOPIQ.
 
-    The network's head is unconstrained: the loss may step below 0. By itself such a loss rewards whatever the network
-    takes for quality: use it beside one that holds on to the content.
+    The network's head is unconstrained: the loss may fall below 0. On its own, this loss rewards whatever the network
+    takes for quality: combine it with a loss that preserves the content.
 
     Args:
-        data_range: as in `TOPIQLoss`; below 0, overshoot of less than half a ``data_range`` is let through. With
-            a ``data_range`` of 2 or more, images that look like [-1, 1] are refused, too.
+        data_range: as in `TOPIQLoss`, but ``x`` may fall below 0 by less than half a ``data_range`` only. With a
+            ``data_range`` of 2 or more, images that look like [-1, 1] are refused, too.
         reduction: as in `TOPIQLoss`.
         model: ``"topiq_nr-lite"``, which needs no download, or another; see `topiq_metrics.TOPIQNoReference`.
         weights: as in `TOPIQLoss`.
@@ -177,11 +178,14 @@ class TOPIQNoReferenceLoss(_NetworkLoss):
 
     Shape:
         - ``x``: ``(N, 3, H, W)``, RGB, sides of at least 32 pixels; ``y`` is ignored.
-        - output: a scalar, or ``(N,)``.
+        - output: a scalar, or ``(N,)`` for ``reduction="none"``.
 
     Raises:
         ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        WeightsError: if the weights cannot be found or loaded.
+
+    References:
+        Chen et al., as in `TOPIQLoss`.
 
     Examples:
         >>> import torch
@@ -209,7 +213,7 @@ class TOPIQNoReferenceLoss(_NetworkLoss):
 
 
 class LPIPSPlusLoss(_NetworkLoss):
-    """Minimise the perceptual distance LPIPS+: 0 at equal images, and never below.
+    """Loss LPIPS+, a perceptual distance: 0 for equal images, and never negative.
 
     Args:
         data_range: as in `TOPIQLoss`.
@@ -222,11 +226,11 @@ class LPIPSPlusLoss(_NetworkLoss):
 
     Shape:
         - ``x``, the images, and ``y``, their references: ``(N, 3, H, W)``, RGB, sides of at least 32 pixels.
-        - output: a scalar, or ``(N,)``.
+        - output: a scalar, or ``(N,)`` for ``reduction="none"``.
 
     Raises:
         ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        WeightsError: if the weights cannot be found or loaded.
 
     References:
         Chen et al., as in `TOPIQLoss`, Eq. 1.
@@ -283,5 +287,5 @@ def _range_hint(low: float, high: float, data_range: float) -> str:
     if low > -0.9 * half and high < 1.5 * data_range and not (is_unit and data_range >= 2):
         hints.append("Overshoot, as of bicubic resizing, is to be clamped.")
     if data_range < 2 < high <= 256:
-        hints.append("Values in 0...255 go with `data_range=255`.")
+        hints.append("Values in 0...255 need `data_range=255`.")
     return "".join(f" {hint}" for hint in hints)

@@ -20,8 +20,12 @@ def create_metric(name: str, **kwargs: Any) -> Metric:
         name: one of `list_metrics`.
         kwargs: arguments of the metric's class, such as ``weights`` or ``reduction``.
 
+    Returns:
+        A metric, for example `topiq_metrics.TOPIQNoReference`.
+
     Raises:
-        ValueError: if there is no such metric; names near ``name`` are given.
+        ValueError: if there is no such metric (the message suggests similar names), or an argument is wrong.
+        WeightsError: if the weights cannot be found or loaded.
 
     Examples:
         >>> from topiq_metrics import create_metric
@@ -36,13 +40,13 @@ def create_metric(name: str, **kwargs: Any) -> Metric:
 
 
 def list_metrics(mode: Mode | None = None) -> list[str]:
-    """List the names that `create_metric` can build, sorted: ours, and those that other distributions add.
+    """List the names that `create_metric` accepts, sorted: those of this package and of plug-ins.
 
     Args:
-        mode: only those that score an image by itself (``"NR"``), or against a reference (``"FR"``).
+        mode: ``"NR"`` for no-reference metrics only, ``"FR"`` for full-reference metrics only; None for all.
 
     Raises:
-        ValueError: if ``mode`` is anything else, or two distributions have a metric of one name.
+        ValueError: if ``mode`` is another value, or two distributions have a metric of the same name.
 
     Examples:
         >>> from topiq_metrics import list_metrics

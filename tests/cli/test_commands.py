@@ -185,6 +185,6 @@ class TestTrain:
         monkeypatch.delitem(sys.modules, "topiq_metrics.training.run", raising=False)
         result = topiq("train", "topiq_nr-lite", "--data", tmp_path)
         assert result.exit_code == 2
-        assert "Training needs the extra (there is no pytorch_lightning): pip install 'topiq-metrics[train]'" in (
+        assert "Training needs the extra (pytorch_lightning is not installed): pip install 'topiq-metrics[train]'" in (
             result.stderr
         )

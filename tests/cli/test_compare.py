@@ -55,7 +55,7 @@ def test_a_folder(topiq, pictures, tmp_path, monkeypatch):
 
 
 WRONG = {
-    "one": (["0.png"], "To compare takes two pictures or more, but got 1."),
+    "one": (["0.png"], "A comparison needs two images or more, but got 1."),
     "missing": (["0.png", "missing.png"], "missing.png: there is no such file or folder."),
     "missing folder": (["nofolder"], "nofolder: there is no such file or folder."),
     "references": (["0.png", "1.png", "--ref", "."], ".: is a folder, but compare takes one reference picture"),
@@ -70,8 +70,8 @@ WRONG = {
         "is a full-reference metric: name the reference.",
     ),
     "a reference": (["0.png", "1.png", "-r", "2.png", "-m", "topiq_nr"], "leave out the reference."),
-    "no folder": (["0.png", "1.png", "-o", "a/b/c"], "There is no folder a/b: make it first."),
-    "forced": (["0.png", "1.png", "--force"], "--force goes with -o."),
+    "no folder": (["0.png", "1.png", "-o", "a/b/c"], "There is no folder a/b: create it first."),
+    "forced": (["0.png", "1.png", "--force"], "--force requires -o."),
     "size": (["0.png", "1.png", "--size", "big"], "big"),
     "device": (["0.png", "1.png", "--device", "abacus"], "abacus"),
 }

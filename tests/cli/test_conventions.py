@@ -39,9 +39,9 @@ def test_files(topiq, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["-m", "piq:sim"], "no conventions known of 'piq:sim'. Did you mean"),
+        (["-m", "piq:sim"], "No conventions are known for 'piq:sim'. Did you mean"),
         (["-m", ","], "Name a metric with -m."),
-        (["--force"], "--force goes with -o."),
+        (["--force"], "--force requires -o."),
         (["-o", "conventions.pdf"], "must end in one of"),
     ],
 )

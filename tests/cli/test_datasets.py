@@ -95,7 +95,7 @@ class TestCheck:
     def test_no_dataset(self, tmp_path, topiq):
         result = topiq("datasets", "check", tmp_path)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert "no dataset that is known here (see `topiq datasets list`)" in result.stderr
+        assert "no known dataset (see `topiq datasets list`)" in result.stderr
 
     def test_no_folder(self, tmp_path, topiq):
         result = topiq("datasets", "check", tmp_path / "nowhere")

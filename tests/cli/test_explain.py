@@ -55,7 +55,7 @@ def test_an_earlier_explanation_is_kept_unless_forced(topiq, picture, tmp_path, 
     before = (tmp_path / "out" / name).read_bytes()
     result = topiq(*explain, "--size", "square=64")
     assert result.exit_code == 2
-    assert f"{name} is there already: name another folder, or overwrite it (--force)." in result.stderr
+    assert f"{name} already exists: name another folder, or overwrite it (--force)." in result.stderr
     assert result.stdout == ""
     assert (tmp_path / "out" / name).read_bytes() == before
     assert topiq(*explain, "--size", "square=64", "--force").exit_code == 0
@@ -80,11 +80,11 @@ WRONG = {
         "--point must be X,Y in pixels, such as 120,80, but got '3'.",
     ),
     "point outside": (["photo.jpg", "--network", "--point", "200,3"], "x from 0 to below 200, y from 0 to below 180"),
-    "a point, no network": (["photo.jpg", "--point", "3,3"], "--point goes with --network."),
+    "a point, no network": (["photo.jpg", "--point", "3,3"], "--point requires --network."),
     "ms_ssim, no network": (["photo.jpg", "photo.jpg", "-m", "ms_ssim"], "ms_ssim is explained with --network."),
-    "no folder": (["photo.jpg", "-o", "a/b/c"], "There is no folder a/b: make it first."),
+    "no folder": (["photo.jpg", "-o", "a/b/c"], "There is no folder a/b: create it first."),
     "a file": (["photo.jpg", "-o", "photo.jpg"], "photo.jpg is a file: give a folder."),
-    "forced": (["photo.jpg", "--force"], "--force goes with -o."),
+    "forced": (["photo.jpg", "--force"], "--force requires -o."),
     "no weights": (["photo.jpg", "--weights", "no.pth"], "no.pth"),
     "device": (["photo.jpg", "--device", "abacus"], "Option --device must be such as 'cpu' or 'cuda:1'"),
     "size": (["photo.jpg", "--size", "64"], "Option --size must be 'native'"),

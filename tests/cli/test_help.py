@@ -125,7 +125,7 @@ class TestExport:
         path.write_text("mine")
         result = topiq("export", "topiq_nr-lite", "-o", path)
         assert result.exit_code == 2
-        assert f"{path} is there already: give another path, or overwrite it (--force)." in result.stderr
+        assert f"{path} already exists: give another path, or overwrite it (--force)." in result.stderr
         assert path.read_text() == "mine"
 
 

@@ -22,18 +22,18 @@ def lines(path: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resume"], "--resume goes with -o: the output of the job to resume."),
+        (["--resume"], "--resume requires -o: the output of the job to resume."),
         (["--runner", "spark"], "--runner must be local or ray, but got 'spark'."),
-        (["--ray-actors", "2"], "--ray-address and --ray-actors go with --runner ray."),
+        (["--ray-actors", "2"], "--ray-address and --ray-actors require --runner ray."),
         (["--shard", "8/8"], "A shard is i/n with i from 0 to n - 1, but got 8/8."),
         (["--fallback-size", "tiny"], "Option --size must be 'native'"),
         (["--html", "report.txt"], "A report's file must end in .html, but got report.txt."),
-        (["--html", "nowhere/report.html"], "There is no folder nowhere: make it first."),
+        (["--html", "nowhere/report.html"], "There is no folder nowhere: create it first."),
         (
             ["--reference-column", "ref", "-m", "topiq_nr-lite"],
             "None of topiq_nr-lite uses a reference: leave out --reference-column",
         ),
-        (["--path-column", "path"], "Option --path-column means nothing to"),
+        (["--path-column", "path"], "Option --path-column does not apply to"),
     ],
 )
 def test_2_if_the_job_cannot_start(arguments, message, topiq, folder, tmp_path, monkeypatch):

@@ -179,7 +179,7 @@ def test_a_table_of_another_system(arguments, labels, tmp_path, topiq):
     result = topiq(*command, "--score-column", "nope")
     assert (result.exit_code, "has no column 'nope'; its columns are nr, photo, quality" in result.stderr) == (2, True)
     result = topiq("leaderboard", "--data", tmp_path, "--score-column", "mos")
-    assert "--score-column goes with a table: name a .csv or .tsv file with --data." in result.stderr
+    assert "--score-column requires a table: name a .csv or .tsv file with --data." in result.stderr
 
 
 def test_a_reason_and_an_exit_code(arguments, topiq, monkeypatch):
@@ -214,7 +214,7 @@ def test_weights_are_downloaded_when_asked_for(arguments, topiq, monkeypatch):
     ("options", "message"),
     [
         (["-m", "topiq_nr-light"], "topiq_nr-lite"),
-        (["-m", "topiq_nr-lite,topiq_nr-lite"], "is there twice"),
+        (["-m", "topiq_nr-lite,topiq_nr-lite"], "is given twice"),
         (["-o", "board.xlsx"], "An output must end in one of"),
         (["-o", "no/such/board.json"], "There is no folder no/such"),
         (["--split", "test"], "give both `split` and `seed`"),
@@ -239,8 +239,8 @@ def test_no_data(topiq, tmp_path):
     assert topiq("leaderboard", "-m", "topiq_nr-lite").exit_code == 2
     result = topiq("leaderboard", "--data", tmp_path)
     assert result.exit_code == 2
-    assert "holds no dataset that is known here" in result.output
+    assert "contains no known dataset" in result.output
     (tmp_path / "a.json").write_text("[]")
     result = topiq("leaderboard", "merge", tmp_path / "a.json")
     assert result.exit_code == 2
-    assert "is no leaderboard" in result.output
+    assert "is not a leaderboard" in result.output

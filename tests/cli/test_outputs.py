@@ -24,7 +24,7 @@ class TestForce:
         kept = topiq("score", folder, "-o", output)
         assert kept.exit_code == 2
         assert kept.stderr == (
-            f"Error: {output} is there already: resume it (--resume), name another one, or overwrite it (--force).\n"
+            f"Error: {output} already exists: resume it (--resume), name another one, or overwrite it (--force).\n"
         )
         assert output.read_text() == "mine"
         assert topiq("score", folder, "-o", output, "--force").exit_code == 0
@@ -54,7 +54,7 @@ class TestForce:
         page.write_text("mine")
         kept = topiq("score", folder, "--html", page)
         assert (kept.exit_code, kept.stdout) == (2, "")
-        assert f"{page} is there already: name another one, or overwrite it (--force)." in kept.stderr
+        assert f"{page} already exists: name another one, or overwrite it (--force)." in kept.stderr
         assert page.read_text() == "mine"
         assert topiq("score", folder, "--html", page, "--force").exit_code == 0
         assert page.read_text() != "mine"
@@ -62,7 +62,7 @@ class TestForce:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--force"], "--force goes with -o or --html."),
+            (["--force"], "--force requires -o or --html."),
             (["-o", "a.csv", "--force", "--resume"], "A job resumes an output (--resume) or overwrites it (--force)"),
         ],
     )
@@ -79,11 +79,11 @@ class TestForce:
         for arguments in (["leaderboard", "--data", tmp_path], ["leaderboard", "merge", tmp_path / "a.json"]):
             kept = topiq(*arguments, "-o", board)
             assert kept.exit_code == 2
-            assert f"{board} is there already: name another file, or overwrite it (--force)." in kept.stderr
+            assert f"{board} already exists: name another file, or overwrite it (--force)." in kept.stderr
             forced = topiq(*arguments, "-o", board, "--force")
             assert forced.exit_code == 2
             assert "already" not in forced.stderr
-            assert "--force goes with -o." in topiq(*arguments, "--force").stderr
+            assert "--force requires -o." in topiq(*arguments, "--force").stderr
         assert board.read_text() == "mine"
 
 

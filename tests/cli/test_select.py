@@ -75,8 +75,8 @@ class TestGate:
             (["--sort", "up"], "Option --sort must be best, worst, best:NAME or worst:NAME, but got 'up'."),
             (["--sort", "best", "-o", "a.csv"], "`topiq select a.csv --sort best -o FILE` sorts it."),
             (["--format", "xml"], "--format must be csv, jsonl, json or parquet, but got 'xml'."),
-            (["--format", "parquet"], "--format parquet goes with -o: the folder of its files"),
-            (["--format", "json", "-o", "a.csv"], "--format json goes with an output that ends in .json, but got"),
+            (["--format", "parquet"], "--format parquet requires -o: the folder of its files"),
+            (["--format", "json", "-o", "a.csv"], "--format json requires an output that ends in .json, but got"),
         ],
     )
     def test_2_for_what_cannot_be_meant(self, options, message, topiq, greys):
@@ -206,10 +206,10 @@ class TestSelect:
             (["torn.jsonl"], "torn.jsonl cannot be read: JSONDecodeError: "),
             (["rows.csv", "--min-score", "topiq_nr=0.5"], "Option --min-score is of 'topiq_nr', which is not scored."),
             (["rows.csv", "--link", "a", "--move", "b"], "Give one of --link and --move."),
-            (["rows.csv", "--dry-run"], "--dry-run goes with --link, --copy or --move."),
+            (["rows.csv", "--dry-run"], "--dry-run requires --link, --copy or --move."),
             (["rows.csv", "--copy", "good", "--dry-run", "-o", "a.csv"], "--dry-run changes nothing, and -o writes"),
             (["rows.csv", "-o", "a.parquet"], "An output must end in one of .csv, .jsonl, .json, .txt, but got"),
-            (["rows.csv", "--force"], "--force goes with -o."),
+            (["rows.csv", "--force"], "--force requires -o."),
             (["rows.csv", "--copy", "rows.csv"], "rows.csv is a file: give a folder."),
         ],
     )

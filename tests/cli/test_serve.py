@@ -63,7 +63,7 @@ def test_what_is_wrong_is_said(topiq):
         port = taken.getsockname()[1]
         result = topiq("serve", "--port", port, "--device", "cpu")
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"Error: Nothing can listen on 127.0.0.1, port {port}: ")
+    assert result.stderr.startswith(f"Error: Cannot listen on 127.0.0.1, port {port}: ")
     result = topiq("serve", "--token", "short")
     assert (result.exit_code, "16 characters" in result.stderr) == (2, True)
     result = topiq("serve", "--backend", "nothing")

@@ -187,7 +187,7 @@ class TestMistakes:
             rank_images({"a": pictures[0], "b": pictures[1]})
 
     def test_one_picture(self, pictures):
-        with pytest.raises(ValueError, match="takes two pictures or more, but got 1"):
+        with pytest.raises(ValueError, match="needs two images or more, but got 1"):
             rank_images(pictures[:1])
 
     def test_the_same_twice(self, pictures):
@@ -295,7 +295,7 @@ class TestSaved:
 
     def test_a_further_page_is_in_the_way(self, pictures, tmp_path):
         (tmp_path / "comparison-2.jpg").write_text("earlier")
-        with pytest.raises(FileExistsError, match=r"comparison-2\.jpg is there already"):
+        with pytest.raises(FileExistsError, match=r"comparison-2\.jpg already exists"):
             save_comparison(rank_images(pictures[1:]), tmp_path)
         assert (tmp_path / "comparison-2.jpg").read_text() == "earlier"
 
@@ -328,7 +328,7 @@ class TestSaved:
     def test_an_explanation_is_in_the_way(self, pictures, tmp_path):
         ranked = rank_images(pictures[2:])
         explain(pictures[2]).save(folder := tmp_path / "soft")
-        with pytest.raises(FileExistsError, match="is there already"):
+        with pytest.raises(FileExistsError, match="already exists"):
             save_comparison(ranked, tmp_path, network=True)
         assert not (tmp_path / "comparison.png").exists()
         assert folder.is_dir()
@@ -338,7 +338,7 @@ class TestSaved:
         ranked = rank_images(pictures[2:])
         save_comparison(ranked, tmp_path / "out", network=network)
         before = (tmp_path / "out" / name).read_bytes()
-        with pytest.raises(FileExistsError, match=rf"{name} is there already"):
+        with pytest.raises(FileExistsError, match=rf"{name} already exists"):
             save_comparison(ranked[::-1], tmp_path / "out", network=network)
         assert (tmp_path / "out" / name).read_bytes() == before
         save_comparison(ranked[::-1], tmp_path / "out", network=network, overwrite=True)

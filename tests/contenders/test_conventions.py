@@ -184,9 +184,9 @@ class TestFinding:
         assert len(find_conventions()) == len(CONVENTIONS)
 
     def test_an_unknown_name(self):
-        with pytest.raises(ValueError, match=r"no conventions known of 'piq:sim'\. Did you mean .*'piq:ssim'"):
+        with pytest.raises(ValueError, match=r"No conventions are known for 'piq:sim'\. Did you mean .*'piq:ssim'"):
             find_conventions(["piq:sim"])
-        with pytest.raises(ValueError, match="no conventions known of 'nobody:"):
+        with pytest.raises(ValueError, match="No conventions are known for 'nobody:"):
             find_conventions(["nobody:*"])
 
     def test_another_release_is_told_of(self, monkeypatch):

@@ -143,10 +143,13 @@ class TestCSVDataset:
             ("image,score,kind,kind\na/0.png,1,2,3\n", "mine.csv has the column 'kind' more than once"),
             ("image,score\n.,1\n", r"names '\.', which is not in '.*'\."),
             ("image,score\na,1\n", r"names 'a', which is not in '.*'\."),
-            ("image,score\na/0.png,1\na/2.png,2\n\na\\0.PNG,3\n", r"line 5: 'a.+0.PNG' is there already, on line 2"),
+            (
+                "image,score\na/0.png,1\na/2.png,2\n\na\\0.PNG,3\n",
+                r"line 5: 'a.+0.PNG' is in the table already, on line 2",
+            ),
             (
                 "image,score,reference\na/0.png,1,ref/r.png\na/0.png,1,ref/s.png\n./a/0.png,2,ref/r.png\n",
-                r"line 4: './a/0.png' is there already, on line 2",
+                r"line 4: './a/0.png' is in the table already, on line 2",
             ),
         ],
     )

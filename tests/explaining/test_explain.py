@@ -106,7 +106,8 @@ def test_a_metric_of_another_distribution(monkeypatch: pytest.MonkeyPatch) -> No
     card = replace(CARDS["topiq_nr-lite"], network=None)
     monkeypatch.setattr("topiq_metrics.explaining.run.get_card", lambda name: card)
     with pytest.raises(
-        ValueError, match=r"another distribution.*Explained are: lpips\+, lpips-vgg\+, ms_ssim, qfm_iqm-lite, topiq_fr"
+        ValueError,
+        match=r"another distribution.*Metrics that can: lpips\+, lpips-vgg\+, ms_ssim, qfm_iqm-lite, topiq_fr",
     ):
         explain(torch.zeros(3, 64, 64), metric="theirs")
 
@@ -149,7 +150,7 @@ class TestSaving:
         found.save(tmp_path)
         (tmp_path / "overlay-of-another-metric.png").touch()
         (tmp_path / "sheet.png").write_text("old")
-        with pytest.raises(FileExistsError, match=r"maps.npz is there already: name another folder, or overwrite it"):
+        with pytest.raises(FileExistsError, match=r"maps.npz already exists: name another folder, or overwrite it"):
             found.save(tmp_path)
         assert (tmp_path / "sheet.png").read_text() == "old"
         paths = found.save(tmp_path, overwrite=True)
@@ -158,7 +159,7 @@ class TestSaving:
         assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths} | {"notes.txt"}
 
     def test_where_nothing_can_be_written(self, found: Any, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match=r"There is no folder .*: make it first"):
+        with pytest.raises(FileNotFoundError, match=r"There is no folder .*: create it first"):
             found.save(tmp_path / "a" / "b")
         (tmp_path / "file").touch()
         with pytest.raises(NotADirectoryError, match="is a file: give a folder"):

@@ -196,7 +196,7 @@ class TestPage:
             np.testing.assert_array_equal(arrays["values"], found.values)
             assert arrays["score"] == found.score
             page.load()
-        with pytest.raises(FileExistsError, match=r"quality.npz is there already"):
+        with pytest.raises(FileExistsError, match=r"quality.npz already exists"):
             found.save(tmp_path / "out")
         found.save(tmp_path / "out", overwrite=True)
 

@@ -56,7 +56,7 @@ def test_cut_short(name, noise, encode):
     data = encode(noise, name.rpartition(" ")[2], **FORMATS[name])
     # The last bytes may be an end mark, without which the picture is whole.
     for cut in np.linspace(20, len(data) * 0.97, 40).astype(int).tolist():
-        with pytest.raises(TruncatedImageError, match="bytes>: the file is cut short or damaged") as caught:
+        with pytest.raises(TruncatedImageError, match="bytes>: the file is truncated or damaged") as caught:
             load_image(data[:cut])
         assert caught.value.__cause__ is not None
 
@@ -85,7 +85,7 @@ def test_random_damage(name, sample):
 def test_message_names_file_and_cause(tmp_path, sample):
     path = tmp_path / "half.png"
     path.write_bytes(sample("PNG")[:3000])
-    with pytest.raises(TruncatedImageError, match=r"half\.png: the file is cut short or damaged \(OSError: .+\)"):
+    with pytest.raises(TruncatedImageError, match=r"half\.png: the file is truncated or damaged \(OSError: .+\)"):
         load_image(path)
 
 

@@ -90,7 +90,7 @@ def test_package_missing(monkeypatch):
 
 @pytest.mark.parametrize("brand", [b"mp42", b"isom", b"qt  "])
 def test_videos_are_no_images(brand):
-    with pytest.raises(NotAnImageError, match="not an image in a format"):
+    with pytest.raises(NotAnImageError, match="not an image in a supported format"):
         load_image(HEIC_HEADER.replace(b"heic", brand))
 
 

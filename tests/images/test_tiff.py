@@ -237,7 +237,9 @@ class TestZeroIsWhite:
 
     def test_big_endian_is_refused(self, make_tiff, tiff_page, picture):
         data = make_tiff(tiff_page(picture[..., 0].astype(">u2"), WHITE), order=">")
-        with pytest.raises(UnsupportedImageError, match=r"1 channel of uint16 \(0 is white, big-endian\) is not read"):
+        with pytest.raises(
+            UnsupportedImageError, match=r"1 channel of uint16 \(0 is white, big-endian\) is not supported"
+        ):
             load_image(data)
 
 
@@ -245,19 +247,19 @@ class TestUnread:
     @pytest.mark.parametrize(
         ("dtype", "channels", "tags", "words"),
         [
-            ("<f4", 3, {}, "a TIFF with 3 channels of float32 is not read"),
-            ("<f2", 3, {}, "a TIFF with 3 channels of float16 is not read"),
-            ("<f8", 1, {}, "a TIFF with 1 channel of float64 is not read"),
-            ("<u4", 3, {}, "a TIFF with 3 channels of uint32 is not read"),
-            ("<u1", 5, {}, "a TIFF with 5 channels of uint8 is not read"),
-            ("<u1", 30, {}, "a TIFF with 30 channels of uint8 is not read"),
-            ("<u2", 2, {338: ("H", [2])}, "a TIFF with 2 channels of uint16 is not read"),
-            ("<u1", 3, {259: ("H", [50002])}, r"a TIFF with 3 channels of uint8 \(JPEG XL\) is not read"),
-            ("<u1", 3, {259: ("H", [34712])}, r"a TIFF with 3 channels of uint8 \(JPEG 2000\) is not read"),
-            ("<u1", 3, {259: ("H", [12345])}, r"uint8 \(compression 12345\) is not read"),
-            ("<u1", 1, {262: ("H", [9])}, r"uint8 \(ICCLAB\) is not read"),
-            ("<i1", 1, {}, "int8 is not read: values below 0 have no known scale"),
-            ("<i2", 1, {}, "int16 is not read: values below 0 have no known scale"),
+            ("<f4", 3, {}, "a TIFF with 3 channels of float32 is not supported"),
+            ("<f2", 3, {}, "a TIFF with 3 channels of float16 is not supported"),
+            ("<f8", 1, {}, "a TIFF with 1 channel of float64 is not supported"),
+            ("<u4", 3, {}, "a TIFF with 3 channels of uint32 is not supported"),
+            ("<u1", 5, {}, "a TIFF with 5 channels of uint8 is not supported"),
+            ("<u1", 30, {}, "a TIFF with 30 channels of uint8 is not supported"),
+            ("<u2", 2, {338: ("H", [2])}, "a TIFF with 2 channels of uint16 is not supported"),
+            ("<u1", 3, {259: ("H", [50002])}, r"a TIFF with 3 channels of uint8 \(JPEG XL\) is not supported"),
+            ("<u1", 3, {259: ("H", [34712])}, r"a TIFF with 3 channels of uint8 \(JPEG 2000\) is not supported"),
+            ("<u1", 3, {259: ("H", [12345])}, r"uint8 \(compression 12345\) is not supported"),
+            ("<u1", 1, {262: ("H", [9])}, r"uint8 \(ICCLAB\) is not supported"),
+            ("<i1", 1, {}, "int8 is not supported: values below 0 have no known scale"),
+            ("<i2", 1, {}, "int16 is not supported: values below 0 have no known scale"),
         ],
     )
     def test_said_and_not_called_damaged(self, dtype, channels, tags, words, make_tiff, tiff_page):
@@ -294,7 +296,7 @@ class TestUnread:
         monkeypatch.setattr("topiq_metrics.images.tiff._has_codec", lambda name: name != "webp")
         data = make_tiff(tiff_page(np.ones((8, 9, 3), dtype="u1"), {259: ("H", [50001])}))
         for source in (data, opened(data)):
-            with pytest.raises(UnsupportedImageError, match=r"\(WebP\) is not read: the installed Pillow was"):
+            with pytest.raises(UnsupportedImageError, match=r"\(WebP\) is not supported: the installed Pillow was"):
                 load_image(source)
 
     @pytest.mark.parametrize("extra", [1, 2])

@@ -32,7 +32,7 @@ def test_a_pillow_image_that_its_decoder_refuses(picture, encode, monkeypatch):
             raise OSError("decoder zip not available")
 
         monkeypatch.setattr(image, "load_prepare", fail)
-        refused(image, "PNG for which the installed Pillow was built without a decoder is not read")
+        refused(image, "PNG for which the installed Pillow was built without a decoder is not supported")
 
 
 class TestBitmaps:
@@ -72,12 +72,12 @@ class TestJPEG:
         return change
 
     def test_unread(self, changed):
-        refused(changed(4, b"\x0c"), "a JPEG of 12 bits is not read")
-        refused(changed(9, b"\2"), "a JPEG with 2 channels is not read")
+        refused(changed(4, b"\x0c"), "a JPEG of 12 bits is not supported")
+        refused(changed(9, b"\2"), "a JPEG with 2 channels is not supported")
         refused(changed(5, b"\0\0"), "a JPEG that tells its height only behind its pixels")
-        refused(changed(4, b"\x08", b"\xff\xc5"), "a hierarchical JPEG of 8 bits is not read")
-        refused(changed(4, b"\x10", b"\xff\xc3"), "a lossless JPEG of 16 bits is not read")
-        refused(changed(4, b"\x08", b"\xff\xf7"), "JPEG-LS of 8 bits is not read")
+        refused(changed(4, b"\x08", b"\xff\xc5"), "a hierarchical JPEG of 8 bits is not supported")
+        refused(changed(4, b"\x10", b"\xff\xc3"), "a lossless JPEG of 16 bits is not supported")
+        refused(changed(4, b"\x08", b"\xff\xf7"), "JPEG-LS of 8 bits is not supported")
 
     def test_damaged(self, changed):
         data = changed(4, b"\x0c")
@@ -93,7 +93,9 @@ class TestPNG:
         data = make_png(40, 40, depth, color, bytes(50_000))
         header = data[16:26] + method
         whole = data[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + data[33:]
-        refused(whole, f"a PNG of depth {depth}, colour type {color}, compression 0, filter {method[1]} is not read")
+        refused(
+            whole, f"a PNG of depth {depth}, colour type {color}, compression 0, filter {method[1]} is not supported"
+        )
         with pytest.raises(TruncatedImageError):
             load_image(data[:16] + header + b"\0\0\0\0" + data[33:])
 
@@ -111,7 +113,7 @@ class TestPNG:
 def test_jpeg_2000_of_five_channels(picture, encode):
     data = bytearray(encode(picture, "JPEG2000", no_jp2=True))
     data[40:42] = b"\0\5"
-    refused(data, "JPEG 2000 with 5 channels is not read")
+    refused(data, "JPEG 2000 with 5 channels is not supported")
 
 
 @pytest.mark.parametrize(
@@ -129,4 +131,4 @@ def test_jpeg_2000_of_five_channels(picture, encode):
     ],
 )
 def test_other_formats(header, name):
-    refused(header.ljust(300, b"\0"), f"is {name}, which is not read here")
+    refused(header.ljust(300, b"\0"), f"is {name}, which is not supported")

@@ -510,10 +510,10 @@ def test_sets_that_cannot_be(board: Board, changed: dict[str, Any], message: str
 
 def test_boards_of_other_directions_do_not_merge(board: Board) -> None:
     turned = replace(entry_of(board, "bright"), higher_is_better=False)
-    with pytest.raises(BoardError, match="another direction of bright"):
+    with pytest.raises(BoardError, match="disagree on the direction of bright"):
         merge_boards([board, Board(board.test_sets, [turned])])
     test_set = replace(board.test_sets[0], higher_is_better=False)
-    with pytest.raises(BoardError, match="another direction of the opinion scores"):
+    with pytest.raises(BoardError, match="disagree on the direction of the human scores"):
         merge_boards([board, Board([test_set], [])])
 
 
@@ -526,12 +526,12 @@ def test_merging(board: Board, run: Callable[..., Board]) -> None:
         assert len(states) == len(merged.entries) == 8
         assert (states["some"], states["missing"], states["bright"], states["new"]) == ("scored",) * 4
     test_set = replace(board.test_sets[0], mos=[0.0] * COUNT)
-    with pytest.raises(BoardError, match="other opinion scores"):
+    with pytest.raises(BoardError, match="differ in the human scores"):
         merge_boards([board, Board([test_set], [])])
     with pytest.raises(BoardError, match="no leaderboard to merge"):
         merge_boards([])
 
 
 def test_the_same_twice(run: Callable[..., Board]) -> None:
-    with pytest.raises(ValueError, match="The metric 'bright' is there twice"):
+    with pytest.raises(ValueError, match="The metric 'bright' is given twice"):
         run(fake("bright"), fake("bright"))

@@ -346,7 +346,7 @@ class TestEngine:
         with Engine([fake()]) as served:
             first = served.rows([item] * 3)
             next(first)
-            with pytest.raises(RuntimeError, match="go through their rows first"):
+            with pytest.raises(RuntimeError, match="finish iterating over their rows first"):
                 next(served.rows([item]))
             assert len(list(first)) == 2
 

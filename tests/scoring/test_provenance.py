@@ -106,7 +106,7 @@ def test_a_shard_that_is_none(shard, provenance):
 )
 def test_a_file_that_is_no_provenance(text, problem, tmp_path):
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(OutputError, match=rf"x.json does not say what the rows beside are the result of: {problem}"):
+    with pytest.raises(OutputError, match=rf"x.json does not say how its rows were computed: {problem}"):
         Provenance.load(tmp_path / "x.json")
 
 

@@ -198,7 +198,7 @@ def test_groups_are_for_the_bootstrap():
     assert compare({"a": a, "b": b}, mos, groups=groups, **options).verdict("a", "b") == "tied"
     few = compare({"a": a, "b": b}, mos, groups=[g % 4 for g in groups], **options)
     assert few.pairs["a", "b"].reason == "a paired bootstrap needs at least 5 groups, and there are 4"
-    with pytest.raises(ValueError, match=r"Groups need a test of .*: 'williams' takes images for independent"):
+    with pytest.raises(ValueError, match=r"Groups need a test of .*: 'williams' assumes independent images"):
         compare({"a": a, "b": b}, mos, groups=groups)
 
 

@@ -1,7 +1,7 @@
 """The catalogue: one record for each metric.
 
-The registry, the weights, the command line, the docs' tables and the tests all read it. The metrics of this package
-are in `CARDS`; `all_cards` has those of other distributions, too.
+The registry, the weights, the command line, the tables of the documentation and the tests all read it. `CARDS` has the
+metrics of this package; `all_cards` also has those of other distributions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def default_metric(*, with_reference: bool) -> str:
-    """The metric where none is named: a bundled one, for images with a reference or without."""
+    """The default metric, which is bundled: ``"topiq_fr-lite"`` with a reference, ``"topiq_nr-lite"`` without."""
     return DEFAULT_FR if with_reference else DEFAULT_NR
 
 
@@ -37,7 +37,7 @@ def get_card(name: str) -> ModelCard:
     """The card of the metric ``name``.
 
     Raises:
-        ValueError: if there is no such metric, with names near ``name``; or if two distributions have it.
+        ValueError: if there is no such metric (the message suggests similar names), or two distributions have it.
     """
     if name in CARDS:
         check_unclaimed(name)
@@ -49,10 +49,10 @@ def get_card(name: str) -> ModelCard:
 
 
 def all_cards() -> dict[str, ModelCard]:
-    """The cards of this package's metrics, then those of other distributions, by name.
+    """All cards by name: those of this package, then those of other distributions.
 
     Raises:
-        ValueError: if two distributions have a metric of one name.
+        ValueError: if two distributions have a metric of the same name.
     """
     for name in CARDS:
         check_unclaimed(name)

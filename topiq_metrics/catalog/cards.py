@@ -1,4 +1,4 @@
-"""What the catalogue says of a metric and of a weights file."""
+"""What the catalogue records about a metric and a weights file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Mode = Literal["NR", "FR"]
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Where weights come from.
+    """A weights file: where it comes from and how it is checked.
 
     Attributes:
-        filename: name of the file in every place it is looked for.
-        sha256: hexadecimal digits that the file's SHA-256 starts with; all 64 where they are known.
+        filename: name of the file, the same in every place where it is looked for.
+        sha256: the first hexadecimal digits of the file's SHA-256; all 64 if they are known.
         license: terms of use, in words.
         hub_repo: Hugging Face model repository that has the file, or None.
         url: where the file is downloaded from if no such repository has it, or None.
-        recipe: the recipe that makes the file, where nobody publishes it.
-        cached_by: the package in whose cache the file may be already.
+        recipe: the training recipe that produces the file, if it is not published.
+        cached_by: another package whose cache may contain the file.
     """
 
     filename: str
@@ -38,7 +38,7 @@ class WeightsFile:
 
     @property
     def published(self) -> bool:
-        """Whether it can be downloaded."""
+        """Whether the file can be downloaded."""
         return self.hub_repo is not None or self.url is not None
 
 
@@ -53,7 +53,7 @@ FACE_DETECTOR = WeightsFile(
 
 @dataclass(frozen=True)
 class PublishedResult:
-    """A correlation with human opinion as its authors gave it: PLCC without logistic fit, and SRCC."""
+    """Correlation with human scores as its authors report it: PLCC without logistic fit, and SRCC."""
 
     dataset: str
     plcc: float
@@ -62,26 +62,25 @@ class PublishedResult:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of one metric.
+    """The record of one metric.
 
     Attributes:
-        name: the metric's name, in every toolbox.
-        mode: ``"NR"`` scores an image by itself, ``"FR"`` against a reference.
+        name: the metric's name.
+        mode: ``"NR"`` for a no-reference metric, ``"FR"`` for a full-reference one.
         summary: one line for tables.
-        score_range: lowest and highest score to expect. A head that predicts a score is unconstrained and may step
-            a little beyond.
+        score_range: lowest and highest score to expect. A head that predicts a score is unconstrained and may exceed
+            the range slightly.
         metric: ``module:Class`` of the torchmetrics metric; called with ``model=name`` and the user's arguments.
-        trained_on: dataset.
+        trained_on: the dataset it was trained on.
         paper: citation.
         weights: the weights file, or None for a metric that needs none.
         also_needs: further weights files, such as that of a face detector.
-        readout: the bundled file that reads local quality out of the levels of its network, if one was trained for
-            these weights.
-        network: what fixes the architecture of its network, which is one of ours; None for the metric of another
-            distribution, which has its own.
+        readout: bundled file that predicts local quality from the levels of its network, if one was trained for these
+            weights.
+        network: configuration of its network; None for a metric of another distribution, which has its own.
         size: size policy (see `topiq_metrics.images.SizePolicy`) applied before the network.
         higher_is_better: direction of the score.
-        published: results as published.
+        published: published results.
     """
 
     name: str
@@ -106,7 +105,7 @@ class ModelCard:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it is the metric of another distribution, which has its own network."""
+        """Whether it is a metric of another distribution, which has its own network."""
         return self.network is None
 
     @property
@@ -116,16 +115,16 @@ class ModelCard:
 
     @property
     def scores_faces(self) -> bool:
-        """Whether it scores the faces that a detector finds in a photograph."""
+        """Whether it scores faces that a detector finds in a photograph."""
         return FACE_DETECTOR in self.also_needs
 
     @property
     def bins(self) -> int:
-        """1 for a score, K > 1 for a distribution over the ratings 1…K."""
+        """1 if the network predicts a score, K > 1 if it predicts a distribution over the ratings 1…K."""
         return 1 if self.network is None else self.network.bins
 
     def check_reference(self, reference: object) -> None:
-        """Raise ValueError unless there is a reference, or None, as the metric needs it."""
+        """Raise ValueError if a full-reference metric gets no reference, or a no-reference metric gets one."""
         if self.mode == "FR" and reference is None:
             raise ValueError(f"{self.name!r} is a full-reference metric: name the reference.")
         if self.mode == "NR" and reference is not None:

@@ -1,4 +1,4 @@
-"""What fixes the architecture of each kind of network; the networks are built from it."""
+"""The configurations that the networks are built from."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ LEVELS = 5
 
 @dataclass(frozen=True)
 class CFANetConfig:
-    """All that fixes the architecture.
+    """Configuration of a `CFANet`; it determines the architecture.
 
     Attributes:
-        backbone: name of the feature pyramid.
-        mode: ``"NR"`` scores an image by itself, ``"FR"`` against a reference.
-        dim: width D of the tokens.
-        heads: attention heads.
-        bins: 1 for a score, K > 1 for a distribution over the ratings 1…K.
-        gate_width: channels inside the gates of the local pooling.
-        dropout: in the attention blocks, while training.
-        feature_selection: whether a gate weighs the channels of all levels by what the image's are like (QFM-IQM).
-        anchored: in full-reference mode, whether an image that equals its reference scores 1, and no other more.
+        backbone: name of the backbone, which gives the feature pyramid.
+        mode: ``"NR"`` for no-reference, ``"FR"`` for full-reference.
+        dim: dimension D of the tokens.
+        heads: number of attention heads.
+        bins: 1 to predict a score, K > 1 to predict a distribution over the ratings 1…K.
+        gate_width: channels inside the gates of the gated local pooling.
+        dropout: dropout rate in the attention blocks, in training only.
+        feature_selection: whether a gate weights the channels of all levels depending on the image (QFM-IQM).
+        anchored: in full-reference mode, whether an image that equals its reference scores 1 and no image scores more.
     """
 
     backbone: str = "resnet50"
@@ -38,12 +38,12 @@ class CFANetConfig:
 
 @dataclass(frozen=True)
 class LPIPSPlusConfig:
-    """All that fixes the network.
+    """Configuration of an `LPIPSPlusNetwork`; it determines the architecture.
 
     Attributes:
-        backbone: whose features are compared.
-        semantic_layer: the level, 0 to 4, whose features of the reference say where a difference counts; None for
-            nowhere more than elsewhere, which is LPIPS.
+        backbone: the network whose features are compared: ``"alexnet"`` or ``"vgg16"``.
+        semantic_layer: the level, 0 to 4, whose features of the reference weight the differences; None weights all
+            positions equally, which is LPIPS.
     """
 
     mode: ClassVar[Literal["FR"]] = "FR"

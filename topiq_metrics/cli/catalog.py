@@ -14,10 +14,10 @@ from topiq_metrics.cli.console import exit_on_error, print_table
 def list_models(
     mode: Annotated[
         Literal["NR", "FR"] | None,
-        typer.Option(case_sensitive=False, help="Only no-reference or only full-reference metrics."),
+        typer.Option(case_sensitive=False, help="Only no-reference (nr) or full-reference (fr) metrics. Default: all."),
     ] = None,
 ) -> None:
-    """List every metric: mode, range, size rule, training set, weights' licence."""
+    """List every metric: mode, score range and direction, size rule, training set, licence of the weights."""
     table = Table("name", "mode", "scores", "size", "trained on", "license of the weights", "state")
     for card in known_cards().values():
         if mode in {None, card.mode}:

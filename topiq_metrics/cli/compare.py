@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def compare(
-    images: Annotated[list[Path], typer.Argument(help="Two pictures or more, or a folder that holds them.")],
+    images: Annotated[list[Path], typer.Argument(help="Two or more images, or a folder of them.")],
     reference: Annotated[
-        Path | None, typer.Option(*REFERENCE_NAMES, help="The picture that all are versions of.")
+        Path | None, typer.Option(*REFERENCE_NAMES, help="The reference image of all of them.")
     ] = None,
     metric: Annotated[
         list[str] | None,
@@ -35,19 +35,24 @@ def compare(
             "-m",
             "--metric",
             metavar="NAME",
-            help=f"A metric. Default: {DEFAULT_FR}; without a reference {DEFAULT_NR}.",
+            help=f"A metric. Default: {DEFAULT_NR}; with a reference, {DEFAULT_FR}.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FOLDER", help="For comparison.jpg and comparison.npz; with --network: see there."
+            "-o",
+            "--output",
+            metavar="FOLDER",
+            help="Write comparison.jpg and comparison.npz here; with --network, the files named there. Default: only "
+            "print.",
         ),
     ] = None,
     network: Annotated[
         bool,
         typer.Option(
-            "--network", help="With -o: what the network looks at, a sheet of maps of each picture and one of all."
+            "--network",
+            help="With -o: write the network's own maps instead: a sheet for each image, and comparison.png with all.",
         ),
     ] = False,
     weights: WeightsFile = None,
@@ -56,18 +61,18 @@ def compare(
     device: DeviceOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Rank pictures, best first, and say which of them the metric does not tell apart.
+    """Rank images, best first, and say which of them the metric cannot tell apart.
 
-    The noise is how far a score moves when the picture is mirrored or loses a row and a column: of pictures that
-    differ by no more than the greater noise of both, none is called better. The page in -o shows the quality of each
-    place of all pictures on one scale, and their worst places at 1:1, beside the reference.
+    The noise of a score is how far it moves when the image is mirrored or loses a row and a column. Two images are not
+    told apart if their scores differ by no more than the larger of their noises. comparison.jpg in -o shows the quality
+    maps of all images on one scale, and their worst places at 1:1, beside the reference.
     """
     from topiq_metrics.comparing import check_comparison_folder, find_pictures, rank_images, save_comparison
 
     if output is None and force:
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     if output is None and network:
-        fail("--network goes with -o.")
+        fail("--network requires -o.")
     name, chosen = one_metric(metric), weights or "default"
     # It fails where memory does not suffice, on whatever device.
     with exit_on_error(failed=(RuntimeError, MemoryError), brief=True, output=output):

@@ -22,26 +22,32 @@ def conventions(
             "--metric",
             "--metrics",
             metavar="NAME",
-            help="Names as on a board, with commas, in one option or several: piq:ssim,'*psnr*' … Default: all.",
+            help="A metric as on a board, or several separated by commas; may be repeated: piq:ssim,'*psnr*' … "
+            "Default: all.",
         ),
     ] = None,
     output: Annotated[
-        list[Path] | None, typer.Option("-o", "--output", help=".md, .csv or .json; may be given several times.")
+        list[Path] | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write the table to this .md, .csv or .json file; may be repeated. Default: print it.",
+        ),
     ] = None,
     force: ForceOption = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Measure anew in the toolboxes that are installed, and say what differs.")
+        bool, typer.Option("--check", help="Measure the conventions of the installed toolboxes, and say what differs.")
     ] = False,
 ) -> None:
-    """Show why metrics of one name give other numbers: range, luma or RGB, downsampling, border, batches, equal images.
+    """Show why metrics of the same name differ: range, luma or RGB, downsampling, border, batches, equal images.
 
-    Exit code 1: with --check, a toolbox does not do what is said here.
+    Exit code 1: with --check, a toolbox behaves differently from this table.
     """
     from topiq_metrics.contenders.conventions import TESTED, find_conventions, other_releases
 
     outputs = output or []
     if force and not outputs:
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     names = None if metrics is None else split_names(metrics)
     if names == []:
         fail("Name a metric with -m.")

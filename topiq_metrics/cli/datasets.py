@@ -13,12 +13,12 @@ from topiq_metrics.cli.console import exit_on_error, print_table, printable
 if TYPE_CHECKING:
     from topiq_metrics.datasets import Finding
 
-app = Commands(help="List the datasets that are read, and check copies of them.")
+app = Commands(help="List the supported datasets, and check copies of them.")
 
 
 @app.command("list")
 def list_datasets() -> None:
-    """Show for every dataset its size, scores, split, licence and source."""
+    """List the supported datasets with size, scores, split, licence and source."""
     from rich.table import Table
 
     from topiq_metrics.datasets.facts import COLUMNS, rows
@@ -33,14 +33,16 @@ def list_datasets() -> None:
 
 @app.command()
 def check(
-    roots: Annotated[list[Path], typer.Argument(metavar="ROOT...", help="A dataset's folder, or one that holds some.")],
+    roots: Annotated[
+        list[Path], typer.Argument(metavar="ROOT...", help="The folder of a dataset, or a folder that holds several.")
+    ],
     partial: Annotated[
-        bool, typer.Option("--partial", help="A part of a set is enough: say how much of it can be used.")
+        bool, typer.Option("--partial", help="Accept an incomplete dataset, and say how much of it can be used.")
     ] = False,
 ) -> None:
-    """Say which datasets a folder is or holds, and whether they are whole, or with --partial, what can be used.
+    """Say which datasets a folder holds and whether each is complete or, with --partial, how much can be used.
 
-    Exit code 0: all are whole, or usable with --partial. 1: one is not, or there is none. 2: there is no such folder.
+    Exit code 0: all are complete or, with --partial, usable. 1: one is not, or there is none. 2: no such folder.
     """
     from topiq_metrics.datasets import check_folder
 
@@ -53,7 +55,7 @@ def check(
                 bad |= bool(finding.problem) and not (partial and finding.usable)
                 typer.echo(printable(f"{finding.dataset}: {_state(finding, partial)} ({finding.folder})"))
         if not count:
-            typer.echo(printable(f"{root}: no dataset that is known here (see `topiq datasets list`)"), err=True)
+            typer.echo(printable(f"{root}: no known dataset (see `topiq datasets list`)"), err=True)
             bad = True
     if bad:
         raise typer.Exit(1)

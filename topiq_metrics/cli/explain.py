@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 
 def explain(
-    image: Annotated[Path, typer.Argument(help="The picture.")],
+    image: Annotated[Path, typer.Argument(help="The image.")],
     original: Annotated[
-        Path | None, typer.Argument(metavar="[REFERENCE]", help="Its reference: the same as -r.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="[REFERENCE]", help="The reference image: the same as -r.", show_default=False),
     ] = None,
     reference: ReferenceFile = None,
     metric: Annotated[
@@ -35,23 +36,30 @@ def explain(
             "-m",
             "--metric",
             metavar="NAME",
-            help=f"A metric; with --network also ms_ssim. Default: {DEFAULT_NR}; with a reference {DEFAULT_FR}.",
+            help=f"A metric; with --network also ms_ssim. Default: {DEFAULT_NR}; with a reference, {DEFAULT_FR}.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FOLDER", help="For quality.jpg and quality.npz; with --network: see there."
+            "-o",
+            "--output",
+            metavar="FOLDER",
+            help="Write quality.jpg and quality.npz here; with --network, the files named there. Default: only print.",
         ),
     ] = None,
     network: Annotated[
         bool,
-        typer.Option("--network", help="Show what the network looks at: overlay-….png, sheet.png and maps.npz."),
+        typer.Option("--network", help="Show the network's own maps instead: overlay-….png, sheet.png and maps.npz."),
     ] = False,
     point: Annotated[
         str | None,
-        typer.Option("--point", metavar="X,Y", help="With --network, in pixels: what this place attends to."),
+        typer.Option(
+            "--point",
+            metavar="X,Y",
+            help="With --network: show what the network attends to from this point, in pixels.",
+        ),
     ] = None,
     weights: WeightsFile = None,
     size: SizeRule = None,
@@ -59,19 +67,19 @@ def explain(
     device: DeviceOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Tell where a picture is good and where it is bad, on the scale of its score.
+    """Show where an image is good and where it is bad, on the scale of its score.
 
-    Prints the score, the range of the map and the worst places, in pixels from the upper left corner; the page in -o
-    shows them at 1:1. With --network, tells why instead: gates and attention of each level, or distances and what
-    weighs them, with a line for each map: its cells, its values, and the smallest part of the picture that holds half
-    of it (50% if all places count alike).
+    Prints the score, the range of the quality map and the worst places, in pixels from the upper left corner;
+    quality.jpg in -o shows them at 1:1. With --network, prints instead one line for each of the network's maps (gates
+    and attention of each level, or distances and their weights): its size, its values, and the smallest part of the
+    image that holds half of its sum (50% for a uniform map).
     """
     if output is None and force:
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     if original is not None and reference is not None:
         fail(f"The reference is named twice: {original} and {reference}.")
     if point is not None and not network:
-        fail("--point goes with --network.")
+        fail("--point requires --network.")
     reference = reference or original
     name, chosen = one_metric(metric), weights or "default"
     place = None if point is None else _parse(point)

@@ -14,19 +14,23 @@ from topiq_metrics.cli.options import ForceOption, Precision, SizeRule, WeightsF
 def export(
     name: Annotated[str, typer.Argument(help="A metric.")],
     file: Annotated[
-        Path | None, typer.Argument(metavar="[OUT]", help="The file: the same as -o.", show_default=False)
+        Path | None, typer.Argument(metavar="[OUT]", help="The output file: the same as -o.", show_default=False)
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The file: .onnx, .pt2 or .xml (OpenVINO IR).")
+        Path | None,
+        typer.Option("-o", "--output", help="The output file: .onnx, .pt2 (torch.export) or .xml (OpenVINO IR)."),
     ] = None,
     weights: WeightsFile = None,
     size: SizeRule = None,
     precision: Annotated[
-        Precision, typer.Option("--precision", help="Of the file's weights: float32 or float16.")
+        Precision,
+        typer.Option(
+            "--precision", help="Precision of the weights in the file: float32, or float16 for half the size."
+        ),
     ] = "float32",
     force: ForceOption = False,
 ) -> None:
-    """Write a metric, its size rule included, to a file that runs without this package."""
+    """Export a metric, with its size rule, to a file that runs without this package."""
     from topiq_metrics.inference.export import export_metric
 
     path = output or file

@@ -37,15 +37,19 @@ OutputsOption = Annotated[
     typer.Option(
         "-o",
         "--output",
-        help=".json, .html, .md, .csv; .tex and .summary.csv: metrics by datasets alone. May be given several times.",
+        help="Write the board to this .json, .html, .md or .csv file; .tex and .summary.csv hold only the table of "
+        "metrics by datasets. May be repeated. Default: print Markdown.",
     ),
 ]
-TitleOption = Annotated[str | None, typer.Option("--title", help="Of the page, and of other outputs that have one.")]
+TitleOption = Annotated[
+    str | None, typer.Option("--title", help="Title of the HTML page, and of other outputs that have one.")
+]
 MedianOption = Annotated[
     str,
     typer.Option(
         "--median-of",
-        help="What has figures of its own, whose medians count: scene, distortion, split (ten random ones) or none.",
+        help="Compute the figures within each scene, distortion or split (ten random ones) if the dataset has them, "
+        "and report their medians; none: over all images.",
     ),
 ]
 
@@ -57,8 +61,8 @@ def leaderboard(
         list[Path] | None,
         typer.Option(
             "--data",
-            help="A dataset's folder, or one that holds some, or a table (.csv, .tsv); several times, too. Options of "
-            "one place after a colon: DIR:split=test, DIR:split=test,seed=3, DIR:attribute=Details.",
+            help="The folder of a dataset, a folder that holds several, or a table (.csv, .tsv); may be repeated. "
+            "Options for one of them follow a colon: DIR:split=test, DIR:split=test,seed=3, DIR:attribute=Details.",
         ),
     ] = None,
     metrics: Annotated[
@@ -68,51 +72,60 @@ def leaderboard(
             "--metric",
             "--metrics",
             metavar="NAME",
-            help="Names with commas, in one option or several: topiq_nr-lite,pyiqa:niqe,'piq:*' … "
+            help="A metric, or several separated by commas; may be repeated: topiq_nr-lite,pyiqa:niqe,'piq:*' … "
             f"Default: {DEFAULT_NR}.",
         ),
     ] = None,
-    mode: Annotated[str | None, typer.Option("--mode", help="nr or fr: only those of what a * stands for.")] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option("--mode", help="nr or fr: restrict * to no-reference or full-reference metrics. Default: both."),
+    ] = None,
     output: OutputsOption = None,
     force: ForceOption = False,
     split: Annotated[
         str | None,
         typer.Option(
             "--split",
-            help="Part of every dataset, such as test. Sets that nobody has split are taken whole, those split "
-            "otherwise are left out. Default: all.",
+            help="Use only this split of every dataset, such as test. Datasets without an official split are used "
+            "whole unless --seed is given; those with other official splits are left out. Default: all images.",
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Of the random split of sets that have no official one.")
+        int | None,
+        typer.Option("--seed", help="Random split to use, 0 to 9, with --split, of datasets without an official one."),
     ] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Accept a part of a published set.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Accept incomplete datasets.")] = False,
     lower_is_better: Annotated[
-        bool, typer.Option("--lower-is-better", help="The scores of CSV files are differences (DMOS).")
+        bool, typer.Option("--lower-is-better", help="The scores of tables fall with quality, as DMOS does.")
     ] = False,
     image_column: ImageColumn = None,
     score_column: ScoreColumn = None,
     reference_column: ReferenceColumn = None,
     scores: Annotated[
-        Path | None, typer.Option("--scores", help="Folder of the scores so far. Default: in the cache folder.")
+        Path | None,
+        typer.Option("--scores", help="Folder that keeps the scores, to resume from. Default: in the cache folder."),
     ] = None,
     no_thumbnails: Annotated[
-        bool, typer.Option("--no-thumbnails", help="No pictures in the HTML page: for boards that are published.")
+        bool, typer.Option("--no-thumbnails", help="Put no images into the HTML page, for boards that are published.")
     ] = False,
     median_of: MedianOption = "scene",
     title: TitleOption = None,
     download: Annotated[
-        bool, typer.Option("--download", help="Download weights that metrics lack, under their own licences.")
+        bool, typer.Option("--download", help="Download missing weights, under their own licences.")
     ] = False,
     device: DeviceOption = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that decode.")] = 0,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Processes that decode images; 0: threads of this process.")
+    ] = 0,
     decode: DecodeOption = "exact",
 ) -> None:
-    """Compare metrics with human scores, side by side: on a dataset, score by score.
+    """Compare metrics, side by side, by their agreement with human scores on one or several datasets.
 
-    A metric that cannot be had, or that fails, is on the board with its reason. Nothing is downloaded without
-    --download. A set that cannot be read does not stop the others. Exit code 0: every metric has scored every image; 1:
-    some have not, or a set could not be read; 2: the command could not start.
+    A metric that is not available, or that fails, is listed with the reason. Nothing is downloaded without --download.
+    A dataset that cannot be read does not stop the others. The same command resumes an interrupted run.
+
+    Exit code 0: every metric has scored every image. 1: some have not, or a dataset could not be read. 2: the command
+    cannot start.
     """
     from topiq_metrics.datasets.opening import is_table, open_datasets
     from topiq_metrics.weights.places import cache_dir
@@ -123,7 +136,7 @@ def leaderboard(
         fail("Name a dataset's folder with --data.")
     outputs = output or []
     if force and not outputs:
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     rules = _rules(median_of)
     _check_outputs(outputs, overwrite=force)
     with exit_on_error(interrupted="Interrupted. What has been scored is kept: the same command resumes."):
@@ -138,7 +151,7 @@ def leaderboard(
         columns = {"image_column": image_column, "score_column": score_column, "reference_column": reference_column}
         named = next((name for name, column in columns.items() if column is not None), None)
         if named is not None and not any(map(is_table, data)):
-            fail(f"--{named.replace('_', '-')} goes with a table: name a .csv or .tsv file with --data.")
+            fail(f"--{named.replace('_', '-')} requires a table: name a .csv or .tsv file with --data.")
         opening = open_datasets(data, split, seed, partial=partial, higher_is_better=not lower_is_better, **columns)
         for dataset in opening.datasets:
             _tell_left_out(dataset)
@@ -166,18 +179,23 @@ def leaderboard(
 
 @app.command("merge")
 def merge(
-    boards: Annotated[list[Path], typer.Argument(metavar="BOARD.json...", help="Boards, of whatever machines.")],
+    boards: Annotated[
+        list[Path], typer.Argument(metavar="BOARD.json...", help="Boards, also from different machines.")
+    ],
     output: OutputsOption = None,
     force: ForceOption = False,
     median_of: MedianOption = "scene",
     title: TitleOption = None,
 ) -> None:
-    """Make one board of several: of a metric on the same images, the one with more scores, then the later, counts."""
+    """Merge several boards into one.
+
+    Of two results of a metric on the same images, the one with more scores is kept, or else the later one.
+    """
     from topiq_metrics.leaderboard.board import load_board, merge_boards
 
     outputs = output or []
     if force and not outputs:
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     rules = _rules(median_of)
     _check_outputs(outputs, overwrite=force)
     with exit_on_error():

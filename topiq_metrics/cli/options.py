@@ -16,47 +16,77 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 REFERENCE_NAMES = ("-r", "--ref", "--reference")
 
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output that is there already.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite an existing output.")]
 ReferenceFile = Annotated[
-    Path | None, typer.Option(*REFERENCE_NAMES, help="Its reference, for a full-reference metric.")
+    Path | None, typer.Option(*REFERENCE_NAMES, help="The reference image, for a full-reference metric.")
 ]
-WeightsFile = Annotated[Path | None, typer.Option("--weights", help="A weights file instead of the published one.")]
+WeightsFile = Annotated[
+    Path | None, typer.Option("--weights", help="Weights file to use instead of the metric's published one.")
+]
 SizeRule = Annotated[
     str | None,
     typer.Option(
-        "--size", help="native, max_side=N, max_short_side=N, short_side=N or square=N. Default: the metric's."
+        "--size",
+        help="Size rule, N in pixels: native, max_side=N, max_short_side=N, short_side=N or square=N. "
+        "Default: the metric's own.",
     ),
 ]
 ProfilesOption = Annotated[
     str,
-    typer.Option("--profiles", metavar="apply|ignore", help="Convert colours to sRGB, or take all values for it."),
+    typer.Option(
+        "--profiles",
+        metavar="apply|ignore",
+        help="apply: convert colours to sRGB by the image's profile; ignore: read all values as sRGB.",
+    ),
 ]
 DecodeOption = Annotated[
     str,
     typer.Option(
-        "--decode", metavar="exact|fast", help="fast: JPEG and JPEG 2000 at a smaller scale where that is enough."
+        "--decode",
+        metavar="exact|fast",
+        help="exact: decode every pixel; fast: decode large JPEG and JPEG 2000 files at a reduced scale, which "
+        "changes scores slightly.",
     ),
 ]
-DeviceOption = Annotated[str | None, typer.Option("--device", help="Default: a GPU if there is one.")]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, cuda:1, … Default: a GPU if there is one, else the CPU.")
+]
 
 ImageColumn = Annotated[
-    str | None, typer.Option("--image-column", help="Of a table. Default: path, image, filename or the like.")
+    str | None,
+    typer.Option(
+        "--image-column", help="Column of image paths in a table. Default: path, image, filename or a similar name."
+    ),
 ]
-ScoreColumn = Annotated[str | None, typer.Option("--score-column", help="Of a table. Default: score, mos or the like.")]
-ReferenceColumn = Annotated[str | None, typer.Option("--reference-column", help="Of a table. Default: reference.")]
+ScoreColumn = Annotated[
+    str | None,
+    typer.Option("--score-column", help="Column of human scores in a table. Default: score, mos or a similar name."),
+]
+ReferenceColumn = Annotated[
+    str | None,
+    typer.Option("--reference-column", help="Column of reference paths in a table. Default: reference, if present."),
+]
 
 
 MinScoreOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--min-score", metavar="[NAME=]SCORE", help="The lowest score that is wanted; NAME= where there are several."
+        "--min-score",
+        metavar="[NAME=]SCORE",
+        help="Lowest accepted score, of the metric NAME if there are several; may be repeated.",
     ),
 ]
 MaxScoreOption = Annotated[
-    list[str] | None, typer.Option("--max-score", metavar="[NAME=]SCORE", help="Likewise, the highest.")
+    list[str] | None,
+    typer.Option("--max-score", metavar="[NAME=]SCORE", help="Highest accepted score; otherwise as --min-score."),
 ]
 SortOption = Annotated[
-    str | None, typer.Option("--sort", metavar="best|worst[:NAME]", help="Which rows come first, by the first metric.")
+    str | None,
+    typer.Option(
+        "--sort",
+        metavar="best|worst[:NAME]",
+        help="Which rows come first, by the metric NAME or else the first one. Default: not sorted.",
+    ),
 ]
 
 

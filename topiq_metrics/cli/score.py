@@ -38,9 +38,8 @@ def score(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Images, folders, globs; lists (.txt, - for stdin), tables (.csv, .tsv, .parquet), shards (.tar), "
-            "videos (.mp4, …); "
-            "URLs of any of these; hf:NAME:SPLIT.",
+            help="Images, folders, globs; lists (.txt, - for stdin), tables (.csv, .tsv, .parquet), WebDataset shards "
+            "(.tar), videos (.mp4, …); URLs of any of these; hf:NAME:SPLIT for a Hugging Face dataset.",
         ),
     ],
     metric: Annotated[
@@ -50,114 +49,172 @@ def score(
             "--metric",
             "--metrics",
             metavar="NAME",
-            help="A metric, or several with commas; may be repeated. "
+            help="A metric, or several separated by commas; may be repeated. "
             f"Default: {DEFAULT_NR}; with references {DEFAULT_FR}.",
         ),
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(*REFERENCE_NAMES, help="References: a folder, one file, or a pattern such as 'gt/{name}.png'."),
+        typer.Option(*REFERENCE_NAMES, help="References: a folder, a file, or a pattern such as 'gt/{name}.png'."),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Write rows to this .csv, .jsonl or .json file, or .parquet folder; - prints them."
+            "-o",
+            "--output",
+            help="Write the rows to this .csv, .jsonl or .json file, or .parquet folder; - prints them as CSV. "
+            "Default: print a table on a terminal, else CSV.",
         ),
     ] = None,
     row_format: Annotated[
         str | None,
-        typer.Option("--format", metavar="csv|jsonl|json|parquet", help="Of rows. Default: csv, or the output's."),
+        typer.Option(
+            "--format",
+            metavar="csv|jsonl|json|parquet",
+            help="Format of the rows. Default: that of the output's suffix.",
+        ),
     ] = None,
     min_score: MinScoreOption = None,
     max_score: MaxScoreOption = None,
     sort: SortOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted job of this output.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Resume an interrupted job: score only images that have no row in the output."),
+    ] = False,
     force: ForceOption = False,
-    html: Annotated[Path | None, typer.Option(help="Write a page to look at, .html.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML report to this .html file.")] = None,
     size: Annotated[
         str | None,
         typer.Option(
-            help="native, max_side=N, max_short_side=N, short_side=N or square=N, "
-            "instead of each metric's own size rule."
+            help="Size rule, N in pixels: native, max_side=N, max_short_side=N, short_side=N or square=N. "
+            "Default: each metric's own."
         ),
     ] = None,
     fallback_size: Annotated[
-        str | None, typer.Option(help="Size rule for an image for which memory does not suffice.")
+        str | None,
+        typer.Option(help="Size rule for images that do not fit into memory. Default: such an image is an error."),
     ] = None,
     profiles: ProfilesOption = "apply",
     decode: DecodeOption = "exact",
     weights: Annotated[
-        Path | None, typer.Option(help="A weights file for the metric, instead of the catalogue's.")
+        Path | None, typer.Option(help="Weights file to use instead of the metric's published one; for one metric.")
     ] = None,
     path_column: Annotated[
-        str | None, typer.Option(help="Column of paths or URLs in a table.", rich_help_panel=_SOURCES)
+        str | None,
+        typer.Option(
+            help="Column of paths or URLs in a table. Default: path, image, filename or a similar name.",
+            rich_help_panel=_SOURCES,
+        ),
     ] = None,
     image_column: Annotated[
         str | None,
-        typer.Option(help="Column of images, files or paths; in a shard, their extension.", rich_help_panel=_SOURCES),
+        typer.Option(
+            help="Column of images or their paths in a table or dataset; in a shard, the images' extension. "
+            "Default: as for --path-column.",
+            rich_help_panel=_SOURCES,
+        ),
     ] = None,
     reference_column: Annotated[
-        str | None, typer.Option(help="Likewise, for reference images.", rich_help_panel=_SOURCES)
+        str | None,
+        typer.Option(
+            help="Column of references in a table or dataset; in a shard, their extension. Default: none.",
+            rich_help_panel=_SOURCES,
+        ),
     ] = None,
     root: Annotated[
         str | None,
         typer.Option(
-            help="Where relative paths in lists and tables start, instead of beside them.", rich_help_panel=_SOURCES
+            help="Where relative paths in lists and tables start. Default: the folder of the list or table.",
+            rich_help_panel=_SOURCES,
         ),
     ] = None,
     every: Annotated[
         str | None,
         typer.Option(
-            metavar="1s|500ms|10", help="Of a video: a frame for so much time, or of so many.", rich_help_panel=_SOURCES
+            metavar="1s|500ms|10",
+            help="Of a video, score one frame per second (1s) or 500 ms, or every 10th frame (10). "
+            "Default: every frame.",
+            rich_help_panel=_SOURCES,
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Processes that decode; 0: threads. Default: one a processor.", rich_help_panel=_RUN),
+        typer.Option(
+            min=0,
+            help="Processes that decode images; 0: threads of this process. Default: one per processor, at most 8; "
+            "1 in each Ray actor.",
+            rich_help_panel=_RUN,
+        ),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(min=0.001, help="Seconds to fetch an image, and to decode it.", rich_help_panel=_RUN)
+        float | None,
+        typer.Option(
+            min=0.001, help="Seconds to fetch an image, and again to decode it. Default: 60.", rich_help_panel=_RUN
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …", rich_help_panel=_RUN)] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="cpu, cuda, cuda:1, … Default: a GPU if there is one, else the CPU.", rich_help_panel=_RUN),
+    ] = None,
     backend: Annotated[
         str,
         typer.Option(
-            help="torch, compile, onnxruntime, openvino, or auto: the fastest that is installed.", rich_help_panel=_RUN
+            help="What runs the network: torch, compile, onnxruntime, openvino, or auto: the fastest installed one.",
+            rich_help_panel=_RUN,
         ),
     ] = "torch",
     precision: Annotated[
         Precision,
         typer.Option(
-            help="float32 is exact; bfloat16 and float16 are faster where there is hardware.", rich_help_panel=_RUN
+            help="float32 is exact; bfloat16 and float16 are faster on hardware that supports them, and change scores "
+            "slightly.",
+            rich_help_panel=_RUN,
         ),
     ] = "float32",
     max_memory: Annotated[
         str | None,
         typer.Option(
-            help="For a batch in a network, such as 2GB: larger images are scored in strips.", rich_help_panel=_RUN
+            help="Memory for a batch in the network, such as 2GB: larger images are scored in strips. none: no limit. "
+            "Default: 1.5GB.",
+            rich_help_panel=_RUN,
         ),
     ] = None,
     log_json: Annotated[
-        bool, typer.Option("--log-json", help="Progress and summary as lines of JSON on stderr.", rich_help_panel=_RUN)
+        bool,
+        typer.Option("--log-json", help="Write progress and summary to stderr as JSON lines.", rich_help_panel=_RUN),
     ] = False,
     shard: Annotated[
         str | None,
         typer.Option(
-            help="i/n: score only part i of n, 0/n to n-1/n. Default: torchrun's rank.", rich_help_panel=_CLUSTER
+            help="i/n: score only part i of n, from 0/n to n-1/n. Default: this rank's part under torchrun, else all.",
+            rich_help_panel=_CLUSTER,
         ),
     ] = None,
-    runner: Annotated[str, typer.Option(help="local or ray.", rich_help_panel=_CLUSTER)] = "local",
+    runner: Annotated[str, typer.Option(help="local, or ray for a Ray cluster.", rich_help_panel=_CLUSTER)] = "local",
     ray_address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster, instead of one of its own.", rich_help_panel=_CLUSTER)
+        str | None,
+        typer.Option(
+            help="Address of the Ray cluster. Default: that of the environment, else one is started on this machine.",
+            rich_help_panel=_CLUSTER,
+        ),
     ] = None,
     ray_actors: Annotated[
-        int | None, typer.Option(min=1, help="Processes that hold the networks.", rich_help_panel=_CLUSTER)
+        int | None,
+        typer.Option(
+            min=1,
+            help="Ray processes that hold the networks. Default: as many as the cluster has room for.",
+            rich_help_panel=_CLUSTER,
+        ),
     ] = None,
 ) -> None:
     """Score images: one row per image, with a status and the reason where one cannot be scored.
 
+    Rows with a score outside of --min-score or --max-score are written as well, with a note. --sort orders printed rows
+    only.
+
     Exit code 0: every image has every score. 1: some do not. 2: the command cannot start. 3: the output cannot be
-    written, as on a full disk: resume with --resume. 4: all are scored, some outside of --min-score or --max-score.
+    written, for example on a full disk; continue with --resume. 4: all are scored, but some scores are outside of
+    --min-score or --max-score.
     """
     default = default_metric(with_reference=bool(reference or reference_column))
     names = list(dict.fromkeys(split_names(metric or [default])))
@@ -167,19 +224,19 @@ def score(
     if runner not in {"local", "ray"}:
         fail(f"--runner must be local or ray, but got {runner!r}.")
     if runner == "local" and (ray_address or ray_actors):
-        fail("--ray-address and --ray-actors go with --runner ray.")
+        fail("--ray-address and --ray-actors require --runner ray.")
     if weights is not None and len(names) > 1:
-        fail("--weights goes with one metric.")
+        fail("--weights requires a single metric.")
     output, form = _output_and_form(output, row_format)
     if sort is not None and output is not None:
         fail(
-            "--sort goes with printed rows: an output is in the order of the sources, which --resume needs. "
+            "--sort applies to printed rows only: an output keeps the order of the sources, which --resume needs. "
             f"`topiq select {output} --sort {sort} -o FILE` sorts it."
         )
     if resume and output is None:
-        fail("--resume goes with -o: the output of the job to resume.")
+        fail("--resume requires -o: the output of the job to resume.")
     if force and output is None and html is None:
-        fail("--force goes with -o or --html.")
+        fail("--force requires -o or --html.")
     if runner == "local" and workers != 0:
         # It starts while torch is imported.
         context.with_resource(started_early())
@@ -230,10 +287,10 @@ def _output_and_form(output: Path | None, row_format: str | None) -> tuple[Path 
         fail(f"--format must be csv, jsonl, json or parquet, but got {row_format!r}.")
     if output is not None and str(output) != "-":
         if row_format is not None and output.suffix.lower() != f".{row_format}":
-            fail(f"--format {row_format} goes with an output that ends in .{row_format}, but got {output}.")
+            fail(f"--format {row_format} requires an output that ends in .{row_format}, but got {output}.")
         return output, None
     if row_format == "parquet":
-        fail("--format parquet goes with -o: the folder of its files, such as scores.parquet.")
+        fail("--format parquet requires -o: the folder of its files, such as scores.parquet.")
     return None, row_format if output is None else row_format or "csv"
 
 

@@ -25,57 +25,67 @@ _TO_FOLDER = "Files"
 
 
 def select(
-    rows: Annotated[Path, typer.Argument(help="Rows of topiq score: .csv, .jsonl, .json, or a .parquet folder.")],
+    rows: Annotated[Path, typer.Argument(help="Output of topiq score: .csv, .jsonl, .json, or a .parquet folder.")],
     min_score: MinScoreOption = None,
     max_score: MaxScoreOption = None,
     sort: SortOption = None,
-    first: Annotated[int | None, typer.Option("--first", min=1, help="Only so many rows, in their order.")] = None,
+    first: Annotated[int | None, typer.Option("--first", min=1, help="At most this many rows, after sorting.")] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write the chosen rows to this file; - prints them.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Write the chosen rows to this .csv, .jsonl, .json or .txt file; - prints them."
+        ),
     ] = None,
     row_format: Annotated[
         str | None,
-        typer.Option("--format", metavar="csv|jsonl|json|txt", help="Of rows; txt: their paths, one a line."),
+        typer.Option(
+            "--format",
+            metavar="csv|jsonl|json|txt",
+            help="Format of the rows; txt: only their paths, one per line. Default: that of the output's suffix, else "
+            "csv.",
+        ),
     ] = None,
     force: ForceOption = False,
     link: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Put links to the files there.", rich_help_panel=_TO_FOLDER)
+        Path | None,
+        typer.Option(metavar="DIR", help="Put links to the chosen files in DIR.", rich_help_panel=_TO_FOLDER),
     ] = None,
     copy: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Put copies of them there.", rich_help_panel=_TO_FOLDER)
+        Path | None, typer.Option(metavar="DIR", help="Copy the chosen files to DIR.", rich_help_panel=_TO_FOLDER)
     ] = None,
     move: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Put the files themselves there.", rich_help_panel=_TO_FOLDER)
+        Path | None, typer.Option(metavar="DIR", help="Move the chosen files to DIR.", rich_help_panel=_TO_FOLDER)
     ] = None,
     root: Annotated[
         Path | None,
         typer.Option(
-            help="Where relative paths of rows start. Default: the current folder, as for topiq score.",
+            help="Where relative paths in the rows start. Default: the current folder, as for topiq score.",
             rich_help_panel=_TO_FOLDER,
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done.", rich_help_panel=_TO_FOLDER)
+        bool,
+        typer.Option("--dry-run", help="Print what would be done, and change nothing.", rich_help_panel=_TO_FOLDER),
     ] = False,
 ) -> None:
     """Choose rows by their scores; print or write them, or put their files into a folder.
 
-    Files keep their places below the folder that all rows share. What is in DIR stays as it is; a repeated command does
-    what is left to do. DIR/topiq-select.jsonl says what was done.
+    In DIR, files keep their paths below the deepest folder that all rows have in common. Nothing in DIR is overwritten;
+    repeat the command to do what is left to do. DIR/topiq-select.jsonl is a log of what was done.
 
-    Exit code 0: all that was chosen is in its place. 1: some files are not. 2: the command cannot start. 3: the disk is
-    full: repeat the command when there is room.
+    Exit code 0: every chosen file is in its place. 1: some are not. 2: the command cannot start. 3: the disk is full;
+    make room and repeat the command.
     """
     given = {name: folder for name, folder in (("link", link), ("copy", copy), ("move", move)) if folder is not None}
     if len(given) > 1:
         fail(f"Give one of {' and '.join(f'--{name}' for name in given)}.")
     if not given and (dry_run or root is not None):
-        fail(f"{'--dry-run' if dry_run else '--root'} goes with --link, --copy or --move.")
+        fail(f"{'--dry-run' if dry_run else '--root'} requires --link, --copy or --move.")
     if dry_run and output is not None:
         fail("--dry-run changes nothing, and -o writes: give one of them.")
     form = _form(output, row_format)
     if force and (output is None or str(output) == "-"):
-        fail("--force goes with -o.")
+        fail("--force requires -o.")
     from topiq_metrics._outputs import check_new, check_place_of_file
     from topiq_metrics.scoring.limits import Limits
     from topiq_metrics.scoring.ordering import Order
@@ -116,7 +126,7 @@ def _form(output: Path | None, row_format: str | None) -> str:
     if output is not None and str(output) != "-" and suffix not in _FORMS:
         fail(f"An output must end in one of .csv, .jsonl, .json, .txt, but got {output}.")
     if suffix and row_format not in {None, suffix}:
-        fail(f"--format {row_format} goes with an output that ends in .{row_format}, but got {output}.")
+        fail(f"--format {row_format} requires an output that ends in .{row_format}, but got {output}.")
     return row_format or suffix or "csv"
 
 

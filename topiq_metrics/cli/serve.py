@@ -16,49 +16,67 @@ _LIMITS = "Limits"
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="To listen on. Beyond this machine's own 127.0.0.1, a token is asked for.")
+        str, typer.Option(help="Address to listen on. Other than on 127.0.0.1, a token is required.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0: a free one.")] = 8642,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8642,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="TOPIQ_METRICS_TOKEN",
-            help="Asked for by every call; 16 characters at least. Default: none on 127.0.0.1, else one that is made.",
+            help="Token that every call to the API must carry, at least 16 characters. Default: none on 127.0.0.1, "
+            "else a random one.",
         ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A further host name under which the server is addressed; may be repeated."),
+        typer.Option(
+            metavar="NAME", help="Another host name by which clients may address the server; may be repeated."
+        ),
     ] = None,
     device: DeviceOption = None,
     backend: Annotated[
-        str, typer.Option(help="torch, compile, onnxruntime, openvino, or auto: the fastest that is installed.")
+        str,
+        typer.Option(
+            help="What runs the network: torch, compile, onnxruntime, openvino, or auto: the fastest installed one."
+        ),
     ] = "torch",
     precision: Annotated[
-        Precision, typer.Option(help="float32 is exact; bfloat16 and float16 are faster where there is hardware.")
+        Precision,
+        typer.Option(
+            help="float32 is exact; bfloat16 and float16 are faster on hardware that supports them, and change scores "
+            "slightly."
+        ),
     ] = "float32",
     max_memory: Annotated[
         str | None,
         typer.Option(
-            help="For a batch in a network, such as 2GB: larger pictures are scored in strips.", rich_help_panel=_LIMITS
+            help="Memory for a batch in the network, such as 2GB: larger images are scored in strips. none: no limit. "
+            "Default: 1.5GB.",
+            rich_help_panel=_LIMITS,
         ),
     ] = None,
     max_pixels: Annotated[
-        int, typer.Option(min=1, help="Millions of pixels of a picture.", rich_help_panel=_LIMITS)
+        int, typer.Option(min=1, help="Most pixels of an image, in millions.", rich_help_panel=_LIMITS)
     ] = 100,
-    max_upload: Annotated[int, typer.Option(min=1, help="Megabytes of one request.", rich_help_panel=_LIMITS)] = 100,
-    max_images: Annotated[int, typer.Option(min=2, help="Pictures of one request.", rich_help_panel=_LIMITS)] = 64,
+    max_upload: Annotated[
+        int, typer.Option(min=1, help="Largest request, in megabytes.", rich_help_panel=_LIMITS)
+    ] = 100,
+    max_images: Annotated[
+        int, typer.Option(min=2, help="Most images in one request, besides the reference.", rich_help_panel=_LIMITS)
+    ] = 64,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that decode. Default: one a processor.", rich_help_panel=_LIMITS),
+        typer.Option(
+            min=1, help="Processes that decode images. Default: one per processor, at most 8.", rich_help_panel=_LIMITS
+        ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds to decode a picture.", rich_help_panel=_LIMITS)
+        float, typer.Option(min=0.001, help="Seconds to decode an image.", rich_help_panel=_LIMITS)
     ] = 30.0,
 ) -> None:
-    """Score pictures in the browser: drag them into a page, sort, choose by a threshold, compare; and an API.
+    """Score images in the browser: drop them on a page, sort, filter by score, compare; with an HTTP API.
 
-    The page is on this machine and works without a network. Ends with Ctrl-C.
+    Page and scoring run on this machine and need no internet access. Stop with Ctrl-C.
     """
     from topiq_metrics._extras import import_extra
 

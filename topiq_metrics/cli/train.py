@@ -22,8 +22,7 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A recipe that ships with the package, or a .toml file; with a table as data, the metric that is "
-            "fine-tuned."
+            help="A recipe of the package, or a .toml file; if --data is a table, also the metric to fine-tune."
         ),
     ],
     data: Annotated[
@@ -31,42 +30,51 @@ def train(
         typer.Option(
             "--data",
             help="The dataset's folder, in its official layout; or a table (.csv, .tsv) with the columns image and "
-            "score (if you like also reference, split, group).",
+            "score, and optionally reference, split and group.",
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the run. Default: runs/RECIPE.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Folder of the run. Default: runs/RECIPE, or runs/METRIC-TABLE for a table."
+        ),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Fine-tune from this weights file instead of the metric's own.")
+        Path | None, typer.Option(help="Start from this weights file instead of the metric's published one.")
     ] = None,
     lower_is_better: Annotated[
-        bool, typer.Option("--lower-is-better", help="The scores of the CSV file fall with quality, as DMOS does.")
+        bool, typer.Option("--lower-is-better", help="The scores of the table fall with quality, as DMOS does.")
     ] = False,
     image_column: ImageColumn = None,
     score_column: ScoreColumn = None,
     reference_column: ReferenceColumn = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as optimizer.lr=1e-4; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting of the recipe, such as optimizer.lr=1e-4; may be repeated.",
+        ),
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
             metavar="|".join(PRECISIONS),
-            help="Of the arithmetic: bfloat16 and float16 mean mixed precision. Default: the recipe's.",
+            help="Precision of the training; bfloat16 and float16 are mixed precision. Default: the recipe's.",
         ),
     ] = None,
     teachers: Annotated[
         list[str] | None,
         typer.Option(
-            "--teacher", metavar="FILE", help="Weights, or a metric, that score the unlabelled images; may be repeated."
+            "--teacher",
+            metavar="FILE",
+            help="Weights file, or name of a metric, that scores the unlabelled images; may be repeated.",
         ),
     ] = None,
     unlabelled: Annotated[
-        Path | None, typer.Option(help="Images without scores to learn from as well: a folder or a list.")
+        Path | None, typer.Option(help="Further training images without scores, for the teachers: a folder or a list.")
     ] = None,
-    devices: Annotated[int, typer.Option(min=1, help="GPUs or, without any, processes that share each batch.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes on the CPU, that share each batch.")] = 1,
 ) -> None:
     """Train a metric; the same command resumes an interrupted run."""
     # What is cheap to check comes first: Lightning takes seconds to import.
@@ -118,7 +126,7 @@ def _extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        fail(missing("train", f"Training needs the extra (there is no {error.name})"))
+        fail(missing("train", f"Training needs the extra ({error.name} is not installed)"))
 
 
 def _lightning_precision(precision: str) -> str:

@@ -13,12 +13,12 @@ from topiq_metrics.cli.console import exit_on_error, fail, print_table
 
 app = Commands(help="List, fetch, verify and locate weights files.")
 
-_Names = Annotated[list[str] | None, typer.Argument(help="Metrics; all that are on this machine if left out.")]
+_Names = Annotated[list[str] | None, typer.Argument(help="Metrics. Default: all whose weights are on this machine.")]
 
 
 @app.command("list")
 def list_weights() -> None:
-    """Show for every metric its file, its licence and the place on this machine that has it."""
+    """List for every metric the weights file, its licence and where this machine has it."""
     from rich.table import Table
 
     from topiq_metrics.weights import find
@@ -33,7 +33,7 @@ def list_weights() -> None:
 
 @app.command()
 def fetch(names: Annotated[list[str], typer.Argument(help="Metrics whose weights to download.")]) -> None:
-    """Download weights into the cache; the licence is shown first."""
+    """Download weights into the cache; their licence is shown first."""
     from topiq_metrics.errors import WeightsError
     from topiq_metrics.weights import fetch as fetch_weights
 

@@ -1,4 +1,4 @@
-"""Which of several pictures is best, as far as a metric can tell, and where they differ."""
+"""Which of several images is best, as far as a metric can tell, and where they differ."""
 
 from __future__ import annotations
 

@@ -45,34 +45,34 @@ def save_comparison(
     network: bool = False,
     progress: Callable[[], None] | None = None,
 ) -> list[Path]:
-    """Show where ranked pictures differ: their local quality on one scale, and the worst places of all at 1:1.
+    """Save where ranked images differ: their quality maps on one scale, and their worst places at 1:1.
 
-    ``comparison.jpg`` has them side by side, best first and beside the reference; after eight pictures comes a page
-    ``comparison-2.jpg``, and so on. Pictures of one size are taken for versions of one picture, whose places are the
-    same. ``comparison.npz`` has the maps as ``map-1``, ``map-2`` and so on, their ``names`` and ``scores``.
+    ``comparison.jpg`` shows them side by side, best first and next to the reference; further pages of eight images are
+    ``comparison-2.jpg`` and so on. Images of one size are taken for versions of one image, with the same worst places.
+    ``comparison.npz`` has the maps as ``map-1``, ``map-2`` and so on, their ``names`` and ``scores``.
 
     Args:
-        ranked: what `rank_images` gave for the same arguments.
-        folder: is made if there is none; the folder it is to lie in must be there.
-        reference: as for `rank_images`, and so the others.
-        metric: see there.
-        weights: see there.
-        size: see there.
-        profiles: see there.
-        device: see there.
+        ranked: the result of `rank_images` for the same arguments.
+        folder: created if it does not exist; its parent must exist.
+        reference: as for `rank_images`.
+        metric: as for `rank_images`.
+        weights: as for `rank_images`.
+        size: as for `rank_images`.
+        profiles: as for `rank_images`.
+        device: as for `rank_images`.
         overwrite: replace the files of an earlier comparison.
-        network: save what the network looks at instead: ``comparison.png`` with the sheets of all, and for each a
-            folder with its name, or ``NAME-2`` and so on, of what `topiq_metrics.Explanation.save` writes. All maps
-            are held at once, up to 1 kB for each pixel that is scored.
-        progress: is called after each picture.
+        network: save the network's own maps instead: ``comparison.png`` with a sheet for each image, and for each image
+            a folder of its name, or ``NAME-2`` and so on, with the files of `topiq_metrics.Explanation.save`. All maps
+            are held in memory at once, up to 1 kB per scored pixel.
+        progress: called after each image.
 
     Returns:
         The paths of the files.
 
     Raises:
-        FileExistsError: if there is a comparison or an explanation, without ``overwrite``.
+        FileExistsError: if a comparison or an explanation exists, without ``overwrite``.
         OSError: if files cannot be written.
-        ValueError: if the scores are not those of ``ranked``.
+        ValueError: if the scores differ from those of ``ranked``.
     """
     folder = check_comparison_folder(folder, overwrite=overwrite, network=network)
     told = progress or (lambda: None)
@@ -148,7 +148,7 @@ def _save_network(
 
 
 def check_comparison_folder(folder: PathLike, *, overwrite: bool, network: bool = False) -> Path:
-    """The folder, if `save_comparison` can be expected to write there; nothing is changed.
+    """Check that `save_comparison` can write to a folder, and return it; nothing is changed.
 
     Raises:
         OSError: if not.

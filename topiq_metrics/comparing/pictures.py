@@ -12,15 +12,15 @@ from topiq_metrics.scoring.sources.locations import is_url
 
 
 def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) -> list[str]:
-    """The pictures that files, folders (searched recursively) and globs name, as `rank_images` takes them.
+    """The images that files, folders (searched recursively) and globs name, as `rank_images` takes them.
 
     Args:
-        names: of files, folders and globs.
-        reference: left out of what folders and globs hold.
+        names: files, folders and globs.
+        reference: left out of the images that folders and globs give.
 
     Raises:
-        ValueError: if a folder has no picture in it, or a glob matches none.
-        ImageNotFoundError: if nothing has that name; a ValueError, too.
+        ValueError: if a folder contains no image, or a glob matches none.
+        ImageNotFoundError: if a name does not exist; a subclass of ValueError.
     """
     found: list[str] = []
     for each in names:

@@ -25,20 +25,18 @@ PathLike: TypeAlias = "str | os.PathLike[str]"
 
 @dataclass(frozen=True)
 class RankedImage:
-    """A picture among its competitors.
+    """One of several compared images.
 
     Attributes:
-        path: the picture; ``images[0]`` for the first that was given, and so on, where it is no path.
-        score: the metric's.
-        noise: the metric's own: how far the score moves, at most, when the picture is mirrored or, if it has any to
-            spare, loses a row and a column of pixels, and its reference likewise, which nobody would call better or
-            worse.
-        place: 1 plus the number of pictures that are better by more than the greater noise of both. One that is noisy
-            may have the place of better ones.
-        ties: the paths of those that are neither better nor worse by more than that.
-        source: the picture as it was given.
-        note: what there is to know of the score, such as that the reference has another colour profile; or an empty
-            string.
+        path: the path of the image; ``images[0]`` for the first image, and so on, if it was not given as a path.
+        score: the metric's score.
+        noise: the largest change of the score when the image, and its reference with it, is mirrored or, unless it is
+            too small for that, loses a row and a column of pixels. People would see no difference in quality.
+        place: 1 plus the number of images that are better by more than the larger noise of the two. A noisy image may
+            share the place of better ones.
+        ties: the paths of the images that are neither better nor worse by more than that.
+        source: the image as it was given.
+        note: a remark on the score, for example that the reference has another colour profile; or an empty string.
     """
 
     path: str
@@ -61,25 +59,30 @@ def rank_images(
     device: str | None = None,
     progress: Callable[[], None] | None = None,
 ) -> list[RankedImage]:
-    """Rank pictures by a metric, best first, and say which of them it does not tell apart.
+    """Rank images by a metric, best first, and say which of them it cannot tell apart.
 
     Args:
-        images: two pictures or more, each as `topiq_metrics.load_image` takes it: paths, arrays ``(H, W, 3)``, tensors
+        images: two or more images, each as `topiq_metrics.load_image` takes it: paths, arrays ``(H, W, 3)``, tensors
             ``(3, H, W)``, PIL images and so on; or a batch of arrays or tensors.
-        reference: the picture that all are versions of, for a full-reference metric.
-        metric: a metric of the catalogue; by default the bundled one, with a reference or without.
-        weights: ``"default"``, or a file.
+        reference: the reference of all images, for a full-reference metric.
+        metric: a metric of the catalogue; by default a bundled one: ``"topiq_fr-lite"`` with a reference,
+            ``"topiq_nr-lite"`` without.
+        weights: ``"default"``, or the path of a file.
         size: a size policy instead of the metric's own.
-        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as if they
-            were sRGB, of pictures and reference alike.
-        device: where to run; a GPU if there is one.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values, also those
+            of the reference, as sRGB.
+        device: where to run; by default a GPU if there is one, else the CPU.
+        progress: called after each image.
+
+    Returns:
+        The images, best first.
 
     Raises:
-        ValueError: fewer than two pictures, one of them twice, or a metric that does not go with a reference or the
-            lack of it, finds what it scores (faces) or is of another distribution.
-        ImageError: a picture cannot be read or scored, is too small, or is not of the reference's size; or the
+        ValueError: fewer than two images, one of them twice, a missing or superfluous reference, or a metric that
+            detects faces or belongs to another distribution.
+        ImageError: an image cannot be read or scored, is too small, or differs in size from the reference; or the
             reference is a folder.
-        WeightsError: the weights cannot be had.
+        WeightsError: the weights cannot be found or loaded.
 
     Examples:
         >>> from topiq_metrics import rank_images
@@ -93,7 +96,7 @@ def rank_images(
         )
     paths = [_name(source, f"images[{index}]") for index, source in enumerate(sources)]
     if len(paths) < 2:
-        raise ValueError(f"To compare takes two pictures or more, but got {len(paths)}.")
+        raise ValueError(f"A comparison needs two images or more, but got {len(paths)}.")
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
         raise ValueError(f"{twice} is named twice.")

@@ -1,7 +1,7 @@
-"""Metrics of our catalogue and of other toolboxes behind one name and one way to call them.
+"""Metrics of this package and of other toolboxes with one interface.
 
-``topiq_nr-lite`` is ours; ``pyiqa:niqe``, ``piq:vif_p``, ``torchmetrics:ssim`` and ``brisque:brisque`` are others'.
-Nothing is downloaded for any of them.
+``topiq_nr-lite`` is a metric of this package; ``pyiqa:niqe``, ``piq:vif_p``, ``torchmetrics:ssim`` and
+``brisque:brisque`` are metrics of other toolboxes. Nothing is downloaded unless asked for.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ TOOLBOXES = tuple(_MODULES)
 
 
 def get_toolbox_metric(name: str) -> ToolboxMetric:
-    """The metric ``name``: one of our catalogue, or ``toolbox:metric``.
+    """The metric ``name``: one of this package, or ``toolbox:metric``.
 
     Raises:
-        ValueError: if there is no such metric, with names near ``name``.
+        ValueError: if there is no such metric; the message suggests similar names.
         ModuleNotFoundError: if its toolbox is not installed.
     """
     toolbox, prefixed, _ = name.partition(":")
@@ -54,15 +54,15 @@ def get_toolbox_metric(name: str) -> ToolboxMetric:
 
 
 def find_toolbox_metrics(names: Sequence[str], mode: Mode | None = None) -> list[ToolboxMetric]:
-    """The metrics of these names, then those that patterns add; ``*`` and ``?`` stand for any characters: ``pyiqa:*``.
+    """The metrics with these names, then those that match patterns with ``*`` and ``?``, such as ``pyiqa:*``.
 
     Args:
         names: as for `get_toolbox_metric`, or patterns.
-        mode: ``"NR"`` or ``"FR"``, for those that a pattern finds; None for both.
+        mode: ``"NR"`` or ``"FR"`` restricts the matches of patterns; None for both.
 
     Raises:
-        ValueError: if there is no such metric, or none that a pattern fits.
-        ModuleNotFoundError: if a toolbox that is named is not installed.
+        ValueError: if there is no such metric, or none matches a pattern.
+        ModuleNotFoundError: if the toolbox of a name is not installed.
     """
     patterns = [name for name in names if set("*?") & set(name)]
     found = [get_toolbox_metric(name) for name in names if name not in patterns]
@@ -78,7 +78,7 @@ def find_toolbox_metrics(names: Sequence[str], mode: Mode | None = None) -> list
 
 
 def list_toolbox_metrics(toolbox: str | None = None, mode: Mode | None = None) -> list[ToolboxMetric]:
-    """List metrics, those included that cannot be scored here.
+    """List metrics, including those that cannot be run on this machine.
 
     Args:
         toolbox: one of `TOOLBOXES`; None for all that are installed (see `missing_toolboxes`).
@@ -93,7 +93,7 @@ def list_toolbox_metrics(toolbox: str | None = None, mode: Mode | None = None) -
 
 
 def missing_toolboxes() -> dict[str, str]:
-    """The toolboxes that are not installed, each with what installs it."""
+    """The toolboxes that are not installed, by name, each with a message that has the command to install it."""
     return _installed()[1]
 
 

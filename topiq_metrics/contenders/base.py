@@ -1,4 +1,4 @@
-"""A metric of any toolbox as data, and what makes a predictor of it."""
+"""Metrics of any toolbox: what is known of them, and predictors that run them."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ Score = Callable[[Tensor, "Tensor | None"], Any]
 
 
 class MetricUnavailableError(RuntimeError):
-    """A metric that cannot be scored here.
+    """A metric cannot be run on this machine.
 
     Attributes:
         reason: why, without the metric's name.
-        is_download: whether a download would mend it.
+        is_download: whether a download would make it available.
     """
 
     def __init__(self, name: str, reason: str, *, is_download: bool = False) -> None:
@@ -52,17 +52,18 @@ class ToolboxMetric:
     """What is known of a metric before it is built.
 
     Attributes:
-        name: as on a board: that of our catalogue, or ``toolbox:metric``.
-        toolbox: whose metric it is.
-        mode: ``"NR"`` scores an image by itself, ``"FR"`` against a reference.
+        name: name on a board: that in the catalogue, or ``toolbox:metric``.
+        toolbox: the toolbox that provides it.
+        mode: ``"NR"`` for a no-reference metric, ``"FR"`` for a full-reference one.
         higher_is_better: direction of the score.
-        package: the distribution that it is in.
-        version: of that distribution.
-        takes: what the metric is fed, of the image that the predictor is given.
-        size: size policy applied before the metric (see `topiq_metrics.images.SizePolicy`). Those of other toolboxes
-            resize by themselves, or not at all.
-        least_side: the fewest pixels a side; `topiq_metrics.images.SizePolicy` lets none below 32 through.
-        unavailable: why it cannot be scored whatever is on this machine, or nothing.
+        package: the distribution that contains it.
+        version: version of that distribution.
+        takes: what the metric gets of the image that is passed to the predictor.
+        size: size policy applied before the metric (see `topiq_metrics.images.SizePolicy`); ``"native"`` for metrics of
+            other toolboxes, which resize images themselves or not at all.
+        least_side: the shortest side that it accepts, in pixels; at least 32, the limit of
+            `topiq_metrics.images.SizePolicy`.
+        unavailable: why it cannot be run on any machine, or an empty string.
     """
 
     name: str
@@ -78,7 +79,7 @@ class ToolboxMetric:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is of our catalogue."""
+        """Whether it is a metric of this package's catalogue."""
         return self.toolbox == "topiq-metrics"
 
     @property
@@ -93,19 +94,18 @@ class ToolboxMetric:
         *,
         download: bool = False,
     ) -> Predictor:
-        """Build the metric from what is on this machine.
+        """Open the metric for scoring, with the weights on this machine.
 
         Args:
             device: where to run.
-            download: let it fetch what is not on this machine; otherwise nothing is downloaded.
-            weights: for a metric of our catalogue, as `topiq_metrics.inference.open_predictor` takes them. Those of
-                other toolboxes find their own.
+            weights: for a metric of the catalogue, as for `topiq_metrics.inference.open_predictor`. Metrics of other
+                toolboxes use their own.
+            download: download missing weights; otherwise nothing is downloaded.
 
         Raises:
-            MetricUnavailableError: if it cannot be built: weights are missing, or a package of its toolbox, or it
-                fails.
+            MetricUnavailableError: if weights or a package of its toolbox are missing, or it cannot be built.
             ModuleNotFoundError: if its toolbox is not installed.
-            ValueError: if there is no such device, or other weights are given than it can have.
+            ValueError: if there is no such device, or the metric does not accept these weights.
         """
         from topiq_metrics.contenders import toolbox_module
         from topiq_metrics.inference.predictor import choose_device
@@ -136,7 +136,7 @@ class ToolboxMetric:
         return predictor
 
     def check(self, device: str | torch.device = "cpu") -> str:
-        """Say why it cannot be scored here, or nothing; builds the metric.
+        """Say why it cannot be run on this machine; an empty string if it can. Builds the metric.
 
         Raises:
             ModuleNotFoundError: if its toolbox is not installed.
@@ -149,19 +149,19 @@ class ToolboxMetric:
 
 
 class ToolboxPredictor:
-    """A metric of another toolbox, called for one image after the other.
+    """Runs a metric of another toolbox, one image at a time; see `topiq_metrics.inference.Predictor`.
 
-    The toolboxes reduce a batch in ways of their own, and some let its images depend on each other. So a batch is
-    never theirs to see.
+    Toolboxes reduce batches in different ways, and in some the score of an image depends on the others of its batch:
+    they never get a batch.
 
     Args:
         metric: the metric.
-        score: what scores an image.
+        score: function that scores one image.
         device: where to run.
-        network: the metric's network, for those who count parameters.
+        network: the metric's network, to count its parameters.
 
     Attributes:
-        may_download: whether the metric may fetch what it finds missing when it scores.
+        may_download: whether the metric may download missing files when it scores.
     """
 
     max_batch = 1
@@ -202,7 +202,7 @@ class ToolboxPredictor:
         return torch.tensor([float(self.together(*pair).item()) for pair in pairs], dtype=torch.float32)
 
     def together(self, images: Tensor, references: Tensor | None = None) -> Tensor:
-        """What the toolbox by itself makes of a batch: a score for each image, or one for all.
+        """The toolbox's own result for a batch: a score for each image, or one for all.
 
         Raises:
             RuntimeError: if the metric fails.

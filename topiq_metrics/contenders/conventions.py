@@ -121,7 +121,7 @@ def find_conventions(names: Sequence[str] | None = None) -> list[Convention]:
     for name in names or ():
         fitting = [each for each in known if fnmatch.fnmatchcase(each, name)] if set("*?") & set(name) else [name]
         if not fitting or fitting[0] not in known:
-            raise ValueError(f"There are no conventions known of {name!r}. {suggest(name, known)}")
+            raise ValueError(f"No conventions are known for {name!r}. {suggest(name, known)}")
         found |= {each: known[each] for each in fitting}
     return sorted(found.values(), key=lambda each: (each.needs_weights, each.measure.lower()))
 

@@ -138,22 +138,22 @@ _SCORED: tuple[type[IQADataset], ...] = (
 _PAIRED: tuple[type[PairDataset], ...] = (PieAPP, BAPPS, SRIQABench, DiffIQA)
 
 DATASETS: dict[str, type[IQADataset]] = {reader.facts.key: reader for reader in _SCORED}
-"""Readers of images with scores, by the key of their facts."""
+"""Readers of datasets of images with scores, by key."""
 
 PAIR_DATASETS: dict[str, type[PairDataset]] = {reader.facts.key: reader for reader in _PAIRED}
-"""Readers of pairs with preferences."""
+"""Readers of datasets of pairs with preferences, by key."""
 
 
 def all_datasets() -> dict[str, type[DatasetReader[Any]]]:
-    """Every reader, by the key of its facts."""
+    """All readers, by key."""
     return {**DATASETS, **PAIR_DATASETS}
 
 
 def get_dataset(name: str) -> type[DatasetReader[Any]]:
-    """The reader of a dataset, whatever the case of its name.
+    """The reader class of a dataset, by its key, such as ``"koniq10k"``; case is ignored.
 
     Raises:
-        DatasetError: there is none; the message has near names.
+        DatasetError: there is no such dataset; the message suggests similar names.
     """
     readers = all_datasets()
     key = name.lower().replace(" ", "-")

@@ -27,7 +27,8 @@ _ORIGINAL = "Original"
 class SRIQABench(PairDataset):
     """``images/{method}/{content}_{method}x4.png``: ten results of super-resolution and the original.
 
-    ``MOS/{content}.txt`` has a score for each. A pair is any two; as its authors count, the higher one is preferred.
+    ``MOS/{content}.txt`` has a score for each. Every two images of a content are a pair; as its authors count, people
+    prefer the image with the higher score.
     """
 
     facts = DatasetFacts(
@@ -64,15 +65,15 @@ class SRIQABench(PairDataset):
 class DiffIQA(PairDataset):
     """``{Train,Validation,Test}/images/{01…06}/x_01.png``: an enhanced image or its original, by three observers.
 
-    The labels are ``labels/{A,B,C}/{01…06}/x_01.json``, in the folder of a part or in ``trainlabel/`` and the like. The
-    preference is for the original, which is also the reference; "similar" counts half.
+    The labels are ``labels/{A,B,C}/{01…06}/x_01.json``, in the folder of a part or in ``trainlabel/`` or similar. The
+    preference, 0 to 1, is for the original, which is also the reference; "similar" counts half.
 
     Args:
         root: the dataset's folder.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         transform: as for `PairDataset`.
-        triplets: read the pairs that the authors test, in ``TripletEachType/*.txt``, which may be two enhanced images;
-            ``facts`` name it.
+        triplets: read the pairs that the authors test on, in ``TripletEachType/*.txt``, which may be two enhanced
+            images; the name in ``facts`` says so.
         options: those of `PairDataset`.
     """
 

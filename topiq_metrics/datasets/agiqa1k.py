@@ -13,7 +13,7 @@ _LABELS = "AIGC_MOS_Zscore.xlsx"
 
 
 class AGIQA1k(IQADataset):
-    """``file/{model}_{…}.jpg``, or images beside ``AIGC_MOS_Zscore.xlsx``, with scores 0…5, higher better."""
+    """``file/{model}_{…}.jpg``, or images beside ``AIGC_MOS_Zscore.xlsx``, with scores 0…5, higher is better."""
 
     facts = DatasetFacts(
         name="AGIQA-1K",

@@ -12,7 +12,7 @@ _COLUMNS = ("name", "prompt", "mos_quality")
 
 
 class AGIQA3k(IQADataset):
-    """Images beside ``data.csv``, or in a folder beside it, with mean opinion scores 0…5 of quality, higher better."""
+    """Images beside ``data.csv``, or in a folder beside it, with mean opinion scores 0…5, higher is better."""
 
     facts = DatasetFacts(
         name="AGIQA-3K",

@@ -13,14 +13,14 @@ from topiq_metrics.datasets.splits import BY_PROMPT
 
 
 class AIGCIQA2023(IQADataset):
-    """``Image/allimg/{0…2399}.png`` with scores 0…100, higher better, in ``DATA/MOS/mosz{1,2,3}.mat``.
+    """``Image/allimg/{0…2399}.png`` with scores 0…100, higher is better, in ``DATA/MOS/mosz{1,2,3}.mat``.
 
     Args:
         root: the dataset's folder.
         split: ``"train"`` or ``"test"`` of a random split, by prompt, with ``seed``.
         transform: as for `IQADataset`.
-        score: ``"quality"``, ``"authenticity"`` or ``"correspondence"`` with the prompt; ``facts`` name it, but for the
-            first. The others are extras.
+        score: ``"quality"``, ``"authenticity"`` or ``"correspondence"`` (with the prompt); the name in ``facts`` has it
+            unless it is the first. The others are extras.
         options: those of `IQADataset`.
     """
 

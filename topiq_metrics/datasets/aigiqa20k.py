@@ -12,7 +12,7 @@ _NAMES = ("name", "image_name", "img_name", "image")
 
 
 class AIGIQA20k(IQADataset):
-    """``{train,val,test}/*`` with scores 0…5, higher better, in ``info_{train,val,test}.csv``: as in NTIRE 2024."""
+    """``{train,val,test}/*`` with scores 0…5, higher is better, in ``info_{train,val,test}.csv``, as in NTIRE 2024."""
 
     facts = DatasetFacts(
         name="AIGIQA-20K",

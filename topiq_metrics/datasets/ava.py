@@ -14,9 +14,9 @@ _LABELS, _TEST = "AVA.txt", "aesthetics_image_lists/generic_test.jpgl"
 
 
 class AVA(ListedDataset):
-    """``ava_images/{id}.jpg`` with the mean of the marks 1…10, higher better; their counts are in ``ratings``.
+    """``ava_images/{id}.jpg`` with the mean rating from 1 to 10, higher is better; ``ratings`` has the counts.
 
-    The ids in ``aesthetics_image_lists/generic_test.jpgl`` are the test part, all others training.
+    The ids in ``aesthetics_image_lists/generic_test.jpgl`` are the test split, all others the training split.
     """
 
     facts = DatasetFacts(

@@ -20,7 +20,7 @@ _COMMON: dict[str, Any] = {
 
 
 class BAPPS(PairDataset):
-    """``2afc/{split}/{kind}/{ref,p0,p1,judge}/``: the share of votes for ``p1`` over ``p0``."""
+    """``2afc/{split}/{kind}/{ref,p0,p1,judge}/``: the share of votes for ``p1`` over ``p0``, 0 to 1."""
 
     facts = DatasetFacts(
         name="BAPPS",
@@ -50,7 +50,10 @@ class BAPPS(PairDataset):
 
 
 class BAPPSJND(IQADataset):
-    """``jnd/val/{kind}/{p0,p1,same}/``: the share of observers who take ``p1`` for the same patch as ``p0``."""
+    """``jnd/val/{kind}/{p0,p1,same}/``: the share of observers who see no difference between ``p1`` and ``p0``.
+
+    From 0 to 1, higher is better.
+    """
 
     facts = DatasetFacts(
         name="BAPPS JND",

@@ -1,4 +1,4 @@
-"""What every reader of a standard dataset has in common: its facts as data, records, a torch ``Dataset``."""
+"""What all readers of datasets have in common: facts, records, and a torch ``Dataset``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from topiq_metrics.datasets.splits import (
 from topiq_metrics.images import load_image
 
 ALL = "all"
-"""The split of a record where there are no official ones."""
+"""The split of records in datasets without official splits."""
 
 Extras = Mapping[str, str | float | tuple[float, ...]]
-"""What is known of an image beside its score."""
+"""What is known of an image in addition to its score."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,19 @@ class DatasetFacts:
     """What is known of a dataset.
 
     Attributes:
-        name: as the field calls it.
-        size: images (of a set of pairs: pairs) in each official split, as published, None where only their sum is; a
-            set without official splits has the one entry ``"all"``.
+        name: the usual name of the dataset.
+        size: number of images, or of pairs, in each official split, as published; None if only the total is published.
+            A dataset without official splits has one entry, ``"all"``.
         score_range: lowest and highest score.
         higher_is_better: direction of the score.
-        citation: paper.
+        citation: the paper to cite.
         license: terms of use, in words.
         source: where its authors publish it.
-        references: number of reference images, 0 where there are none.
-        total: images in all splits together; by default their sum.
-        rounding: sizes are published to the nearest this many.
+        references: number of reference images, 0 if there are none.
+        total: number of images or pairs in all splits; by default the sum of ``size``.
+        rounding: published sizes are rounded to multiples of this number.
         split: how it is split.
-        note: what else a reader of results must know.
+        note: anything else needed to interpret results.
     """
 
     name: str
@@ -69,18 +69,18 @@ class DatasetFacts:
 
     @property
     def key(self) -> str:
-        """The name for commands and recipes."""
+        """The name of the dataset in commands and recipes, such as ``koniq10k``."""
         return self.name.lower().replace(" ", "-")
 
     @property
     def count(self) -> int | None:
-        """Images in all splits together."""
+        """Number of images or pairs in all splits."""
         sizes = [size for size in self.size.values() if size is not None]
         return sum(sizes) if self.total is None and len(sizes) == len(self.size) else self.total
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """What the argument ``split`` may be."""
+        """The valid values of the argument ``split``."""
         return tuple(self.size) if self.split.kind == "official" else tuple(part for part, _ in self.split.shares)
 
 
@@ -89,15 +89,15 @@ class Record:
     """One scored image of a dataset.
 
     Attributes:
-        image: its file.
-        score: as published.
+        image: the image file.
+        score: the score, as published.
         split: its official split, or ``"all"``.
-        reference: the file of the undistorted image, if there is one.
-        id: names the image in its set, whatever the folder and the case of the letters in this copy.
-        group: images of one group belong on one side of a split: those of a reference or of a prompt.
-        extras: what else is known, where it is: ``distortion`` (its type), ``level``, ``scene``, ``prompt``, ``std``
-            (of the score, on its scale), ``ratings`` (counts of the marks, lowest first), ``ratings_std`` (their
-            deviation, on the scale of the marks).
+        reference: the file of the reference image, or None.
+        id: identifies the image in its dataset, independent of folder and case in this copy.
+        group: images of one group, such as those of one reference or prompt, must be in the same part of a split.
+        extras: further data, if available: ``distortion`` (its type), ``level``, ``scene``, ``prompt``, ``std``
+            (standard deviation of the score, on its scale), ``ratings`` (number of ratings for each grade, lowest
+            first), ``ratings_std`` (their standard deviation, on the scale of the grades).
     """
 
     image: Path
@@ -115,17 +115,17 @@ class Record:
 
 @dataclass(frozen=True)
 class PairRecord:
-    """Two candidates, and which of them looks more like the reference.
+    """Two images, and which of them people find more similar to the reference.
 
     Attributes:
-        reference: the file of the undistorted image.
-        first: a candidate.
-        second: the other one.
+        reference: the file of the reference image.
+        first: the file of the first image.
+        second: the file of the second image.
         preference: share of observers who chose ``second``, 0 to 1.
         split: its official split.
-        id: names the pair in its set.
-        group: pairs of one group belong on one side of a split.
-        extras: what else is known: ``distortion`` is the kind of distortion.
+        id: identifies the pair in its dataset.
+        group: pairs of one group must be in the same part of a split.
+        extras: further data, if available: ``distortion`` is the type of distortion.
     """
 
     reference: Path
@@ -154,11 +154,11 @@ def _without_collector() -> Iterator[None]:
 
 
 class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
-    """A folder in its official layout as records; see `IQADataset` and `PairDataset`.
+    """Reads a dataset in its official layout as records; the base of `IQADataset` and `PairDataset`.
 
     Attributes:
-        missing: with ``partial``, the images that label files name and that are not there.
-        unrated: the rows of label files that have no score, which are passed over.
+        missing: with ``partial``, the images that label files name but that do not exist.
+        unrated: the rows of label files without a score, which are skipped.
     """
 
     facts: DatasetFacts
@@ -218,7 +218,7 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
 
     @property
     def split_hash(self) -> str:
-        """16 hexadecimal digits that say which images these are."""
+        """16 hexadecimal digits that identify the set of images; see `topiq_metrics.datasets.split_hash`."""
         return split_hash(self.records)
 
     def _check(self, records: Sequence[R]) -> None:
@@ -254,22 +254,24 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
 
 
 class IQADataset(DatasetReader[Record]):
-    """A folder in its official layout as ``(image, score)``, or ``(image, reference, score)``.
+    """A dataset in its official layout, with items ``(image, score)`` or ``(image, reference, score)``.
 
-    An image is an RGB tensor ``(3, H, W)`` in [0, 1], or what ``transform`` makes of it; the score is as published.
+    An image is an RGB tensor ``(3, H, W)``, float32 in [0, 1], or the result of ``transform``; the score is a float, as
+    published (see ``facts`` for its range and direction).
 
     Args:
         root: the dataset's folder.
-        split: one of ``facts.splits``, or None for all; without official splits, ``"all"`` is all, too. ``train`` and
-            ``training`` are one name, and so are ``val`` and ``validation``.
-        transform: called with the image of an item; with a reference: with both, to return both.
-        partial: accept a part of the set; without it, a count that differs from the published one is an error.
-        seed: of the random split, where there is no official one; 0 to 9 are customary.
-        with_reference: items hold the reference too.
+        split: one of ``facts.splits``, or None for all images; without official splits, ``"all"`` is all, too.
+            ``train`` and ``training`` mean the same, and so do ``val`` and ``validation``.
+        transform: called with the image of an item; with references, called with both images, and returns both.
+        partial: accept an incomplete dataset; otherwise, a count that differs from the published one is an error.
+        seed: seed of the random split of a dataset without official splits; 0 to 9 are customary.
+        with_reference: whether items include the reference.
 
     Raises:
-        DatasetError: a missing file or column, an unknown split, a score that is no number, or a count that differs.
-        ModuleNotFoundError: a label file needs scipy or openpyxl, and it is not installed.
+        DatasetError: a file or column is missing, the split is unknown, a score is not a number, or a count differs
+            from the published one.
+        ModuleNotFoundError: a label file needs scipy or openpyxl, which is not installed.
     """
 
     def __init__(
@@ -299,10 +301,10 @@ class IQADataset(DatasetReader[Record]):
         super().__init__(root, split, transform, partial=partial)
 
     def random_splits(self, rule: SplitRule | None = None, seeds: Sequence[int] = SEEDS) -> list[Split]:
-        """Random splits of the records that are here, by default as the dataset's rule says.
+        """Random splits of the records, by default by the rule of the dataset; see `random_split`.
 
         Raises:
-            ValueError: the rule is an official split, or there are too few groups.
+            ValueError: the rule is an official split, or there are fewer groups than parts.
         """
         rule = rule or self.facts.split
         if rule.kind == "official":
@@ -326,23 +328,24 @@ class IQADataset(DatasetReader[Record]):
 
 
 class PairDataset(DatasetReader[PairRecord]):
-    """A folder in its official layout as ``(reference, first, second, preference)``.
+    """A dataset of pairs in its official layout, with items ``(reference, first, second, preference)``.
 
-    Images are RGB tensors ``(3, H, W)`` in [0, 1], or what ``transform`` makes of the three; the preference is the
-    share of observers who chose the second image as the one more like the reference.
+    Images are RGB tensors ``(3, H, W)``, float32 in [0, 1], or the result of ``transform``; the preference, from 0 to
+    1, is the share of observers who found the second image more similar to the reference.
 
     Args:
         root: the dataset's folder.
-        split: one of ``facts.splits``, or None for all; names are matched as for `IQADataset`.
-        transform: called with the three images of an item, to return three.
-        partial: accept a part of the set; without it, a count that differs from the published one is an error.
+        split: one of ``facts.splits``, or None for all pairs; names are matched as for `IQADataset`.
+        transform: called with the three images of an item, and returns three.
+        partial: accept an incomplete dataset; otherwise, a count that differs from the published one is an error.
 
     Raises:
-        DatasetError: a missing file or column, an unknown split, a share that is no number, or a count that differs.
+        DatasetError: a file or column is missing, the split is unknown, a share is not a number, or a count differs
+            from the published one.
     """
 
     rule: ClassVar[Literal["votes", "majority"]] = "votes"
-    """How its authors count agreement; see `topiq_metrics.evaluation.evaluate_preferences`."""
+    """The rule by which its authors count agreement; see `topiq_metrics.evaluation.evaluate_preferences`."""
     _unit = "pairs"
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:

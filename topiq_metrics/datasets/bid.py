@@ -13,7 +13,7 @@ _LABELS = "DatabaseGrades.xlsx"
 
 
 class BID(IQADataset):
-    """``DatabaseImage0001.JPG`` beside ``DatabaseGrades.xlsx`` or in a folder there: grades 0…5, higher better."""
+    """``DatabaseImage0001.JPG`` beside ``DatabaseGrades.xlsx`` or in a folder there: grades 0…5, higher is better."""
 
     facts = DatasetFacts(
         name="BID",

@@ -12,7 +12,7 @@ _LABELS = {"train": "Train (Images and MOS).csv", "test": "Test (Images and MOS)
 
 
 class BIQ2021(IQADataset):
-    """``Images/ss0X (n).jpg`` with the mean opinion score of 30 observers, 0…1, higher better."""
+    """``Images/ss0X (n).jpg`` with the mean opinion score of 30 observers, 0…1, higher is better."""
 
     facts = DatasetFacts(
         name="BIQ2021",

@@ -11,7 +11,7 @@ from topiq_metrics.datasets.files import Folder, read_score
 
 
 class CGFIQA40k(IQADataset):
-    """``{split}/img/*.png`` with mean opinion scores in ``{split}/label.json``, higher better."""
+    """``{split}/img/*.png`` with mean opinion scores 0…1, higher is better, in ``{split}/label.json``."""
 
     facts = DatasetFacts(
         name="CGFIQA-40k",

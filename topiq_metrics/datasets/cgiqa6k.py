@@ -12,7 +12,7 @@ _LABELS, _KINDS = "mos.csv", ("game", "movie")
 
 
 class CGIQA6k(IQADataset):
-    """``database/{game,movie}_0001.jpg`` with scores 0…5, higher better: the second column of ``mos.csv``."""
+    """``database/{game,movie}_0001.jpg`` with scores 0…5, higher is better: the second column of ``mos.csv``."""
 
     facts = DatasetFacts(
         name="CGIQA-6k",

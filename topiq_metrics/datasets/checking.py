@@ -1,4 +1,4 @@
-"""Which datasets a folder holds, and whether they are whole."""
+"""Which datasets a folder holds, and whether they are complete."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _WRAPPED = 100
 
 @dataclass(frozen=True)
 class Finding:
-    """What a folder was found to hold.
+    """The result of checking one dataset in a folder.
 
     Attributes:
         dataset: the dataset's key.
-        folder: where it is.
-        records: images or pairs, 0 where it is not whole.
-        problem: why it is not whole; empty where it is.
-        splits: of a set that is not whole, the official splits that are, with their counts.
-        usable: images or pairs that can be used with ``partial=True``.
-        missing: images that label files name and that are not there, or are empty files.
+        folder: its folder.
+        records: number of images or pairs; 0 if it is incomplete.
+        problem: why it is incomplete; an empty string if it is complete.
+        splits: of an incomplete dataset, the official splits that are complete, with their counts.
+        usable: number of images or pairs that can be used with ``partial=True``.
+        missing: number of images that label files name but that do not exist, or are empty files.
     """
 
     dataset: str
@@ -40,13 +40,15 @@ class Finding:
 
 
 def find_datasets(root: str | os.PathLike[str]) -> list[tuple[str, Path]]:
-    """The keys and folders of the datasets that a folder is, or that folders up to two levels below are, whole or not.
+    """Find datasets, complete or not, in a folder and up to two levels below it.
 
-    The second level is not looked at below a dataset, nor in a folder with more than 100 others, nor where it cannot be
-    read.
+    The second level is skipped below a dataset, in a folder with more than 100 subfolders, and where it cannot be read.
+
+    Returns:
+        The key and the folder of each dataset.
 
     Raises:
-        DatasetError: there is no such folder.
+        DatasetError: the folder does not exist.
     """
     root = Path(root)
     if not root.is_dir():
@@ -67,13 +69,13 @@ def find_datasets(root: str | os.PathLike[str]) -> list[tuple[str, Path]]:
 def choose_datasets(place: str) -> list[tuple[str, Path, dict[str, Any]]]:
     """Like `find_datasets`, with options of the readers after a colon: ``/data/PIQ23:attribute=Details,by=scene``.
 
-    Of a folder that holds several datasets, an option goes to those that have it.
+    If a folder holds several datasets, an option applies to those that have it.
 
     Returns:
         The key, the folder and the arguments of each dataset.
 
     Raises:
-        DatasetError: there is no such folder, none of its datasets has such an option, or the option no such value.
+        DatasetError: the folder does not exist, none of its datasets has the option, or the value is invalid.
     """
     from topiq_metrics.datasets import all_datasets
 
@@ -95,13 +97,13 @@ def choose_datasets(place: str) -> list[tuple[str, Path, dict[str, Any]]]:
 
 
 def check_folder(root: str | os.PathLike[str]) -> Iterator[Finding]:
-    """Yield a finding for each dataset that a folder is or holds; see `find_datasets`.
+    """Check each dataset in a folder; see `find_datasets`. Yields a finding for each.
 
-    Label files are read, and every file that they name is looked for; images are not decoded. A set whose splits are
-    official, but not said by the label files that are there, is not whole.
+    Label files are read, and every file that they name is looked for; images are not decoded. A dataset with official
+    splits is incomplete if its label files do not contain them.
 
     Raises:
-        DatasetError: there is no such folder.
+        DatasetError: the folder does not exist.
     """
     from topiq_metrics.datasets import all_datasets
 

@@ -12,10 +12,10 @@ _START, _SHEET = "cid2013 data", "CID2013 MOS"
 
 
 class CID2013(IQADataset):
-    """``IS_I_C01_D01.jpg``, in folders up to two levels down, with realigned mean opinion scores, higher better.
+    """``IS_I_C01_D01.jpg``, in folders up to two levels down, with realigned mean opinion scores, higher is better.
 
-    They are in the sheet ``CID2013 MOS`` of ``CID2013 data - version 12112014.xlsx``. A name says the set, the
-    scene and the camera.
+    The scores, about 0…100, are in the sheet ``CID2013 MOS`` of ``CID2013 data - version 12112014.xlsx``. File names
+    contain the image set, the scene and the camera.
     """
 
     facts = DatasetFacts(

@@ -27,10 +27,10 @@ _NUMBERED = ("AWGN", "JPEG", "jpeg2000", "fnoise", "BLUR", "contrast")
 
 
 class CSIQ(IQADataset):
-    """``dst_imgs/{type}/{reference}.{type}.{level}.png`` with difference mean opinion scores 0…1, lower better.
+    """``dst_imgs/{type}/{reference}.{type}.{level}.png`` with difference mean opinion scores 0…1, lower is better.
 
-    The scores are those of a text file of lines ``1600.AWGN.1.png 0.061989``, else of the authors' workbook, else of
-    their older text, ``csiq.beta.txt``.
+    The scores are read from a text file with lines such as ``1600.AWGN.1.png 0.061989``, else from the authors'
+    workbook, else from their older text file ``csiq.beta.txt``.
     """
 
     facts = DatasetFacts(

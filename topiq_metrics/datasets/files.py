@@ -23,7 +23,7 @@ from topiq_metrics._tables import Table, TableError, encoding_of, read_table
 
 
 class DatasetError(ValueError):
-    """A dataset folder that is not as its authors ship it; the message names the file and what was expected."""
+    """A dataset folder is not as its authors ship it; the message names the file and what was expected."""
 
 
 class RowError(DatasetError):

@@ -19,18 +19,18 @@ _PATCHES_OF_IMAGE = 3
 
 
 class FLIVE(IQADataset):
-    """``database/{voc_emotic_ava,blur_dataset,EE371R}/*.jpg`` with mean opinion scores 0…100, higher better.
+    """``database/{voc_emotic_ava,blur_dataset,EE371R}/*.jpg`` with mean opinion scores 0…100, higher is better.
 
-    The images of ``labels640.csv`` are the test part, those that are ``is_valid`` in ``labels=640_padded.csv``
+    The images of ``labels640.csv`` are the test split, those that are ``is_valid`` in ``labels=640_padded.csv``
     validation, the others training. These files are in ``database/`` of https://github.com/baidut/PaQ-2-PiQ, not where
-    the images come from. Label files stand beside ``database/`` or in it.
+    the images come from. Label files are next to ``database/`` or in it.
 
     Args:
         root: the dataset's folder.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         transform: as for `IQADataset`.
         patches: read ``database/patches/*_patch_{1,2,3}.jpg`` instead, three patches of each image, with the scores of
-            ``labels_patch.csv``; each is in the part of its image. In ``facts``, the set is then named "FLIVE patches".
+            ``labels_patch.csv``; each is in the split of its image. The name in ``facts`` is then "FLIVE patches".
         options: those of `IQADataset`.
     """
 

@@ -18,14 +18,15 @@ _NAMES = ("name", "img_name", "image_name", "image")
 
 
 class GFIQA20k(IQADataset):
-    """``image/*`` with mean opinion scores 0…1, higher better.
+    """``image/*`` with mean opinion scores 0…1, higher is better.
 
-    Or as DSL-FIQA ships it: ``{train,val,test}/img/*`` with ``label.json`` beside each ``img/``; then these are its
-    official splits.
+    Or as DSL-FIQA ships it: ``{train,val,test}/img/*`` with ``label.json`` next to each ``img/``; these are official
+    splits.
 
     Args:
         root: the dataset's folder.
-        split: ``"train"``, ``"validation"`` or ``"test"`` of a random split, with ``seed``; of DSL-FIQA's, without.
+        split: ``"train"``, ``"validation"`` or ``"test"``: of a random split, with ``seed``, or
+            of DSL-FIQA's official split, without.
         transform: as for `IQADataset`.
         labels: the CSV file with the columns ``mos`` and ``name``, ``img_name``, ``image_name`` or ``image``; by
             default ``mos_val_rating.csv``, else the only CSV file in ``root``.

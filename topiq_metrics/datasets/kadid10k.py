@@ -12,7 +12,7 @@ from topiq_metrics.datasets.splits import BY_REFERENCE
 
 
 class KADID10k(ListedDataset):
-    """``images/I01_{type}_{level}.png`` with scores 1…5, **higher better**, though their column is called dmos."""
+    """``images/I01_{type}_{level}.png`` with scores 1…5, **higher is better**, although the column is called dmos."""
 
     facts = DatasetFacts(
         name="KADID-10k",

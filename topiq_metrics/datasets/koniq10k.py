@@ -25,14 +25,14 @@ _PLACES = {place: size for size in _SIZES for place in (size, f"koniq10k_{size}"
 
 
 class KonIQ10k(ListedDataset):
-    """``512x384/*.jpg``, else ``1024x768/*.jpg``, with mean opinion scores from z-scores, 0…100, higher better.
+    """``512x384/*.jpg``, else ``1024x768/*.jpg``, with mean opinion scores from z-scores, 0…100, higher is better.
 
-    These folders may also be called, or be in, ``koniq10k_512x384`` and ``koniq10k_1024x768``. At the larger size, the
-    set has a name and a key of its own in ``facts``: those are other images.
+    These folders may also be named, or be in, ``koniq10k_512x384`` and ``koniq10k_1024x768``. At the larger size, the
+    dataset has another name and key in ``facts``, since the images differ.
 
-    ``ratings`` are the counts of the marks 1…5, ``ratings_std`` is their standard deviation, on that scale.
+    ``ratings`` are the counts of the ratings 1…5, ``ratings_std`` is their standard deviation, on that scale.
 
-    Of ``koniq10k_scores_and_distributions.csv``, which knows no splits, the column ``MOS_zscore`` is taken.
+    From ``koniq10k_scores_and_distributions.csv``, which has no splits, the column ``MOS_zscore`` is used.
     """
 
     facts = DatasetFacts(
@@ -75,9 +75,9 @@ class KonIQ10k(ListedDataset):
 
 
 class KonIQ10kPlusPlus(IQADataset):
-    """The images of KonIQ-10k, rated again: the column ``qmos`` of ``koniq++database.csv``, 1…5, higher better.
+    """The images of KonIQ-10k, rated again: the column ``qmos`` of ``koniq++database.csv``, 1…5, higher is better.
 
-    The file is in the folder of KonIQ-10k, whose ``koniq10k_distributions_sets.csv`` says the splits. ``artifacts``,
+    The file is in the folder of KonIQ-10k, whose ``koniq10k_distributions_sets.csv`` has the splits. ``artifacts``,
     ``blur``, ``contrast`` and ``colors`` are the shares of observers who saw this defect. Images are found as for
     `KonIQ10k`.
     """

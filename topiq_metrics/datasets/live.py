@@ -13,14 +13,14 @@ from topiq_metrics.datasets.splits import BY_IMAGE, BY_REFERENCE
 
 
 class LIVE(IQADataset):
-    """29 references under five distortions, with difference mean opinion scores, lower better.
+    """29 references with five distortions and difference mean opinion scores, about 17…85, lower is better.
 
     Args:
         root: the dataset's folder, with ``jp2k/``, …, ``refimgs/`` and ``dmos.mat``.
         split: ``"train"`` or ``"test"`` of a random split, with ``seed``.
         transform: as for `IQADataset`.
-        realigned: take the scores of ``dmos_realigned.mat``, as is done where there is no ``dmos.mat``; in ``facts``,
-            the set is then named "LIVE realigned".
+        realigned: use the scores of ``dmos_realigned.mat``, −3…112; the default if there is no ``dmos.mat``. The name
+            in ``facts`` is then "LIVE realigned".
         options: those of `IQADataset`.
     """
 
@@ -81,9 +81,9 @@ class LIVE(IQADataset):
 
 
 class LIVEChallenge(IQADataset):
-    """Photographs by phones as they come, with mean opinion scores 0…100, higher better.
+    """Phone photographs with authentic distortions, and mean opinion scores 0…100, higher is better.
 
-    The first seven rows are the pictures that observers were trained with; they are left out.
+    The first seven rows are the images that observers were trained with; they are left out.
     """
 
     facts = DatasetFacts(

@@ -12,9 +12,9 @@ from topiq_metrics.datasets.splits import BY_REFERENCE
 
 
 class LIVEMD(IQADataset):
-    """``Part 1/blurjpeg/*.bmp`` and ``Part 2/blurnoise/*.bmp`` with difference mean opinion scores, lower better.
+    """``Part 1/blurjpeg/*.bmp`` and ``Part 2/blurnoise/*.bmp`` with DMOS of about 0…100, lower is better.
 
-    Beside the images of a part are ``Imagelists.mat`` and ``Scores.mat``.
+    Next to the images of a part are ``Imagelists.mat`` and ``Scores.mat``.
     """
 
     facts = DatasetFacts(

@@ -15,7 +15,7 @@ _LABELS = "mos.txt"
 class MDID(IQADataset):
     """``distortion_images/img01_01.bmp`` with a score in each line of ``mos.txt``, in the order of the names.
 
-    The reference is ``reference_images/img01.bmp``.
+    Scores are about 0…8, higher is better. The reference is ``reference_images/img01.bmp``.
     """
 
     facts = DatasetFacts(

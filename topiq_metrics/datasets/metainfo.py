@@ -1,4 +1,4 @@
-"""The label files that pyiqa ships for known sets, ``meta_info_*.csv``, and the images where pyiqa has them."""
+"""The label files that pyiqa ships for its datasets, ``meta_info_*.csv``, with images in pyiqa's folders."""
 
 from __future__ import annotations
 
@@ -75,23 +75,23 @@ def is_meta_info(path: str | os.PathLike[str]) -> bool:
 
 
 class MetaInfoDataset(IQADataset):
-    """A label file of pyiqa's as an `IQADataset`: ``meta_info_KADID10kDataset.csv`` and the like.
+    """A label file of pyiqa as an `IQADataset`, such as ``meta_info_KADID10kDataset.csv``.
 
-    As pyiqa does, columns are told by their place: image and score, or reference, image and score; the column
-    ``official_split``, if there is one, has the splits. In ``facts``, name, direction and terms are those of the set,
-    and counts are those of the file. Images have the ids that the set's own reader gives them, so that random splits
-    are the same.
+    As in pyiqa, columns are identified by their position: image and score, or reference, image and score; the column
+    ``official_split``, if there is one, has the splits. In ``facts``, name, direction and terms are those of the
+    dataset, and counts are those of the file. Images have the same ids as in the dataset's own reader, so that random
+    splits are the same.
 
     Args:
         labels: the file.
-        split: one of those in ``official_split``; without such a column, part of a random split, with ``seed``.
+        split: one of those in ``official_split``; without such a column, a part of a random split, with ``seed``.
         transform: as for `IQADataset`.
-        root: the folder in which pyiqa's sets are, such as ``kadid10k/images``; by default the one above the file's
-            folder, as in ``datasets/meta_info/``.
+        root: the folder that contains pyiqa's datasets, such as ``kadid10k/images``; by default the parent of the
+            file's folder, as in ``datasets/meta_info/``.
         options: those of `IQADataset`.
 
     Raises:
-        DatasetError: as for `IQADataset`, or no such file of pyiqa's is known here.
+        DatasetError: as for `IQADataset`, or the file is not a known label file of pyiqa.
     """
 
     def __init__(

@@ -184,7 +184,7 @@ def _sets(root: str, options: dict[str, str], partial: bool, table: dict[str, An
     text = ",".join(f"{name}={value}" for name, value in options.items())
     found = choose_datasets(f"{root}:{text}" if text else root)
     if not found:
-        raise DatasetError(f"{root} holds no dataset that is known here (see `topiq datasets list`).")
+        raise DatasetError(f"{root} contains no known dataset (see `topiq datasets list`).")
     for key, folder, own in found:
         reader = all_datasets()[key]
         yield _Set(reader.facts, folder, _opener(reader, folder, {"partial": partial, **own}))

@@ -25,9 +25,9 @@ _MARKS = ("test_reference_list.txt", "train_reference_list.txt", "reference_imag
 
 
 class PieAPP(PairDataset):
-    """Pairs of ``distorted_images/{split}/ref_N/`` with the share of observers who prefer one.
+    """Pairs of ``distorted_images/{split}/ref_N/`` with the share of observers who prefer the second, 0 to 1.
 
-    Of the test part, the pairs of an image with its own reference are left out, as its authors count.
+    As in the paper, pairs of an image with its own reference are left out of the test split.
     """
 
     facts = DatasetFacts(
@@ -72,7 +72,7 @@ class PieAPP(PairDataset):
 
 
 class PieAPPTest(IQADataset):
-    """The 600 test images with a score for each: the distance from the reference, lower better."""
+    """The 600 test images with a score for each: the distance from the reference, from 0, lower is better."""
 
     facts = DatasetFacts(
         name="PieAPP test",

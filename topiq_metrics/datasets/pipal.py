@@ -18,10 +18,11 @@ _VALIDATION = ("val_label.txt", "Val_Label/val_label.txt")
 
 
 class PIPAL(ListedDataset):
-    """The labelled part: ``Train_Ref/A0001.bmp`` and its distorted versions, with Elo scores, higher better.
+    """The labelled part: ``Train_Ref/A0001.bmp`` and its distorted versions, with Elo scores, higher is better.
 
-    Scores compare within a reference. Some copies have the validation part of the NTIRE challenges too: ``Val_Ref/``,
-    ``Val_Dist/`` and ``val_label.txt``, with lines ``A0185_10_00.bmp,1379.03``; then there is a split ``"val"``.
+    Scores, 917…1836, are comparable within a reference only. Some copies have the validation part of the NTIRE
+    challenges, too: ``Val_Ref/``, ``Val_Dist/`` and ``val_label.txt``, with lines ``A0185_10_00.bmp,1379.03``; this is
+    the split ``"val"``.
     """
 
     facts = DatasetFacts(

@@ -16,14 +16,14 @@ _LISTS = {"device": ("Device Split.csv", "IMAGE"), "scene": ("Scene Split.csv", 
 
 
 class PIQ23(IQADataset):
-    """``{attribute}/*`` with scores in just-objectionable differences, higher better, comparable within a scene.
+    """``{attribute}/*`` with scores in just-objectionable differences, higher is better, comparable within a scene.
 
     Args:
         root: the dataset's folder, with ``Scores_{attribute}.csv``, and ``Device Split.csv`` or ``Scene Split.csv``
             there or in ``Test split/``.
         split: ``"train"`` or ``"test"``.
         transform: as for `IQADataset`.
-        attribute: ``"Overall"``, ``"Details"`` or ``"Exposure"``; ``facts`` name it, but for the first.
+        attribute: ``"Overall"``, ``"Details"`` or ``"Exposure"``; the name in ``facts`` has it unless it is the first.
         by: which of the two official splits: by ``"device"`` or by ``"scene"``.
         options: those of `IQADataset`.
     """

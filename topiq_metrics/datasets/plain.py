@@ -1,4 +1,4 @@
-"""Any other set: a table of names and scores."""
+"""Any other dataset: a table of images and scores."""
 
 from __future__ import annotations
 
@@ -20,31 +20,32 @@ _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
 
 
 class CSVDataset(IQADataset):
-    """A table of images and their scores, and if you like the columns ``reference``, ``split`` and ``group``.
+    """A table of images and their scores, with optional columns ``reference``, ``split`` and ``group``.
 
-    It is text with a header: cells are separated by commas, semicolons or tabs, in UTF-8 or in UTF-16 with a byte-order
-    mark. Other columns become extras. What the file says is its facts; an image has one row, or one for each of its
-    references. Where semicolons or tabs separate, a score may have a decimal comma.
+    It is a text file with a header; cells are separated by commas, semicolons or tabs, in UTF-8 or in UTF-16 with a
+    byte-order mark. Other columns become extras. ``facts`` are derived from the file. An image has one row, or one for
+    each of its references. If semicolons or tabs separate the cells, scores may have a decimal comma.
 
     Args:
         labels: the file.
         split: one of those in its column ``split``; without such a column, ``"train"`` or ``"test"`` of a random split,
             with ``seed``: by ``group``, else by reference, else by image.
         transform: as for `IQADataset`.
-        higher_is_better: direction of the scores.
+        higher_is_better: direction of the scores; False for DMOS.
         root: where relative paths start; by default the file's folder.
-        image_column: what holds the paths of the images; by default ``path``, ``image``, ``filename``, ``file_name``,
-            ``name`` or the like, as in `topiq_metrics.score_images`, the case of letters aside.
-        score_column: what holds the scores; by default ``score``, ``mos``, ``rating`` or the like, if one is there.
-        reference_column: what holds the paths of the references; by default ``reference``, if there is such a column.
-        options: those of `IQADataset`. With ``partial``, images that are not there are left out; without, they are
+        image_column: the column of image paths; by default ``path``, ``image``, ``filename``, ``file_name``, ``name``
+            or a similar name, as in `topiq_metrics.score_images`, ignoring case.
+        score_column: the column of scores; by default ``score``, ``mos``, ``rating`` or a similar name.
+        reference_column: the column of reference paths; by default ``reference``, if there is such a column.
+        options: those of `IQADataset`. With ``partial``, images that do not exist are left out; otherwise, they are
             records of files that cannot be loaded.
 
     Attributes:
-        missing: of each image or reference that is not there, the line and the name.
+        missing: for each image or reference that does not exist, the line and the name.
 
     Raises:
-        DatasetError: as for `IQADataset`, where a value is missing or no number with its line; or no image is there.
+        DatasetError: as for `IQADataset`; if a value is missing or not a number, the message has its line; or no image
+            exists.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class CSVDataset(IQADataset):
             files = os.path.normpath(path), "" if original is None else os.path.normpath(original)
             if lines.setdefault(files, row.line) != row.line:
                 raise DatasetError(
-                    f"{self.labels}, line {row.line}: {row.image!r} is there already, on line {lines[files]}."
+                    f"{self.labels}, line {row.line}: {row.image!r} is in the table already, on line {lines[files]}."
                 )
             group = row.group or references[row.reference]
             yield Record(path, row.score, row.split or ALL, original, images[row.image], group, row.extras)

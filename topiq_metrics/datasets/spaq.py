@@ -15,7 +15,7 @@ _ATTRIBUTES = ("Brightness", "Colorfulness", "Contrast", "Noisiness", "Sharpness
 
 
 class SPAQ(ListedDataset):
-    """``TestImage/00001.jpg`` with mean opinion scores 0…100, higher better."""
+    """``TestImage/00001.jpg`` with mean opinion scores 0…100, higher is better."""
 
     facts = DatasetFacts(
         name="SPAQ",

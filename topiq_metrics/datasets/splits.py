@@ -1,4 +1,4 @@
-"""Random splits that anyone can make again, and a hash that says which images are in one."""
+"""Reproducible random splits, and a hash that identifies the images in a part."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ALIASES = {"training": "train", "val": "validation", "valid": "validation", "de
 
 
 class Member(Protocol):
-    """What a split needs to know of a record."""
+    """What a split needs of a record."""
 
     @property
     def id(self) -> str:
@@ -30,10 +30,10 @@ class SplitRule:
     """How a dataset is split.
 
     Attributes:
-        kind: ``"official"``: its authors say which image is in which part; ``"random"``: nobody does.
-        by: what stays together in a random split: every image of a reference, of a prompt or of a scene; or an image
-            alone.
-        shares: the parts of a random split with their shares of the groups.
+        kind: ``"official"`` if its authors publish a split, else ``"random"``.
+        by: which images stay together in a random split: those of a ``"reference"``, a ``"prompt"`` or a ``"scene"``;
+            ``"image"`` for none.
+        shares: the parts of a random split, each with its share of the groups, from 0 to 1.
     """
 
     kind: Literal["official", "random"] = "official"
@@ -59,9 +59,9 @@ class Split:
     """One random split.
 
     Attributes:
-        seed: with which it can be made again.
+        seed: the seed that reproduces it.
         parts: indices of the members of each part, ascending.
-        hashes: for each part the `split_hash` of its members.
+        hashes: the `split_hash` of each part's members.
     """
 
     seed: int
@@ -70,7 +70,7 @@ class Split:
 
 
 def canonical_split(name: str) -> str:
-    """The one name of a split that sets call by several: ``train``, ``validation``, ``test``; others in lower case.
+    """The canonical name of a split: ``train``, ``validation`` or ``test``; other names in lower case.
 
     ``training`` is ``train``; ``val``, ``valid`` and ``dev`` are ``validation``; ``testing`` is ``test``.
     """
@@ -79,9 +79,9 @@ def canonical_split(name: str) -> str:
 
 
 def find_split(name: str, splits: Iterable[str]) -> str | None:
-    """The one of these splits that a name means, as it is spelled there; None if there is none.
+    """The split in ``splits`` that ``name`` means, as it is spelled there; None if there is none.
 
-    The same spelling wins; else what `canonical_split` takes for the same.
+    An identical name has precedence; otherwise names match if their `canonical_split` is the same.
     """
     known = list(splits)
     if name in known:
@@ -90,16 +90,16 @@ def find_split(name: str, splits: Iterable[str]) -> str | None:
 
 
 def split_hash(members: Iterable[Member]) -> str:
-    """16 hexadecimal digits that two lists of images share only if they hold the same images, in any order."""
+    """16 hexadecimal digits that identify a set of images, by their ids, in any order."""
     names = sorted(member.id for member in members)
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
 def random_split(members: Sequence[Member], rule: SplitRule, seed: int) -> Split:
-    """Deal the groups of ``members`` to the parts of ``rule``.
+    """Distribute the groups of ``members`` to the parts of ``rule`` at random.
 
-    The result depends on the members and the seed alone: groups are sorted before they are shuffled, by a generator
-    whose numbers Python keeps from version to version.
+    The result depends on the members and the seed only: groups are sorted before they are shuffled, with a generator
+    that is the same in all versions of Python.
 
     Raises:
         ValueError: there are fewer groups than parts.

@@ -54,7 +54,7 @@ def _is_name(parts: list[str]) -> bool:
 
 
 class TID2008(_TID):
-    """``distorted_images/I01_{type}_{level}.bmp`` with mean opinion scores 0…9, higher better."""
+    """``distorted_images/I01_{type}_{level}.bmp`` with mean opinion scores 0…9, higher is better."""
 
     types = 17
     facts = DatasetFacts(
@@ -72,7 +72,7 @@ class TID2008(_TID):
 
 
 class TID2013(_TID):
-    """``distorted_images/I01_{type}_{level}.bmp`` with mean opinion scores 0…9, higher better."""
+    """``distorted_images/I01_{type}_{level}.bmp`` with mean opinion scores 0…9, higher is better."""
 
     types = 24
     facts = DatasetFacts(

@@ -12,7 +12,7 @@ _LABELS = "uhd-iqa-metadata.csv"
 
 
 class UHDIQA(IQADataset):
-    """Images beside ``uhd-iqa-metadata.csv`` or in folders there, with mean opinion scores 0…1, higher better."""
+    """Images beside ``uhd-iqa-metadata.csv`` or in folders there, with mean opinion scores 0…1, higher is better."""
 
     facts = DatasetFacts(
         name="UHD-IQA",

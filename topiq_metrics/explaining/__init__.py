@@ -1,4 +1,4 @@
-"""Beside a score, where and why: local quality, and the maps that a score is made of, as arrays and as pictures."""
+"""Explanations of a score: quality maps, and the maps inside a network, as arrays and as pictures."""
 
 from topiq_metrics.explaining.explanation import Explanation
 from topiq_metrics.explaining.local_quality import QualityMap

@@ -1,4 +1,4 @@
-"""What is found of one picture, to compute with, to look at and to keep."""
+"""The explanation of one image's score: arrays, pictures and files."""
 
 from __future__ import annotations
 
@@ -23,18 +23,17 @@ _SHEET, _MAPS, _OVERLAYS = "sheet.png", "maps.npz", "overlay-*.png"
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """A score, and the maps that it is made of.
+    """A score, and the maps inside the metric that lead to it.
 
     Attributes:
-        metric: its name.
-        score: the metric's score of the picture.
-        size: height and width at which it was scored.
-        maps: by name, such as ``gate-level1``; level 1 is the shallowest.
-        image: the picture, upright, ``(H, W, 3)``, uint8.
-        reference: likewise, or None.
-        point: the place that was asked about, x and y in pixels of the picture, or None.
-        note: what there is to know of the score, such as that the reference has another colour profile; or an empty
-            string.
+        metric: name of the metric.
+        score: the metric's score of the image.
+        size: height and width, in pixels, at which the image was scored.
+        maps: the maps by name, such as ``gate-level1``; level 1 is the shallowest.
+        image: the image, upright, ``(H, W, 3)``, uint8.
+        reference: the reference, as ``image``, or None.
+        point: the point that was asked about, x and y in pixels of the image, or None.
+        note: a remark on the score, for example that the reference has another colour profile; or an empty string.
     """
 
     metric: str
@@ -47,11 +46,11 @@ class Explanation:
     note: str = ""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The values of every map by its name, float32 ``(h, w)``, and the ``score``."""
+        """The values of every map by name, float32 ``(h, w)``, and the ``score``."""
         return {**{name: level_map.values for name, level_map in self.maps.items()}, "score": np.array(self.score)}
 
     def overlay(self, name: str) -> Image.Image:
-        """The map ``name`` in colour over the picture in grey, with a scale; 448 to 1024 pixels a side.
+        """The map ``name`` in colour over the image in grey, with a scale; 448 to 1024 pixels a side.
 
         Raises:
             ValueError: if there is no such map.
@@ -63,7 +62,7 @@ class Explanation:
         return draw_overlay(self, self.maps[name])
 
     def sheet(self) -> Image.Image:
-        """The picture and every map, side by side: a row for each kind, a column for each level."""
+        """The image and every map, side by side: a row for each kind, a column for each level."""
         from topiq_metrics.explaining.overlays import draw_sheet
 
         return draw_sheet(self)
@@ -76,15 +75,15 @@ class Explanation:
         """Write ``maps.npz`` (see `arrays`), ``sheet.png`` and an ``overlay-….png`` for each map.
 
         Args:
-            folder: is made if there is none; the folder it is to lie in must be there.
-            overwrite: replace the files of an earlier explanation, whose other overlays are removed.
+            folder: created if it does not exist; its parent must exist.
+            overwrite: replace the files of an earlier explanation; its other overlays are removed.
 
         Returns:
             The paths of the files.
 
         Raises:
-            FileExistsError: if such files are there, without ``overwrite``.
-            OSError: if they cannot be written.
+            FileExistsError: if such files exist, without ``overwrite``.
+            OSError: if files cannot be written.
         """
         folder = check_explanation_folder(folder, overwrite=overwrite)
         folder.mkdir(exist_ok=True)

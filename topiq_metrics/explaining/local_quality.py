@@ -1,4 +1,4 @@
-"""A picture's local quality, to compute with, to look at and to keep."""
+"""The quality map of an image: arrays, pictures and files."""
 
 from __future__ import annotations
 
@@ -34,19 +34,18 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class QualityMap:
-    """Where a picture is good and where it is bad, on the scale of the metric's score.
+    """Where an image is good and where it is bad, on the scale of the metric's score.
 
     Attributes:
-        metric: its name.
-        score: the metric's score of the picture.
-        values: the score of each cell, ``(h, w)``, float32. The cells tile the picture.
-        size: height and width at which it was scored.
-        higher_is_better: the direction of the score, and of the map.
-        score_range: of the metric; a cell may be beyond it.
-        image: the picture, upright, ``(H, W, 3)``, uint8.
-        reference: likewise, or None.
-        note: what there is to know of the score, such as that the reference has another colour profile; or an empty
-            string.
+        metric: name of the metric.
+        score: the metric's score of the image.
+        values: the score of each cell, ``(h, w)``, float32. The cells tile the image.
+        size: height and width, in pixels, at which the image was scored.
+        higher_is_better: direction of the score, and of the map.
+        score_range: lowest and highest score of the metric; a cell may be outside.
+        image: the image, upright, ``(H, W, 3)``, uint8.
+        reference: the reference, as ``image``, or None.
+        note: a remark on the score, for example that the reference has another colour profile; or an empty string.
     """
 
     metric: str
@@ -60,30 +59,30 @@ class QualityMap:
     note: str = ""
 
     def on_pixels(self, height: int, width: int) -> Array:
-        """The map on so many pixels, bilinear between the centres of cells: ``(height, width)``."""
+        """The map resized to ``(height, width)``, bilinear between the centres of cells."""
         cells = torch.from_numpy(self.values)[None, None]
         pixels = F.interpolate(cells, size=(height, width), mode="bilinear", align_corners=False, antialias=True)
         array: Array = pixels[0, 0].numpy()
         return array
 
     def badness(self) -> Array:
-        """The map turned so that more is worse, whatever the direction of the score."""
+        """The map with its sign changed if necessary, so that higher is worse."""
         return -self.values if self.higher_is_better else self.values
 
     def worst_places(self, count: int = PLACES, side: int | None = None) -> list[Box]:
-        """The places whose mean quality is worst, worst first, none of which overlap.
+        """The places with the worst mean quality, worst first, without overlap.
 
         Args:
-            count: how many at most: one at least, the others as long as they are worse than the mean of the map.
-            side: of a place, in pixels of the picture; by default a third of its shorter side, within 96 and 224.
+            count: the most places to return: at least one, and others only if they are worse than the mean of the map.
+            side: side of a place, in pixels of the image; by default a third of its shorter side, within 96 and 224.
 
         Returns:
-            Left, top, right and bottom in pixels of the picture.
+            For each place, left, top, right and bottom in pixels of the image.
         """
         return worst_places([self], count, side)
 
     def quality_in(self, box: Box) -> float:
-        """The mean of the map over the cells that a box of the picture touches."""
+        """The mean of the map over the cells that a box touches: left, top, right and bottom in pixels of the image."""
         height, width = self.image.shape[:2]
         rows, columns = self.values.shape
         left, top, right, bottom = box
@@ -93,7 +92,7 @@ class QualityMap:
         return float(inside.mean(dtype=np.float64))
 
     def sheet(self) -> Image.Image:
-        """The picture, its map with a scale, and its worst places at 1:1, beside those of the reference."""
+        """The image, its map with a scale, and its worst places at 1:1, next to those of the reference."""
         from topiq_metrics.explaining.quality_sheet import draw_quality
 
         return draw_quality([self], ["picture"])
@@ -106,15 +105,15 @@ class QualityMap:
         """Write the `sheet` as ``quality.jpg``, and ``quality.npz`` with the ``values`` and the ``score``.
 
         Args:
-            folder: is made if there is none; the folder it is to lie in must be there.
+            folder: created if it does not exist; its parent must exist.
             overwrite: replace the files of an earlier map.
 
         Returns:
             The paths of the files.
 
         Raises:
-            FileExistsError: if such files are there, without ``overwrite``.
-            OSError: if they cannot be written.
+            FileExistsError: if such files exist, without ``overwrite``.
+            OSError: if files cannot be written.
         """
         folder = check_quality_folder(folder, overwrite=overwrite)
         folder.mkdir(exist_ok=True)

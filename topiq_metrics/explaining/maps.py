@@ -66,18 +66,18 @@ KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class LevelMap:
-    """What a metric sees of a picture at one level.
+    """One map of one level of a network.
 
     Attributes:
         kind: ``gate``, ``attention``, ``focus``, ``distance``, ``semantic``, ``weighted``, ``contrast-structure``,
             ``luminance`` or ``similarity``.
         level: from 1, the shallowest.
-        stride: pixels of the scored picture to a cell, along a side.
+        stride: pixels of the scored image per cell, along a side.
         values: ``(h, w)``, float32.
-        box: which part of the picture the cells cover: left, top, right, bottom, as shares of its width and height.
-        share: for the map whose mean is what the level adds to an LPIPS+ score, or its factor in MS-SSIM: how much of
-            the score it makes (for MS-SSIM: of the score's logarithm). The shares of an explanation add up to 1, or
-            are 0 for equal images.
+        box: the part of the image that the cells cover: left, top, right, bottom, as fractions of its width and height.
+        share: for the map whose mean is the contribution of the level to an LPIPS+ score, or its factor in MS-SSIM: the
+            level's fraction of the score (for MS-SSIM, of its logarithm). The shares of an explanation add up to 1, or
+            are 0 for equal images. None for other maps.
     """
 
     kind: str
@@ -89,12 +89,12 @@ class LevelMap:
 
     @property
     def name(self) -> str:
-        """Such as ``gate-level1``."""
+        """Kind and level, such as ``gate-level1``."""
         return f"{self.kind}-level{self.level}"
 
     @property
     def heat(self) -> Array:
-        """What a picture shows, from 0: shares as multiples of an even share, similarities as what is missing to 1."""
+        """The values as pictures show them, from 0: shares as multiples of an even share, similarities as 1 − value."""
         kind = KINDS[self.kind]
         heat = self.values
         if kind.is_share:
@@ -105,7 +105,7 @@ class LevelMap:
 
     @property
     def half_area(self) -> float:
-        """The smallest share of the cells that holds half of the heat: 0.5 if it is even, near 0 if it is one spot."""
+        """The smallest fraction of the cells that holds half of the heat: 0.5 for an even map, near 0 for one spot."""
         falling = np.sort(self.heat, axis=None)[::-1].astype(np.float64)
         total = falling.cumsum()
         if total[-1] <= 0:

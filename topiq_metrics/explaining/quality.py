@@ -68,37 +68,37 @@ def quality_map(
     device: str | torch.device | None = None,
     max_memory: str | int | None = DEFAULT_MAX_MEMORY,
 ) -> QualityMap:
-    """Tell where a picture is good and where it is bad, on the scale of its score.
+    """Compute a quality map: where an image is good and where it is bad, on the scale of its score.
 
-    - A TOPIQ metric: each place has the mean score of the small windows that it is in. Against a reference, 1 is what
-      equals it, and the mean is close to the score where a picture is damaged everywhere; of a picture that is damaged
-      in one place, the score is nearer to that place, since it counts for more than its area. Without a reference,
-      small windows have lower scores than large pictures, and the map is moved as a whole until its mean is the score.
-    - LPIPS+: each place has its share in the distance, whose mean is the score. Lower is better, as of the metric.
+    - A TOPIQ metric: the value of a place is the mean score of the small windows that contain it. With a reference, 1
+      means equal to it; the mean of the map is close to the score if the image is damaged everywhere. If it is damaged
+      in one place only, the score is closer to the value of that place, which counts for more than its area. Without a
+      reference, small windows score lower than large images, and the map is shifted so that its mean is the score.
+    - LPIPS+: the value of a place is its contribution to the distance; the mean is the score. Lower is better.
 
     Args:
         image: as `topiq_metrics.load_image` takes it, or a tensor ``(1, 3, H, W)``. A face metric takes an aligned
             face of 512 x 512 pixels.
-        reference: the same, for a full-reference metric, of the same size.
-        metric: a metric of the catalogue; by default the bundled one, for an image with a reference or without.
+        reference: the reference, for a full-reference metric, of the same kind and size.
+        metric: a metric of the catalogue; by default ``"topiq_fr-lite"`` with a reference, ``"topiq_nr-lite"`` without.
         weights: ``"default"`` for the published weights, the path of a file, or None for a network that is not
             trained.
-        net: a network to use instead, as `topiq_metrics.weights.load_network` gives it. Its name decides on the
+        net: a network to use instead, as `topiq_metrics.weights.load_network` returns it. Its name determines the
             metric.
-        size: a size policy instead of the metric's own: ``"native"`` finds what is lost where pictures are shrunk.
-        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as if they
-            were sRGB, of both images alike.
-        device: where to run; by default that of ``net``, else a GPU if there is one.
-        max_memory: beside weights and pictures, as `topiq_metrics.ScoreJob` takes it; LPIPS+ and networks on Swin
-            take what they need.
+        size: a size policy instead of the metric's own; ``"native"`` also shows damage that resizing would hide.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values, also those
+            of the reference, as sRGB.
+        device: where to run; by default that of ``net``, else a GPU if there is one, else the CPU.
+        max_memory: in addition to weights and images, as for `topiq_metrics.score_images`; LPIPS+ and networks on Swin
+            ignore it.
 
     Returns:
-        The map, with the score, which is the metric's up to rounding.
+        The map, with the metric's score, up to rounding.
 
     Raises:
         ValueError: if an argument is not as above.
-        ImageError: if an image cannot be had or used; it is a ValueError, too.
-        WeightsError: if the weights cannot be had.
+        ImageError: if an image cannot be read or scored; a subclass of ValueError.
+        WeightsError: if the weights cannot be found or loaded.
 
     Examples:
         >>> import torch
@@ -117,7 +117,7 @@ def quality_map(
     name = metric if net is None else net.name or metric
     card = get_card(name)
     if card.is_foreign:
-        raise ValueError(f"{name!r} is the metric of another distribution, whose network is not known here.")
+        raise ValueError(f"{name!r} is the metric of another distribution, which has no quality map.")
     check_reference(name, card.mode if net is None else net.config.mode, reference)
     pictures = read_pictures(name, card, image, reference, size=size, profiles=profiles)
     where = device_for(net, device)

@@ -1,4 +1,4 @@
-"""From a picture and a metric's name to an explanation."""
+"""From an image and a metric's name to an explanation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
 from topiq_metrics.weights import load_network
 
 MS_SSIM = "ms_ssim"
-"""Explained beside the metrics of the catalogue, to compare with."""
+"""Name of MS-SSIM, which `explain` takes in addition to the metrics of the catalogue, for comparison."""
 
 
 def explain(
@@ -38,41 +38,42 @@ def explain(
     profiles: str = "apply",
     device: str | torch.device | None = None,
 ) -> Explanation:
-    """Tell why an image has its score: what the metric sees of it at each level.
+    """Explain the score of an image by the maps inside the metric at each level.
 
-    - A TOPIQ metric (CFANet): the mask of each level's gate, and the cross-scale attention that each place of a level
-      gets from the deeper ones.
-    - LPIPS+: each level's distance, which is LPIPS's, the semantic weights, both together, and the level's share.
-    - ``"ms_ssim"``: the contrast and structure of each scale, at the last one the luminance, too, and the scale's
-      share.
+    - A TOPIQ metric (CFANet): the mask of each level's gate, and the cross-scale attention from the deeper levels to
+      each place of a level.
+    - LPIPS+: each level's distance map (that of LPIPS), the semantic weights, their product, and the level's share of
+      the score.
+    - ``"ms_ssim"``: contrast and structure at each scale, at the last scale also luminance, and the scale's share of
+      the score.
 
-    The maps come from a pass of their own through a network of its own; metrics and functions keep no map.
+    The maps come from a separate pass through a separate network; metrics and functions keep no maps.
 
     Args:
         image: as `topiq_metrics.load_image` takes it, or a tensor ``(1, 3, H, W)``. A face metric takes an aligned
             face of 512 x 512 pixels.
-        reference: the same, for a full-reference metric, of the same size.
-        metric: a metric of the catalogue, or ``"ms_ssim"``; by default the bundled one, for an image with a reference
-            or without.
+        reference: the reference, for a full-reference metric, of the same kind and size.
+        metric: a metric of the catalogue, or ``"ms_ssim"``; by default ``"topiq_fr-lite"`` with a reference,
+            ``"topiq_nr-lite"`` without.
         weights: ``"default"`` for the published weights, the path of a file, or None for a network that is not
             trained.
-        net: a network to use instead, as `topiq_metrics.weights.load_network` gives it: to load it once for many
-            images. Its name decides on the metric.
-        size: a size policy instead of the metric's own, such as ``"max_side=2048"``: a pass takes up to 1 kB of memory
-            per pixel that is scored.
-        point: x and y in pixels of the image, from its upper left corner: adds, for each cross-scale block, what this
-            place of the deepest grid attends to. Only for TOPIQ metrics.
-        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as if they
-            were sRGB, of both images alike.
-        device: where to run; by default that of ``net``, else a GPU if there is one.
+        net: a network to use instead, as `topiq_metrics.weights.load_network` returns it; useful for many images. Its
+            name determines the metric.
+        size: a size policy instead of the metric's own, such as ``"max_side=2048"``. A pass needs up to 1 kB of memory
+            per scored pixel.
+        point: x and y in pixels of the image, from its upper left corner: adds, for each cross-scale block, the
+            attention of this place of the deepest level. Only for TOPIQ metrics.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values, also those
+            of the reference, as sRGB.
+        device: where to run; by default that of ``net``, else a GPU if there is one, else the CPU.
 
     Returns:
-        The score, which is the metric's up to rounding, and the maps.
+        The metric's score, up to rounding, and the maps.
 
     Raises:
         ValueError: if an argument is not as above.
-        ImageError: if an image cannot be had or used; it is a ValueError, too.
-        WeightsError: if the weights cannot be had.
+        ImageError: if an image cannot be read or scored; a subclass of ValueError.
+        WeightsError: if the weights cannot be found or loaded.
 
     Examples:
         >>> import torch
@@ -130,7 +131,7 @@ def _card(name: str) -> ModelCard:
         raise ValueError(f"{error} To compare with, {MS_SSIM!r} can be explained, too.") from None
     if card.is_foreign:
         raise ValueError(
-            f"{name!r} is the metric of another distribution, and what it looks at is not known here. Explained are: "
+            f"{name!r} is the metric of another distribution and cannot be explained. Metrics that can: "
             f"{', '.join(sorted([*CARDS, MS_SSIM]))}."
         )
     return card

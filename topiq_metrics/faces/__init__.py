@@ -1,7 +1,7 @@
 """Faces in photographs: found by a detector, aligned and cropped as the face metrics were trained on.
 
-Detection by default, and alignment always, are facexlib's; it comes with the extra ``face`` and is imported when a
-photograph is searched, not before.
+Alignment and, by default, detection are those of facexlib, which the extra ``face`` installs; it is imported when the
+first photograph is searched.
 """
 
 from topiq_metrics.faces.alignment import FACE_SIDE, align_faces, load_facexlib

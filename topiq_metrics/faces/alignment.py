@@ -1,4 +1,4 @@
-"""Faces to the pose, size and place that the networks know, by facexlib."""
+"""Alignment of faces to the pose, size and position that the networks expect, by facexlib."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from topiq_metrics._extras import missing
 
 FACE_SIDE = 512
-"""Sides of an aligned face, in pixels."""
+"""Side of an aligned face, in pixels."""
 
 # Where eyes, nose and corners of the mouth are in an aligned face (x, y): those of FFHQ, as facexlib has them inside
 # the constructor of its helper.
@@ -26,21 +26,21 @@ _TEMPLATE = (
 
 
 def align_faces(image: npt.NDArray[np.float32], landmarks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Crop faces from an image so that their landmarks come to lie where those of FFHQ do.
+    """Crop faces from an image so that their landmarks lie as in FFHQ.
 
-    Facexlib's ``align_warp_face``: a similarity (rotation, scale, shift) by least median of squares, bilinear; grey
-    where the crop reaches beyond the image.
+    As facexlib's ``align_warp_face``: a similarity transform (rotation, scale, shift) by least median of squares, with
+    bilinear interpolation; grey where the crop reaches beyond the image.
 
     Args:
-        image: ``(H, W, 3)``, BGR.
+        image: ``(H, W, 3)``, BGR, float32.
         landmarks: ``(K, 5, 2)``, x and y in pixels of left eye, right eye, nose, left and right corner of the mouth,
             as the viewer sees them.
 
     Returns:
-        ``(K, 512, 512, 3)``, BGR.
+        ``(K, 512, 512, 3)``, BGR, float32.
 
     Raises:
-        RuntimeError: if landmarks determine no similarity, or the image is too large for OpenCV.
+        RuntimeError: if no similarity transform fits the landmarks, or the image is too large for OpenCV.
         ModuleNotFoundError: if facexlib is not installed.
     """
     helper = make_helper(image)
@@ -74,7 +74,7 @@ def load_facexlib() -> Any:
     """Import the part of facexlib that finds and aligns faces.
 
     Raises:
-        ModuleNotFoundError: if it is not installed, with the command that installs it.
+        ModuleNotFoundError: if it is not installed; the message has the command that installs it.
     """
     try:
         # It greets an import with warnings of what it imports itself.
@@ -82,4 +82,6 @@ def load_facexlib() -> Any:
             warnings.simplefilter("ignore")
             return importlib.import_module("facexlib.utils.face_restoration_helper")
     except ModuleNotFoundError as error:
-        raise missing("face", f"Faces in photographs need the extra (there is no {error.name})", error.name) from error
+        raise missing(
+            "face", f"Faces in photographs need the extra ({error.name} is not installed)", error.name
+        ) from error

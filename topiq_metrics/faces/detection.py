@@ -1,4 +1,4 @@
-"""Where the faces of a photograph are."""
+"""Detection of faces in photographs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MIN_EYE_DISTANCE = 5
 
 
 class Detections(NamedTuple):
-    """The K faces of a photograph, in pixels of it; a box may reach beyond its edge.
+    """The K faces of a photograph; coordinates are in its pixels, and a box may reach beyond its edge.
 
     Attributes:
         boxes: ``(K, 4)``: left, top, right, bottom.
@@ -40,18 +40,21 @@ class Detections(NamedTuple):
 
 
 class FaceDetector(Protocol):
-    """Finds faces. Detectors with different results have a different ``repr``, which tells their metrics apart."""
+    """Interface of a face detector.
+
+    Detectors with different results must have a different ``repr``: metrics are told apart by it.
+    """
 
     def detect(self, image: npt.NDArray[np.uint8]) -> Detections:
-        """Find the faces of a photograph ``(H, W, 3)``, BGR, as OpenCV has it."""
+        """Find the faces of a photograph ``(H, W, 3)``, uint8, BGR, as OpenCV reads it."""
         ...
 
 
 class FacexlibDetector:
-    """RetinaFace with a ResNet-50, as facexlib runs it: faces with a confidence above 0.97, the surest first.
+    """RetinaFace with a ResNet-50, as in facexlib: faces with a confidence above 0.97, in descending order.
 
-    The photograph is searched at its own size. Faces whose eyes are less than 5 pixels apart, too small or seen from
-    the side, are left out.
+    The photograph is searched at its own size. Faces whose eyes are less than 5 pixels apart, because they are small or
+    seen from the side, are left out.
 
     Args:
         weights: path of ``detection_Resnet50_Final.pth``, or a state dict with its keys.
@@ -59,7 +62,7 @@ class FacexlibDetector:
 
     Raises:
         ModuleNotFoundError: if facexlib is not installed.
-        WeightsError: if the file cannot be used.
+        WeightsError: if the weights cannot be read or do not fit.
 
     References:
         Deng et al. "RetinaFace: Single-Shot Multi-Level Face Localisation in the Wild". CVPR 2020.
@@ -102,14 +105,14 @@ class FacexlibDetector:
 
 
 def shared_detector(device: torch.device | str = "cpu") -> FacexlibDetector:
-    """Get facexlib's detector with its published weights; one in memory for all who hold it.
+    """Facexlib's detector with its published weights; all callers with the same device share one.
 
     Args:
         device: where to run.
 
     Raises:
         ModuleNotFoundError: if facexlib is not installed.
-        WeightsError: if the weights cannot be had.
+        WeightsError: if the weights cannot be found or loaded.
     """
     load_facexlib()
     path = resolve(FACE_DETECTOR)

@@ -1,4 +1,4 @@
-"""A photograph to its faces."""
+"""From a photograph to its aligned faces."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Which: TypeAlias = Literal["largest", "all"]
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """K faces of a photograph; K may be 0.
+    """The K faces of a photograph; K may be 0.
 
     Attributes:
         crops: the aligned faces, ``(K, 3, 512, 512)``, RGB in [0, 1], float32, on the photograph's device.
-        boxes: ``(K, 4)``: left, top, right, bottom, in pixels of the photograph; on the CPU, as what follows.
-        landmarks: ``(K, 5, 2)``, as `Detections` has them.
-        confidences: ``(K,)``.
+        boxes: ``(K, 4)``: left, top, right, bottom, in pixels of the photograph; on the CPU.
+        landmarks: ``(K, 5, 2)``, as in `Detections`; on the CPU.
+        confidences: ``(K,)``, in [0, 1]; on the CPU.
     """
 
     crops: Tensor
@@ -36,16 +36,15 @@ class Faces:
 def find_faces(photograph: Tensor, detector: FaceDetector, which: Which) -> Faces:
     """Find, align and crop the faces of a photograph; not differentiable.
 
-    The detector gets the pixels as 8-bit integers, the crops are made of the values as they are.
+    The detector gets the pixels as 8-bit integers; the crops are made from the original values.
 
     Args:
         photograph: ``(3, H, W)``, RGB in [0, 1], floating point.
-        detector: finds them.
-        which: ``"all"`` in the detector's order, or the ``"largest"``, by the part of its box that is in the
-            photograph.
+        detector: finds the faces.
+        which: ``"all"`` in the detector's order, or the ``"largest"``, by the area of its box inside the photograph.
 
     Raises:
-        ValueError: if what the detector finds is not as `Detections` says.
+        ValueError: if the detector's result is not as described in `Detections`.
         RuntimeError: if the faces cannot be aligned.
         ModuleNotFoundError: if facexlib is not installed.
     """

@@ -23,14 +23,14 @@ _FACES_AT_ONCE = 8
 
 @dataclass(frozen=True, eq=False)
 class FaceScores:
-    """The K faces of one photograph that were scored; K = 0 where there is none. On the photograph's device.
+    """The K faces of one photograph that were scored, on the photograph's device; K = 0 if there is none.
 
     Attributes:
         scores: ``(K,)``; from about 0 to about 1, higher is better.
         boxes: ``(K, 4)``: left, top, right, bottom, in pixels of the photograph; may reach beyond its edge.
         landmarks: ``(K, 5, 2)``: x and y of left eye, right eye, nose, left and right corner of the mouth, as the
             viewer sees them.
-        confidences: ``(K,)``: how sure the detector is, in [0, 1].
+        confidences: ``(K,)``: the detector's confidence, in [0, 1].
     """
 
     scores: Tensor
@@ -53,10 +53,10 @@ def topiq_face(
 ) -> Tensor:
     """Score aligned faces with TOPIQ: from about 0 to about 1, higher is better.
 
-    Differentiable with respect to the faces. For photographs, there is `topiq_faces`.
+    Differentiable with respect to the faces. For photographs, use `topiq_faces`.
 
     Args:
-        preds: faces, aligned as those of FFHQ, RGB: ``(N, 3, 512, 512)``, or a list of ``(3, 512, 512)``; floating
+        preds: faces, aligned as in FFHQ, RGB: ``(N, 3, 512, 512)``, or a list of ``(3, 512, 512)``; floating
             point in [0, 1], or uint8 in 0…255.
         model: ``"topiq_nr-face"``, ``"topiq_nr-face-v1"`` or ``"topiq_nr_swin-face"``.
         weights: ``"default"`` for the model's published weights, the path of a file, or None for a network that is
@@ -70,7 +70,7 @@ def topiq_face(
 
     Raises:
         ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        WeightsError: if the weights cannot be found or loaded.
 
     References:
         Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
@@ -101,19 +101,19 @@ def topiq_faces(
     detector: FaceDetector | None = None,
     check_range: bool = True,
 ) -> list[FaceScores]:
-    """Find the faces of photographs with facexlib, align them and score each with TOPIQ; needs the extra ``face``.
+    """Find the faces of photographs with facexlib, align them and score each with TOPIQ.
 
-    Not differentiable.
+    Requires the extra ``face``. Not differentiable.
 
     Args:
         preds: photographs, RGB: ``(N, 3, H, W)``, or a list of ``(3, H, W)`` of any sizes; floating point in [0, 1],
-            or uint8 in 0…255.
+            or uint8 in 0…255. Sides of at least 32 pixels.
         model: as in `topiq_face`.
         weights: as in `topiq_face`.
         net: as in `topiq_face`.
-        faces: ``"largest"``, by the part of its box that is in the photograph, or ``"all"``.
-        on_no_face: whether to ``"raise"`` an error for a photograph without a face, or to go on: it has K = 0 then.
-        detector: finds the faces, instead of facexlib's RetinaFace.
+        faces: ``"largest"``, by the area of its box inside the photograph, or ``"all"``.
+        on_no_face: ``"raise"`` an error for a photograph without a face; with ``"nan"``, it has K = 0.
+        detector: finds the faces instead of facexlib's RetinaFace.
         check_range: whether to refuse photographs with values outside [0, 1].
 
     Returns:
@@ -124,7 +124,7 @@ def topiq_faces(
         ValueError: if an argument is not as above, or a photograph requires a gradient.
         RuntimeError: if a face cannot be aligned.
         ModuleNotFoundError: if facexlib is not installed.
-        WeightsError: if the weights of the network or of the detector cannot be had.
+        WeightsError: if the weights of the network or of the detector cannot be found or loaded.
     """
     check_choices(faces, on_no_face)
     scorer = choose(FACE, model, weights, net, None)
@@ -174,7 +174,7 @@ def score_photographs(
     found = [find_faces(image, detector, faces) for image in images]
     without = [f"`preds[{index}]`" for index, in_image in enumerate(found) if not len(in_image.boxes)]
     if without and on_no_face == "raise":
-        raise NoFaceError(f"No face was found in {', '.join(without)}. Pass on_no_face='nan' to go on without one.")
+        raise NoFaceError(f"No face was found in {', '.join(without)}. Pass on_no_face='nan' to continue without one.")
     with torch.no_grad():
         crops = [crop for in_image in found for crop in in_image.crops]
         scores = [

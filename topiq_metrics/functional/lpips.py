@@ -31,29 +31,31 @@ def lpips_plus(
 ) -> Tensor:
     """Measure the perceptual distance of images from their references with LPIPS+: from 0, lower is better.
 
-    LPIPS, with each level's distance map averaged under the features of the reference, so that differences count
-    where its semantics are. 0 for equal images. Differentiable with respect to both images.
+    LPIPS whose distance map at each level is averaged with weights from the semantic features of the reference, so that
+    differences in semantically important regions count more. 0 for equal images. Differentiable with respect to both
+    images.
 
     Args:
         preds: images, RGB: ``(N, 3, H, W)``, or a list of ``(3, H, W)`` of any sizes; floating point in [0, 1], or
             uint8 in 0…255. Sides of at least 32 pixels.
-        target: the references, of the same kind and shapes.
+        target: the references, also a tensor or a list, of the same shapes.
         model: ``"lpips+"`` on AlexNet or ``"lpips-vgg+"`` on VGG-16.
         weights: ``"default"`` for the published weights, the path of a file with torchvision's backbone or with ours,
-            or None for a backbone that is not trained. The linear weights are those that torchmetrics ships.
+            or None for a backbone that is not trained. The linear weights of LPIPS are those that torchmetrics
+            ships.
         net: a network to use instead, in evaluation mode, on the device of the images.
-        semantic_layer: the level, 0 to 4, whose features weigh the distances; the default is the paper's, 2. None
-            weighs all places alike, which is LPIPS.
+        semantic_layer: the level, 0 to 4, whose features weight the distances; the default is the paper's, 2. None
+            weights all positions equally, which is LPIPS.
         reduction: ``"mean"`` or ``"sum"`` over the images, or ``"none"`` for a score per image; None is ``"none"``.
         check_range: whether to refuse images with values outside [0, 1].
-        size: size rule to use for both images, for example ``"max_side=512"``.
+        size: size rule to use for both images, for example ``"max_side=512"``; by default none.
 
     Returns:
-        The distance, a scalar, or ``(N,)`` for ``reduction="none"``.
+        The distance, 0 or more: a scalar, or ``(N,)`` for ``reduction="none"``.
 
     Raises:
         ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        WeightsError: if the weights cannot be found or loaded.
 
     References:
         Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".

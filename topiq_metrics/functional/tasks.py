@@ -111,7 +111,7 @@ class Choice:
 
         Raises:
             ValueError: if the given network may be in training.
-            WeightsError: if the weights cannot be had.
+            WeightsError: if the weights cannot be found or loaded.
         """
         net = self.net
         if net is None:

@@ -26,7 +26,7 @@ def topiq_no_reference(
     check_range: bool = True,
     size: SizePolicy | str | None = None,
 ) -> Tensor:
-    """Score images by themselves with TOPIQ: from about 0 to about 1, higher is better.
+    """Score images without a reference with TOPIQ: from about 0 to about 1, higher is better.
 
     Differentiable with respect to the images. The network stays in memory for the next call. A score does not depend
     on the other images of a call, and is computed in float32 also under autocast.
@@ -34,22 +34,22 @@ def topiq_no_reference(
     Args:
         preds: images to score, RGB: ``(N, 3, H, W)``, or a list of ``(3, H, W)`` of any sizes; floating point in
             [0, 1], or uint8 in 0…255. Sides of at least 32 pixels.
-        model: name of the model; `topiq_metrics.get_card` tells its score range, training data and licence.
+        model: name of the model; `topiq_metrics.get_card` has its score range, training data and licence.
         weights: ``"default"`` for the model's published weights, the path of a file, or None for a network that is
             not trained (a new one in each call).
         net: a network to use instead, in evaluation mode, on the device of the images; they are cast to its dtype.
-            If it bears the name of a model, as those from `topiq_metrics.weights.load_network` do, the model's size
-            rule goes with it, else that of ``model``.
+            If it has the name of a model, as networks from `topiq_metrics.weights.load_network` do, that model's size
+            rule is used, else that of ``model``.
         reduction: ``"mean"`` or ``"sum"`` over the images, or ``"none"`` for a score per image; None is ``"none"``.
         check_range: whether to refuse images with values outside [0, 1].
-        size: size rule to use instead of the model's, for example ``"max_side=1024"``.
+        size: size rule (see `topiq_metrics.SizePolicy`) to use instead of the model's, for example ``"max_side=1024"``.
 
     Returns:
-        The score, a scalar, or ``(N,)`` for ``reduction="none"``.
+        The score: a scalar, or ``(N,)`` for ``reduction="none"``. Float32, or float64 if ``net`` is.
 
     Raises:
-        ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        ValueError: if an argument is not as above; `ImageTooSmallError` if a side is too short.
+        WeightsError: if the weights cannot be found or loaded.
 
     References:
         Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
@@ -84,11 +84,12 @@ def topiq_full_reference(
 ) -> Tensor:
     """Score distorted images against their references with TOPIQ: from about 0 to about 1, higher is better.
 
+    By default (``"topiq_fr-lite"``) an image that equals its reference scores 1, and no image scores higher.
     Differentiable with respect to both images.
 
     Args:
         preds: the distorted images, as `topiq_no_reference` takes them.
-        target: the references, of the same kind and shapes.
+        target: the references, also a tensor or a list, of the same shapes.
         model: name of the model, as in `topiq_no_reference`.
         weights: as in `topiq_no_reference`.
         net: as in `topiq_no_reference`.
@@ -97,11 +98,11 @@ def topiq_full_reference(
         size: size rule to use instead of the model's, for both images.
 
     Returns:
-        The score, a scalar, or ``(N,)`` for ``reduction="none"``.
+        The score: a scalar, or ``(N,)`` for ``reduction="none"``. Float32, or float64 if ``net`` is.
 
     Raises:
-        ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        ValueError: if an argument is not as above; `ImageTooSmallError` if a side is too short.
+        WeightsError: if the weights cannot be found or loaded.
 
     References:
         Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
@@ -148,8 +149,8 @@ def topiq_aesthetic(
         The rating, a scalar, or ``(N,)`` for ``reduction="none"``.
 
     Raises:
-        ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        ValueError: if an argument is not as above; `ImageTooSmallError` if a side is too short.
+        WeightsError: if the weights cannot be found or loaded.
 
     References:
         Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".

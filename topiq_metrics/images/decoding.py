@@ -89,7 +89,7 @@ def open_image(stream: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
     if kind is None:
         _refuse_known(header, name)
         raise NotAnImageError(
-            f"{name}: not an image in a format that is read here ({', '.join(READABLE)}).",
+            f"{name}: not an image in a supported format ({', '.join(READABLE)}).",
             " Whatever else Pillow can open may be passed as a PIL image.",
         )
     stream.seek(0)
@@ -118,7 +118,7 @@ def _refuse_known(header: bytes, name: str) -> None:
     other = other_format(header)
     if other is not None:
         raise UnsupportedImageError(
-            f"{name}: is {other}, which is not read here ({', '.join(READABLE)} are). "
+            f"{name}: is {other}, which is not supported ({', '.join(READABLE)} are). "
             "Whatever else Pillow can open may be passed as a PIL image."
         )
 
@@ -204,9 +204,9 @@ def image_errors(name: str, stream: IO[bytes] | None = None) -> Iterator[None]:
     except Exception as error:
         kind = None if stream is None else _unread(stream, error)
         if kind is not None:
-            raise UnsupportedImageError(f"{name}: {kind} is not read.") from error
+            raise UnsupportedImageError(f"{name}: {kind} is not supported.") from error
         cause = f"{type(error).__name__}: {error}"
-        raise TruncatedImageError(f"{name}: the file is cut short or damaged ({cause})") from error
+        raise TruncatedImageError(f"{name}: the file is truncated or damaged ({cause})") from error
 
 
 def _unread(stream: IO[bytes], error: Exception) -> str | None:

@@ -1,4 +1,4 @@
-"""One way to decode an image, wherever it comes from."""
+"""Decoding of images from any source."""
 
 from __future__ import annotations
 
@@ -23,54 +23,57 @@ from topiq_metrics.images.tiff import refuse_misread
 ImageSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | npt.NDArray[Any] | Tensor"
 )
-"""What `load_image` takes."""
+"""Types that `load_image` accepts."""
 
 
 def load_image(source: ImageSource, *, max_pixels: int | None = MAX_PIXELS, profiles: Profiles = "apply") -> Tensor:
     """Decode one image to RGB.
 
-    A file is what its first bytes say, whatever its name: AVIF, BMP, GIF, HEIF (with the extra ``heic``), JPEG,
-    JPEG 2000, PNG, PPM (PBM, PGM, PFM), QOI, TIFF or WebP. What else Pillow reads may be passed as a PIL image.
+    The format of a file is recognised by its first bytes, not by its name: AVIF, BMP, GIF, HEIF (with the extra
+    ``heic``), JPEG, JPEG 2000, PNG, PPM (PBM, PGM, PFM), QOI, TIFF or WebP. Other formats that Pillow reads can be
+    passed as a PIL image.
 
-    - The orientation that EXIF tells of is applied. Damaged EXIF is ignored.
-    - Colours of an embedded ICC profile (RGB, grey or CMYK) are converted to sRGB, with perceptual intent and 8 bits.
-      A profile that is broken, or of another colour space than the pixels, is ignored; one that moves no colour by
-      more than one level of 255 is sRGB, and leaves the values as they are. So are those that a file tells of without
-      a profile: by code points (nclx, cICP), gamma and chromaticities (PNG, TIFF) or Exif (Adobe RGB).
-    - HDR (PQ or HLG) is refused, and so is RGB of narrow range (black at 16).
-    - Transparent pixels are composed on white, in sRGB values: alpha channels, palettes and colour keys.
-    - Sixteen-bit greyscale keeps its precision, and its ICC profile is not applied. Of sixteen-bit colour, Pillow
-      keeps the upper 8 bits; more than 8 bits of HEIF and AVIF are reduced to 8. 32-bit integers must be in 0…65535,
-      and floats in [0, 1].
-    - Of an animation or a file with several pages, the first is taken; of a TIFF, the first that is neither a reduced
+    - The EXIF orientation is applied. Damaged EXIF is ignored.
+    - Colours with an embedded ICC profile (RGB, grey or CMYK) are converted to sRGB, with perceptual intent and 8 bits.
+      A profile that is broken, or for another colour space than that of the pixels, is ignored; a profile that changes
+      no colour by more than one level of 255 is taken for sRGB and leaves the values unchanged. Colour spaces that a
+      file declares without a profile are converted, too: by code points (nclx, cICP), gamma and chromaticities (PNG,
+      TIFF) or Exif (Adobe RGB).
+    - HDR (PQ or HLG) is refused, and so is narrow-range RGB (black at 16).
+    - Transparent pixels (alpha channels, palettes and colour keys) are composed on white, in sRGB values.
+    - 16-bit greyscale keeps its precision, and its ICC profile is not applied. Of 16-bit colour, Pillow keeps the upper
+      8 bits; HEIF and AVIF of more than 8 bits are reduced to 8. 32-bit integers must be in 0…65535, and floats in
+      [0, 1].
+    - Of an animation or a file with several pages, the first is used; of a TIFF, the first that is neither a reduced
       image of another nor a mask; of a PIL image, the current one.
-    - What a decoder does not need (texts, unknown chunks and segments, animations of a PNG) is passed over, and so is
-      what is damaged there. The checksums of a PNG's pixels, palette and header must be right.
+    - Parts that are not needed for decoding (texts, unknown chunks and segments, animations of a PNG) are ignored, even
+      if they are damaged. The checksums of a PNG's pixels, palette and header must be right.
 
-    Several threads may load images at once; no setting of Pillow is changed.
+    Thread-safe; no setting of Pillow is changed.
 
     Args:
         source: a path; the bytes of a file; a binary file object, which is read from its start and left open; a PIL
             image; a numpy array ``(H, W)`` or ``(H, W, C)``; a tensor ``(C, H, W)``. C is 1 (grey), 3 (RGB) or
             4 (RGBA), values are uint8, uint16 or floats in [0, 1].
-        profiles: ``"apply"`` for the above; ``"ignore"`` takes all values for sRGB, whatever the file says of its
-            colours, HDR included.
-        max_pixels: the most pixels (width x height) to accept, judged from a file's header; None for no limit. TIFF
-            and WebP have Pillow's own limit, too: 179 million, twice ``PIL.Image.MAX_IMAGE_PIXELS``.
+        max_pixels: the most pixels (width x height) to accept, checked against a file's header; None for no limit. For
+            TIFF and WebP, Pillow's own limit applies, too: 179 million, twice ``PIL.Image.MAX_IMAGE_PIXELS``.
+        profiles: ``"apply"`` converts colours as above; ``"ignore"`` reads all values as sRGB, whatever the file
+            declares, HDR included.
 
     Returns:
-        ``(3, H, W)`` in [0, 1], float32, RGB, contiguous. On the CPU, or on the device of a tensor, whose memory it
-        may share.
+        ``(3, H, W)`` in [0, 1], float32, RGB, contiguous. On the CPU; for a tensor, on its device, and it may share the
+        tensor's memory.
 
     Raises:
-        ImageNotFoundError: if there is no such file.
-        NotAnImageError: if the bytes are of no format of images that is known.
-        UnsupportedImageError: if they are of one that is not read, or of a kind of it that Pillow refuses or misreads.
-        CameraRawError: if they are a camera's raw file, whose pages are thumbnails and a sensor's values.
-        TruncatedImageError: if the file is empty, cut short or damaged.
+        ImageNotFoundError: if the file does not exist.
+        NotAnImageError: if the bytes are not in a known image format.
+        UnsupportedImageError: if the format is not supported, or is a variant that Pillow refuses or misreads.
+        CameraRawError: if the file is a camera raw file, which holds thumbnails and sensor values.
+        TruncatedImageError: if the file is empty, truncated or corrupt.
         ImageTooLargeError: if there are more than ``max_pixels`` pixels, or memory does not suffice.
         HDRImageError: if the image is HDR.
-        ImageError: if the source cannot be had or used otherwise. All the others are ImageErrors too, and ValueErrors.
+        ImageError: if the source cannot be read or used for another reason. The base class of all the above, and a
+            ValueError.
 
     Examples:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Size policies: what an image is resized to before a network sees it."""
+"""Size policies: how an image is resized before it is scored."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
 SizeKind = Literal["native", "max_side", "max_short_side", "short_side", "square"]
 
 MIN_SIDE = 32
-"""The shortest side that the networks take, in pixels."""
+"""The shortest side that the networks accept, in pixels."""
 
 _SPEC = re.compile(r"(max_side|max_short_side|short_side|square)=([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True)
 class SizePolicy:
-    """A rule that gives every image the size at which it is scored.
+    """A rule for the size at which an image is scored.
 
-    - ``native``: as it is.
+    - ``native``: not resized.
     - ``max_side=N``: if the longer side is above N it becomes N, and the shorter one ``int(N * short / long)``. Of
-      pictures longer than 2:1, the shorter side becomes N / 2 instead: what they show is not shrunk further than in a
-      picture of 2:1. Never enlarges.
+      images longer than 2:1, the shorter side becomes N / 2 at most, and the longer one follows: their content is not
+      shrunk further than that of a 2:1 image. Never enlarges.
     - ``max_short_side=N``: if the shorter side is above N it becomes N, and the longer one ``int(N * long / short)``.
       Never enlarges.
     - ``short_side=N``: the shorter side becomes N, the longer one ``int(N * long / short)``. Shrinks and enlarges.
     - ``square=N``: N x N, whatever the aspect ratio.
 
-    Sizes and pixels are those of ``torchvision.transforms.v2.functional.resize(…, antialias=True)``: bilinear with
-    antialiasing, which stays within the range of the input.
+    Resizing is bilinear with antialiasing and stays within the range of the input; sizes and values are those of
+    ``torchvision.transforms.v2.functional.resize(…, antialias=True)``.
 
     Attributes:
         kind: the rule.
         side: N in pixels, at least 32; None for ``native``.
 
     Raises:
-        ValueError: if ``kind`` is unknown or ``side`` doesn't suit it.
+        ValueError: if ``kind`` is unknown, or ``side`` is missing, superfluous or too small.
 
     Examples:
         >>> policy = SizePolicy.parse("max_side=512")
@@ -63,7 +63,7 @@ class SizePolicy:
 
     @classmethod
     def parse(cls, size: str | SizePolicy) -> SizePolicy:
-        """Read ``"native"`` or ``"KIND=N"``; a policy is handed back.
+        """Parse ``"native"`` or ``"KIND=N"``; a policy is returned as it is.
 
         Raises:
             ValueError: if ``size`` is anything else, or N is below 32.
@@ -74,7 +74,7 @@ class SizePolicy:
         return self.kind if self.side is None else f"{self.kind}={self.side}"
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Give the height and width, in pixels, that `apply` makes of an image of ``height`` x ``width``."""
+        """Height and width, in pixels, after `apply` to an image of ``height`` x ``width``."""
         side = self.side
         short, long = min(height, width), max(height, width)
         kept = {"max_side": long, "max_short_side": short}.get(self.kind)
@@ -102,13 +102,13 @@ class SizePolicy:
         """Resize images; differentiable.
 
         Args:
-            images: ``(…, C, H, W)``, floating point.
+            images: ``(…, C, H, W)``, floating point, of any range.
 
         Returns:
-            ``(…, C, h, w)``; ``images`` itself where the size stays.
+            ``(…, C, h, w)``, with the size of `output_size`; ``images`` itself if the size does not change.
 
         Raises:
-            ValueError: if ``images`` has fewer than three dimensions or no floating-point values.
+            ValueError: if ``images`` has fewer than three dimensions, or is not floating point.
         """
         if images.ndim < 3 or not images.is_floating_point():
             raise ValueError(

@@ -56,15 +56,15 @@ def open_tiff(stream: IO[bytes], name: str) -> Image.Image:
     cause = cause or _misread(page) or _without_codec(page)
     if cause is not None:
         if not file.holds(page):
-            raise TruncatedImageError(f"{name}: the file is cut short or damaged (not all of its data are there)")
-        raise UnsupportedImageError(f"{name}: {page} is not read: {cause}.")
+            raise TruncatedImageError(f"{name}: the file is truncated or damaged (not all of its data are there)")
+        raise UnsupportedImageError(f"{name}: {page} is not supported: {cause}.")
     source = stream if page.offset == file.first else cast("IO[bytes]", WithHeader(stream, file.header(page.offset)))
     source.seek(0)
     try:
         image = (_ByLibtiff if _is_for_libtiff(page) else TiffImagePlugin.TiffImageFile)(source, "")
     except (SyntaxError, OSError) as error:
         if file.holds(page):
-            raise UnsupportedImageError(f"{name}: {page} is not read.") from error
+            raise UnsupportedImageError(f"{name}: {page} is not supported.") from error
         raise
     _check_decoder(image, page, name)
     _drop_odd_metadata(image)
@@ -90,7 +90,7 @@ def refuse_misread(image: Image.Image, name: str) -> None:
     if cause is None and _misread_uncompressed(page):
         cause = "Pillow misreads it; pass the file itself"
     if cause:
-        raise UnsupportedImageError(f"{name}: {page} is not read: {cause}.")
+        raise UnsupportedImageError(f"{name}: {page} is not supported: {cause}.")
     if image.tile:
         _check_decoder(image, page, name)
 
@@ -207,7 +207,7 @@ def _drop_odd_metadata(image: Image.Image) -> None:
 def _check_decoder(image: Image.Image, page: Page, name: str) -> None:
     codec, _, _, arguments = image.tile[0] if image.tile else ("", None, 0, ("",))  # type: ignore[attr-defined]
     if isinstance(image, _ByLibtiff) and codec != "libtiff":
-        raise UnsupportedImageError(f"{name}: {page} is not read: Pillow misreads it.")
+        raise UnsupportedImageError(f"{name}: {page} is not supported: Pillow misreads it.")
     if codec == "libtiff" and arguments[0].endswith(("BF", "BS")) and sys.byteorder == "little":
         # libtiff has put the bytes in order already, and Pillow would do it once more.
-        raise UnsupportedImageError(f"{name}: {page} is not read: Pillow takes it uncompressed only.")
+        raise UnsupportedImageError(f"{name}: {page} is not supported: Pillow takes it uncompressed only.")

@@ -1,4 +1,4 @@
-"""The one validation of image tensors."""
+"""Validation of image tensors."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 def validate_images(
     images: Tensor | Sequence[Tensor], name: str = "preds", *, check_range: bool = True, min_side: int = MIN_SIDE
 ) -> Tensor | list[Tensor]:
-    """Check images and brings them to floating point.
+    """Check images and convert them to floating point.
 
-    Costs one pass over the values and one synchronisation with their device; none for uint8.
+    Costs one pass over the values and one synchronisation with their device; neither for uint8.
 
     Args:
         images: ``(N, 3, H, W)``, or a list or tuple of ``(3, H, W)`` of any sizes on one device; RGB in [0, 1]
-            (1e-3 beyond is let through for rounding), or uint8 in 0…255.
-        name: what to call the argument in errors.
-        check_range: whether to refuse values outside [0, 1]; NaN and infinity always are.
+            (1e-3 beyond is accepted, for rounding), or uint8 in 0…255.
+        name: the name of the argument in error messages.
+        check_range: whether to refuse values outside [0, 1]; NaN and infinity are always refused.
         min_side: shortest side to accept, in pixels.
 
     Returns:
-        The tensor, or a list of the tensors: uint8 divided by 255 and half precision as float32, all else the very
-        objects that came in.
+        The tensor, or a list of the tensors: uint8 divided by 255 and half precision converted to float32; others are
+        returned as they are, without a copy.
 
     Raises:
-        ValueError: if the type, shape, dtype or range is another, or a value is not finite.
-        ImageTooSmallError: if a side is shorter than ``min_side``; a ValueError, too.
+        ValueError: if type, shape, dtype or range is not as above, or a value is not finite.
+        ImageTooSmallError: if a side is shorter than ``min_side``; a subclass of ValueError.
     """
     items = _check_structure(images, name, min_side)
     _check_values(items, check_range=check_range)
@@ -51,17 +51,17 @@ def validate_pair(
     check_range: bool = True,
     min_side: int = MIN_SIDE,
 ) -> tuple[Tensor, Tensor] | tuple[list[Tensor], list[Tensor]]:
-    """Check distorted images and their references, as `validate_images` does, and that they belong together.
+    """Check distorted images and their references as `validate_images` does, and that the two match.
 
     Args:
         preds: the distorted images.
         target: their references, of the same kind (tensor or list), shapes and device.
-        names: what to call the two in errors.
+        names: the names of the two in error messages.
         check_range: whether to refuse values outside [0, 1].
         min_side: shortest side to accept, in pixels.
 
     Returns:
-        Both, as `validate_images` gives them.
+        Both, as `validate_images` returns them.
 
     Raises:
         ValueError: as `validate_images`, or if the two differ in kind, shape, length or device.

@@ -27,20 +27,24 @@ def open_predictor(
     device: str | torch.device | None = None,
     backend: Backend | None = None,
 ) -> Predictor:
-    """Make what scores images with the metric ``name``, whichever kind of metric it is.
+    """Open the metric ``name``, of any kind, for scoring batches of images.
 
     Args:
         name: a metric of the catalogue.
-        weights: ``"default"``, a path, or None for an untrained network.
+        weights: ``"default"``, the path of a file, or None for an untrained network.
         size: a size policy for the images, instead of the metric's own.
-        device: where to run; a GPU if there is one.
-        backend: what runs the network (see `topiq_metrics.inference.backends.choose_backend`); PyTorch in float32 if
-            none is given.
+        device: where to run; by default a GPU if there is one, else the CPU.
+        backend: what runs the network (see `topiq_metrics.inference.backends.choose_backend`); by default PyTorch in
+            float32.
+
+    Returns:
+        A `NetworkPredictor`, a `FacePredictor` for a face metric, or a `MetricPredictor` for a metric of another
+        distribution.
 
     Raises:
-        ValueError: if there is no such metric or size policy, or the backend does not run there.
+        ValueError: if there is no such metric, size policy or device, or the backend does not run on the device.
         ModuleNotFoundError: if the metric needs an extra that is not installed.
-        WeightsError: if weights cannot be had.
+        WeightsError: if weights cannot be found or loaded.
     """
     card = get_card(name)
     if card.is_foreign:

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class FacePredictor(NetworkPredictor):
-    """The largest face of each photograph: found and aligned by facexlib.
+    """Scores the largest face of each photograph, found and aligned by facexlib.
 
     Args:
         name: a face metric of the catalogue.
-        weights: ``"default"``, a path, or None for an untrained network.
-        size: a size policy for the photographs; by default they are searched as they are. The metric's own policy is
-            applied to the aligned face.
-        device: where to run; a GPU if there is one.
+        weights: ``"default"``, the path of a file, or None for an untrained network.
+        size: a size policy for the photographs in which faces are searched; by default ``"native"``. The metric's own
+            policy is applied to the aligned face.
+        device: where to run; by default a GPU if there is one, else the CPU.
         backend: what runs the network; by default PyTorch in float32.
-        detector: finds the faces, instead of facexlib's RetinaFace.
+        detector: finds the faces instead of facexlib's RetinaFace.
     """
 
     max_batch = 1

@@ -1,4 +1,4 @@
-"""The metric of another distribution, ready to score batches."""
+"""Metrics of other distributions, ready to score batches."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from topiq_metrics.registry import create_metric
 
 
 class MetricPredictor(MetricOnDevice):
-    """A torchmetrics metric with ``reduction="none"`` that is reset after each batch.
+    """Runs a torchmetrics metric of another distribution, with ``reduction="none"``, and resets it after each batch.
 
     Args:
-        name: a metric that another distribution has added.
-        weights: ``"default"``; anything else is handed to the metric's class.
+        name: a metric of another distribution.
+        weights: ``"default"``; anything else is passed to the metric's class.
         size: a size policy instead of the metric's own.
-        device: where to run; a GPU if there is one.
+        device: where to run; by default a GPU if there is one, else the CPU.
         backend: PyTorch in float32, or ``"auto"``.
 
     Raises:
-        ValueError: if the metric cannot be built, or another backend is asked for.
+        ValueError: if the metric cannot be built, or for any other backend.
     """
 
     def _open(self, weights: str | os.PathLike[str] | None, backend: Backend | None) -> None:

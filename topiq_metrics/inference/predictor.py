@@ -15,12 +15,12 @@ from topiq_metrics.weights import shared_network
 
 
 class Predictor(Protocol):
-    """Scores a batch of images of one size.
+    """Scores batches of images of one size.
 
     Attributes:
         card: the metric's record in the catalogue.
-        size: the size policy that images are to be brought to before they are scored.
-        max_batch: the most images to hand over at once.
+        size: the size policy that the caller applies to images before they are scored.
+        max_batch: the largest batch to pass at once.
     """
 
     card: ModelCard
@@ -28,21 +28,24 @@ class Predictor(Protocol):
     max_batch: int
 
     def __call__(self, images: Tensor, references: Tensor | None = None, *, spare_memory: bool = False) -> Tensor:
-        """Score RGB images ``(N, 3, H, W)`` in [0, 1]: ``(N,)`` float32 on the CPU.
+        """Score RGB images ``(N, 3, H, W)`` in [0, 1].
 
         Args:
-            images: of one size.
-            references: of the same shape, for a full-reference metric.
-            spare_memory: take as little memory as can be, however slow.
+            images: the images, all of one size.
+            references: the references, of the same shape, for a full-reference metric.
+            spare_memory: use as little memory as possible, even if it is slower.
+
+        Returns:
+            ``(N,)``, float32, on the CPU.
 
         Raises:
-            ImageError: if there is an image that the metric cannot score.
+            ImageError: if the metric cannot score an image.
         """
         ...
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device that was asked for; if none was, a GPU if there is one.
+    """The device that was asked for; by default a GPU if there is one, else the CPU.
 
     Raises:
         ValueError: if there is no such device.
@@ -58,11 +61,11 @@ def choose_device(device: str | torch.device | None) -> torch.device:
 
 
 class PredictorOptions(TypedDict, total=False):
-    """What every predictor takes.
+    """Options of every predictor.
 
     Attributes:
         size: a size policy instead of the metric's own.
-        device: where to run; a GPU if there is one.
+        device: where to run; by default a GPU if there is one, else the CPU.
         backend: what runs the network; by default PyTorch in float32.
     """
 
@@ -100,14 +103,18 @@ class MetricOnDevice:
 
 
 class NetworkPredictor(MetricOnDevice):
-    """One of our networks on a backend.
+    """Runs a network of this package on a backend; see `Predictor` for how it is called.
 
     Args:
         name: a metric of the catalogue.
-        weights: ``"default"``, a path, or None for an untrained network.
+        weights: ``"default"``, the path of a file, or None for an untrained network.
         size: a size policy instead of the metric's own.
-        device: where to run; a GPU if there is one.
+        device: where to run; by default a GPU if there is one, else the CPU.
         backend: what runs the network; by default PyTorch in float32.
+
+    Raises:
+        ValueError: if there is no such metric, size policy or device, or the backend does not run on the device.
+        WeightsError: if the weights cannot be found or loaded.
     """
 
     def _open(self, weights: str | os.PathLike[str] | None, backend: Backend | None) -> None:

@@ -1,4 +1,4 @@
-"""Metrics of several toolboxes side by side on data that people have rated."""
+"""Comparison of metrics of several toolboxes by their agreement with human scores."""
 
 from __future__ import annotations
 

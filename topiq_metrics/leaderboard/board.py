@@ -1,4 +1,4 @@
-"""A leaderboard as data: what was scored, what came of it, and what is derived from that; one JSON schema."""
+"""A leaderboard as data, with one JSON schema: test sets, scores, and what is derived from them."""
 
 from __future__ import annotations
 
@@ -22,30 +22,31 @@ ENTRY_STATUSES: tuple[EntryStatus, ...] = ("scored", "partial", "unavailable", "
 
 
 class BoardError(ValueError):
-    """A file that is no board, or boards that do not go together."""
+    """A file is not a board, or boards cannot be merged."""
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """A set of images with opinion scores, or of pairs with preferences, on which metrics are compared.
+    """A set of images with human scores, or of pairs with preferences, on which metrics are compared.
 
     Attributes:
         dataset: key of the dataset.
-        name: as the field calls it.
-        split: the part of it, ``"all"`` for the whole.
-        split_hash: says which images these are.
-        seed: of a random split, else None.
-        partial: whether images of the published set are missing.
-        higher_is_better: direction of the opinion scores.
-        citation: paper, as its reader has it.
+        name: the usual name of the dataset.
+        split: the split, ``"all"`` for the whole dataset.
+        split_hash: identifies the images; see `topiq_metrics.datasets.split_hash`.
+        seed: seed of a random split, else None.
+        partial: whether images of the published dataset are missing.
+        higher_is_better: direction of the human scores.
+        citation: the paper to cite, as text.
         license: terms of use, in words.
-        ids: of the images, or pairs.
-        mos: of each image, as published; of each pair, the share of people who prefer the second image.
-        groups: of each image, the reference or prompt that it shares with others; empty where there are none.
-        distortions: of each image; empty where there are no types.
-        scenes: of each image; empty where there are none.
-        pairs: of a set of pairs, the rule by which agreement is counted; else empty.
-        paper: what to cite, with BibTeX where that is known; None for a set without a paper.
+        ids: ids of the images or pairs.
+        mos: for each image, the human score as published (MOS or DMOS); for each pair, the share of people, 0 to 1, who
+            prefer the second image.
+        groups: for each image, the reference or prompt that it shares with others; empty if there are none.
+        distortions: for each image, the type of distortion; empty if there are no types.
+        scenes: for each image, its scene; empty if there are none.
+        pairs: for a set of pairs, the rule by which agreement is counted; else an empty string.
+        paper: what to cite, with BibTeX if it is known; None for a dataset without a paper.
     """
 
     dataset: str
@@ -70,31 +71,30 @@ class TestSet:
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """Name and split, for tables."""
         if self.split == "all":
             return self.name
         return f"{self.name}, {self.split}" + ("" if self.seed is None else f" of seed {self.seed}")
 
     @property
     def key(self) -> str:
-        """Two test sets of one key hold the same images."""
+        """Key of the test set; test sets with the same key have the same images."""
         return f"{self.dataset}/{self.split}/{self.split_hash}"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a score costs; None where it was not measured or cannot be.
+    """The cost of a score; None for what was not or could not be measured.
 
     Attributes:
-        milliseconds: median for one image at a time, without decoding.
-        pixels: median size of those images.
-        parameters: of the networks.
-        gmacs: billions of multiply-adds of convolutions and matrix products for an image of 384 x 512.
-        memory: bytes that scoring one of those images takes at most, beside libraries, weights and the image.
-        cpu_seconds: median processor time for one image, of all threads together; of a GPU, what its driver takes.
-        load: processes that ran or waited on the machine, on average over the minute before the clock started; this one
-            may be among them.
-        cores: of the machine, to compare the load with.
+        milliseconds: median wall-clock time per image, one at a time, without decoding.
+        pixels: median number of pixels of these images.
+        parameters: number of parameters of the networks.
+        gmacs: billions of multiply-adds in convolutions and matrix products for an image of 384 x 512.
+        memory: peak memory in bytes for one of these images, in addition to libraries, weights and the image.
+        cpu_seconds: median processor time in seconds per image, of all threads; on a GPU, that of its driver.
+        load: load average of the machine over the minute before the measurement; may include this process.
+        cores: number of processor cores of the machine, to compare the load with.
     """
 
     milliseconds: float | None = None
@@ -114,18 +114,19 @@ class Entry:
     Attributes:
         test_set: key of the test set.
         metric: the metric's name.
-        toolbox: where it comes from.
+        toolbox: the toolbox that provides it.
         mode: ``"NR"`` or ``"FR"``.
         higher_is_better: direction of the metric.
-        status: ``"scored"``; ``"partial"`` where some images have no score; ``"unavailable"`` where the metric cannot
-            be had here; ``"failed"`` where it gave no score at all; ``"unfit"`` where it is not for such images.
+        status: ``"scored"``; ``"partial"`` if some images have no score; ``"unavailable"`` if the metric is not
+            available on this machine; ``"failed"`` if it gave no score at all; ``"unfit"`` if it is not meant for such
+            images.
         reason: why it is not ``"scored"``.
-        scores: of each image; of a set of pairs, of each pair's first image, then of each pair's second; None where
-            there is none.
-        cost: what a score costs.
+        scores: the score of each image; for a set of pairs, of the first image of each pair, then of the second; None
+            for a missing score.
+        cost: the cost of a score.
         provenance: versions, weights, size rule, device, machine, time.
-        trained_on: whether it has learned from this very data.
-        citation: what to cite for the metric; None where that is not known.
+        trained_on: whether it was trained on data of this test set.
+        citation: what to cite for the metric; None if it is not known.
     """
 
     test_set: str
@@ -144,7 +145,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """Test sets and entries; whatever else a board shows is derived from them (`topiq_metrics.leaderboard.ranking`)."""
+    """Test sets and entries; all else that a board shows is derived from them by `topiq_metrics.leaderboard.judge`."""
 
     test_sets: Sequence[TestSet]
     entries: Sequence[Entry]
@@ -158,7 +159,7 @@ class Board:
 
 
 def save_board(board: Board, path: str | os.PathLike[str], derived: Mapping[str, Any] | None = None) -> None:
-    """Write a board as JSON, all at once; ``derived`` goes along for readers that compute nothing."""
+    """Write a board as JSON, atomically, with ``derived`` figures for programs that do not compute them."""
     document = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -173,19 +174,18 @@ def save_board(board: Board, path: str | os.PathLike[str], derived: Mapping[str,
 def load_board(path: str | os.PathLike[str]) -> Board:
     """Read a board that `save_board` wrote.
 
-    What boards of earlier versions of this package lack, such as citations and what metrics were trained on, is filled
-    in from what is known today.
+    Fields that boards of earlier versions of this package lack, such as citations and training sets, are filled in.
 
     Raises:
-        BoardError: the file is no board, or one of a later version.
+        BoardError: the file is not a board, or was written by a later version.
         OSError: the file cannot be read.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BoardError(f"{path} is no leaderboard: it is not JSON ({error}).") from error
+        raise BoardError(f"{path} is not a leaderboard: it is not JSON ({error}).") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise BoardError(f"{path} is no leaderboard: expected JSON with the schema {SCHEMA!r}.")
+        raise BoardError(f"{path} is not a leaderboard: expected JSON with the schema {SCHEMA!r}.")
     if document.get("version") != VERSION:
         raise BoardError(f"{path} is a leaderboard of version {document.get('version')!r}; this one reads {VERSION}.")
     try:
@@ -238,12 +238,12 @@ def _citation_of(fields: Mapping[str, Any] | None) -> Citation | None:
 
 
 def merge_boards(boards: Sequence[Board]) -> Board:
-    """One board of several.
+    """Merge several boards into one.
 
-    Where two have scored one metric on the same images, the one with more scores counts, then the later one.
+    Of two entries for one metric on the same images, the one with more scores is kept, or else the later one.
 
     Raises:
-        BoardError: there is none, or two test sets of one key differ.
+        BoardError: there is no board, or two test sets with the same key differ.
     """
     if not boards:
         raise BoardError("There is no leaderboard to merge.")
@@ -253,13 +253,13 @@ def merge_boards(boards: Sequence[Board]) -> Board:
         for test_set in board.test_sets:
             known = test_sets.setdefault(test_set.key, test_set)
             if any(list(getattr(known, name)) != list(getattr(test_set, name)) for name in ("ids", "mos", "groups")):
-                raise BoardError(f"Two boards have other opinion scores, groups, or another order, of {test_set.key}.")
+                raise BoardError(f"Two boards differ in the human scores, the groups or the order of {test_set.key}.")
             if (known.higher_is_better, known.pairs) != (test_set.higher_is_better, test_set.pairs):
-                raise BoardError(f"Two boards have another direction of the opinion scores of {test_set.key}.")
+                raise BoardError(f"Two boards disagree on the direction of the human scores of {test_set.key}.")
         for entry in board.entries:
             place = entry.test_set, entry.metric
             if place in entries and entries[place].higher_is_better != entry.higher_is_better:
-                raise BoardError(f"Two boards have another direction of {entry.metric}.")
+                raise BoardError(f"Two boards disagree on the direction of {entry.metric}.")
             if place not in entries or _scored(entry) >= _scored(entries[place]):
                 entries[place] = entry
     return Board(list(test_sets.values()), list(entries.values()))

@@ -35,15 +35,18 @@ def leaderboard_page(
     thumbnails: Thumbnails | None = None,
     title: str = TITLE,
 ) -> str:
-    """A board as one HTML file that asks for nothing else.
+    """A board as a self-contained HTML page.
 
     Args:
-        board: what was scored.
-        rankings: what `topiq_metrics.leaderboard.judge` made of it.
-        thumbnails: is asked, once for each test set, for the images of the ids that are marked as outliers; gives
-            those it can, as a path or as the bytes of a file. Only small copies of their pixels get into the page;
-            what cannot be read is left out. None for a page without pictures.
-        title: of the page; any text.
+        board: the board.
+        rankings: the result of `topiq_metrics.leaderboard.judge` for it.
+        thumbnails: called once for each test set with the ids of outliers; returns those images that it has, as paths
+            or as bytes of a file. Only small copies of them are put into the page; unreadable images are left out. None
+            for a page without images.
+        title: title of the page; any text.
+
+    Returns:
+        The HTML text.
     """
     names = names_of(board.test_sets)
     numbers = {key: number for number, key in enumerate(names)}

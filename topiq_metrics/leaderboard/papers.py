@@ -17,9 +17,9 @@ class Citation:
 
     Attributes:
         text: authors, title, venue and year in one line.
-        year: of the publication; None where it is not known.
-        bibtex: an entry for a ``.bib`` file; empty where the text does not say what is what.
-        url: of the preprint, where there is one.
+        year: year of publication; None if it is not known.
+        bibtex: an entry for a ``.bib`` file; empty if the text could not be parsed.
+        url: address of the preprint, if there is one.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""How far a run over metrics and test sets is, for whoever shows it."""
+"""Progress of a run over metrics and test sets."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Stage: TypeAlias = Literal["loading the metric", "looking at the images", "scori
 
 @dataclass
 class BoardProgress:
-    """How far a run is; one thread writes it, another may read it.
+    """Progress of `run_leaderboard`; one thread updates it, others may read it.
 
     Attributes:
-        steps: metrics times test sets.
-        step: which of them it is at, from 1; 0 before the first.
-        metric: name of the metric.
-        test_set: title of the test set.
-        stage: what is done with them.
-        images: that have a score, or have failed; those of earlier runs included.
-        total: images of the test set.
+        steps: number of steps: metrics times test sets.
+        step: number of the current step, from 1; 0 before the first.
+        metric: name of the current metric.
+        test_set: title of the current test set.
+        stage: what is being done with them.
+        images: number of images of the test set that have a score or have failed, earlier runs included.
+        total: number of images of the test set.
     """
 
     steps: int = 0
@@ -47,11 +47,11 @@ class BoardProgress:
 
     @property
     def images_per_second(self) -> float:
-        """Of the metric and the test set that it is at, without the images of earlier runs."""
+        """Images per second of the current step, without those of earlier runs."""
         return (self.images - self._known) / max(time.monotonic() - self._start, 1e-9)
 
     @property
     def seconds_left(self) -> float | None:
-        """Of the metric and the test set that it is at, if all goes on as it went; None before the first image."""
+        """Estimated seconds to the end of the current step, at the rate so far; None before the first image."""
         rate = self.images_per_second
         return (self.total - self.images) / rate if rate > 0 else None

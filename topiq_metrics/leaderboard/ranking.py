@@ -1,4 +1,4 @@
-"""What a board says: figures with intervals for each entry, and which metrics are tied."""
+"""The results of a board: figures with confidence intervals for each entry, and which metrics are tied."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Rules:
     """How a board is judged.
 
     Attributes:
-        logistic: the fit before PLCC and RMSE.
-        bootstrap: how the intervals are made.
-        alpha: chance that any two metrics of a test set and mode are wrongly told apart.
-        median_of: what has figures of its own, whose medians count: ``"scene"`` or ``"distortion"``, where a test set
-            has them; ``"split"``, the test parts of the ten customary random splits; or ``""`` for none.
+        logistic: the logistic fit before PLCC and RMSE; see `topiq_metrics.evaluation.fit_logistic`.
+        bootstrap: how the confidence intervals are computed.
+        alpha: significance level: the probability that any two equal metrics of a test set and mode are told apart.
+        median_of: report the median of figures within each ``"scene"`` or ``"distortion"``, if a test set has them, or
+            each ``"split"`` (test parts of the ten customary random splits); ``""`` reports figures over all images.
     """
 
     logistic: LogisticName = "logistic4"
@@ -53,9 +53,9 @@ class MetricResult:
         evaluation: agreement over all images.
         by_distortion: agreement within each type of distortion, if the test set has types.
         by_scene: agreement within each scene, if the test set has scenes.
-        by_split: agreement on each test part, by its `split_hash`, if the medians of these count.
-        median_of: ``"scene"``, ``"distortion"`` or ``"split"`` where the medians of these count, else ``""``.
-        published: what was published of the metric on these images, if anything was.
+        by_split: agreement on each test part, by its `split_hash`, if their medians are reported.
+        median_of: ``"scene"``, ``"distortion"`` or ``"split"`` if medians over these are reported, else ``""``.
+        published: the published result of the metric on these images, or None.
     """
 
     entry: Entry
@@ -68,12 +68,12 @@ class MetricResult:
 
     @property
     def disagrees(self) -> bool:
-        """Whether the published SRCC or PLCC is beyond the interval of the measured one."""
+        """Whether the published SRCC or PLCC is outside the confidence interval of the measured one."""
         return bool(self.disagrees_on)
 
     @property
     def disagrees_on(self) -> tuple[str, ...]:
-        """Of ``"srcc"`` and ``"plcc"``, without logistic fit, those whose published value is beyond the interval."""
+        """Those of ``"srcc"`` and ``"plcc"`` (without fit) whose published value is outside the confidence interval."""
         if self.published is None:
             return ()
         pairs = {
@@ -88,19 +88,19 @@ class MetricResult:
 
     @property
     def plcc_raw(self) -> Figure:
-        """PLCC over all images without logistic fit, which is what is published."""
+        """PLCC over all images without logistic fit, as in published results."""
         return self.evaluation.plcc
 
     @property
     def inverted(self) -> bool:
-        """Whether the metric goes the other way than it is said to: people like better what it calls worse.
+        """Whether the metric correlates negatively: people prefer the images that it rates lower.
 
-        The whole interval of the SRCC must be below 0, or the SRCC where there is no interval.
+        True if the whole confidence interval of the SRCC is below 0, or the SRCC if it has no interval.
         """
         return _is_below(self.evaluation.srcc, 0)
 
     def figure(self, name: str) -> Figure:
-        """The figure that counts, by its name: over all images, or the median of parts."""
+        """The reported figure of this name: over all images, or the median over parts."""
         breakdowns = {"scene": self.by_scene, "distortion": self.by_distortion, "split": self.by_split}
         parts = breakdowns.get(self.median_of)
         found: Figure = getattr(self.evaluation, name) if parts is None else parts.summaries[name].median
@@ -108,18 +108,18 @@ class MetricResult:
 
     @property
     def value(self) -> float:
-        """What the board is sorted by."""
+        """The value that the board is sorted by: the reported SRCC."""
         return self.figure("srcc").value
 
 
 @dataclass(frozen=True)
 class PreferenceResult:
-    """An entry on a set of pairs that has scores, with its agreement.
+    """An entry on a set of pairs that has scores, with its 2AFC agreement.
 
     Attributes:
         entry: the entry.
         preference: agreement over all pairs.
-        by_distortion: agreement within each kind of distortion, if the test set has kinds.
+        by_distortion: agreement within each type of distortion, if the test set has types.
     """
 
     entry: Entry
@@ -133,7 +133,7 @@ class PreferenceResult:
 
     @property
     def inverted(self) -> bool:
-        """Whether people mostly choose what the metric calls worse; see `MetricResult.inverted`."""
+        """Whether people mostly choose the image that the metric rates lower; see `MetricResult.inverted`."""
         return _is_below(self.preference.agreement, 0.5)
 
 
@@ -149,12 +149,12 @@ class Ranking:
     """All entries of one mode on one test set, best first.
 
     Attributes:
-        test_set: the images, or pairs.
+        test_set: the test set.
         mode: ``"NR"`` or ``"FR"``.
-        results: those with scores of images, best first.
-        preferences: those with scores of pairs, best first.
-        comparison: how those with scores compare.
-        unscored: those without scores.
+        results: the results on images, best first.
+        preferences: the results on pairs, best first.
+        comparison: the significance tests of all pairs of metrics with scores.
+        unscored: the entries without scores.
     """
 
     test_set: TestSet
@@ -170,9 +170,9 @@ class Ranking:
         return [*(each.entry for each in self.results), *(each.entry for each in self.preferences)]
 
     def against_first(self, metric: str) -> Verdict:
-        """What the test says of a metric, compared with the one in the first place.
+        """The verdict of the significance test on a metric, compared with the one in first place.
 
-        ``"better"`` can be where medians decide on the place: the test compares means within parts.
+        It can be ``"better"`` if places follow medians over parts: the test compares means within parts.
         """
         if self.comparison is None:
             return "untested"
@@ -190,7 +190,7 @@ def several_machines(ranking: Ranking) -> list[str]:
 
 
 def judge(board: Board, rules: Rules = Rules()) -> list[Ranking]:
-    """Derive what a board says from its scores, by test set and mode."""
+    """Compute figures, confidence intervals and significance tests from a board's scores, by test set and mode."""
     rankings = []
     for test_set in board.test_sets:
         for mode in MODES:

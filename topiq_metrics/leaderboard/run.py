@@ -1,4 +1,4 @@
-"""Metrics of several toolboxes on several datasets, side by side: scores, costs and provenance become a board."""
+"""Runs metrics of several toolboxes on several datasets: scores, costs and provenance become a board."""
 
 from __future__ import annotations
 
@@ -58,20 +58,25 @@ def run_leaderboard(
 ) -> Board:
     """Score every dataset with every metric.
 
-    What cannot be scored is on the board with its reason. Scores are kept in ``store`` as they come, so that a second
-    run computes what is missing only.
+    A metric that cannot be run is on the board with the reason. Scores are saved in ``store`` as they are computed, so
+    that a second run computes only what is missing.
 
     Args:
-        datasets: readers of scored images, or of pairs with preferences.
-        metrics: of whatever toolboxes.
-        store: folder of the scores so far.
-        device: where metrics run; a GPU if there is one.
+        datasets: datasets of images with scores, or of pairs with preferences.
+        metrics: metrics of any toolbox.
+        store: folder that keeps the scores.
+        device: where metrics run; by default a GPU if there is one, else the CPU.
         workers: processes that decode; see `topiq_metrics.score_images`.
-        decode: ``"fast"`` decodes large images to fewer pixels, for metrics that shrink them; see there.
-        weights: of the metrics of our catalogue: ``"default"``, or a file if there is one such metric.
-        download: fetch weights that are not on this machine; otherwise nothing is downloaded.
-        notice: is told what goes on, a line at a time.
-        progress: is kept up to date, for another thread to show.
+        decode: ``"exact"``, or ``"fast"`` to decode large images at a reduced scale for metrics that resize them; see
+            `topiq_metrics.score_images`.
+        weights: weights of the metrics of this package: ``"default"``, or the path of a file if there is only one such
+            metric.
+        download: download weights that are not on this machine; otherwise nothing is downloaded.
+        notice: called with messages, one line each.
+        progress: updated during the run, for another thread to show.
+
+    Returns:
+        The board; see `judge` for its figures.
 
     Raises:
         ValueError: two datasets, or two metrics, are the same; or ``decode`` is unknown.
@@ -81,7 +86,7 @@ def run_leaderboard(
     for what, names in (("dataset", [s.key for s in test_sets]), ("metric", [m.name for m in metrics])):
         if twice := next((name for name in names if names.count(name) > 1), None):
             hint = " Rename one of two files of the same name." if what == "dataset" else ""
-            raise ValueError(f"The {what} {twice!r} is there twice.{hint}")
+            raise ValueError(f"The {what} {twice!r} is given twice.{hint}")
     if store.exists() and not store.is_dir():
         raise NotADirectoryError(f"{store} is a file: the scores so far need a folder.")
     data = list(zip(map(_Images.of, datasets), test_sets, strict=True))

@@ -40,7 +40,7 @@ _LEARNED = ("trained_on", "learned_from", "citation", "url")
 
 
 def as_csv(rankings: Sequence[Ranking]) -> str:
-    """One line for each entry, with all figures and both ends of their intervals."""
+    """CSV with one line for each entry: all figures and both ends of their confidence intervals."""
     ends = [f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high")]
     stream = io.StringIO()
     writer = csv.DictWriter(
@@ -104,7 +104,7 @@ def _remark(cell: Cell) -> str:
 
 
 def as_markdown(rankings: Sequence[Ranking]) -> str:
-    """A table of metrics × datasets; then one with all figures for each dataset and mode, best first."""
+    """Markdown: a table of metrics × datasets, then one with all figures for each dataset and mode, best first."""
     names = names_of_all(rankings)
     notices = "".join(f"**{_cell(sentence)}**\n\n" for sentence in advantages(rankings, names))
     return "\n".join([*(f"{_summary(each)}\n{notices}" for each in summarize(rankings)), *map(_section, rankings)])

@@ -1,4 +1,4 @@
-"""Whether a metric has learned from the very data that it is compared on."""
+"""Whether a metric was trained on the data that it is tested on."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ RELATIONS: tuple[Relation, ...] = ("this", "other part", "others", "nothing", "u
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """What a metric has learned from, seen from a test set.
+    """The training data of a metric, in relation to a test set.
 
     Attributes:
-        relation: ``"this"``: images of the test set are among those learned from, or may be, and then ``note`` says why
-            that is not known; ``"other part"``: another part of the same dataset; ``"others"``: other datasets;
-            ``"nothing"``: no opinion score was ever learned from; ``"unknown"``: nobody says.
-        datasets: names of those it has learned opinion scores from.
-        source: where that is said.
-        note: what else a reader must know.
+        relation: ``"this"``: images of the test set are in the training data, or may be (``note`` says why that is not
+            known); ``"other part"``: another part of the same dataset is; ``"others"``: only other datasets are;
+            ``"nothing"``: the metric was not trained on human scores; ``"unknown"``: not known.
+        datasets: names of the datasets with the human scores that it was trained on.
+        source: where this is stated.
+        note: anything else needed to interpret it.
     """
 
     relation: Relation = "unknown"
@@ -34,7 +34,7 @@ class TrainedOn:
 
     @property
     def knows_the_set(self) -> bool:
-        """Whether it has an advantage on this test set over metrics that do not know it."""
+        """Whether it has an advantage on this test set over metrics that were not trained on its dataset."""
         return self.relation in ("this", "other part")
 
 

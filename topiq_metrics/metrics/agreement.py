@@ -1,4 +1,4 @@
-"""Agreement with human opinion, of what torchmetrics lacks: after a logistic fit, and on pairs of images.
+"""Agreement with human scores that torchmetrics lacks: after a logistic fit, and on pairs of images.
 
 torchmetrics has SRCC, KRCC and PLCC as `SpearmanCorrCoef`, `KendallRankCorrCoef` and `PearsonCorrCoef`. These metrics
 take scores, not images; `topiq_metrics.evaluation` has the same figures with intervals.
@@ -41,11 +41,11 @@ class _FittedMetric(_AgreementMetric):
         """Add a batch.
 
         Args:
-            preds: scores that a model gives the images, ``(N,)`` or ``(N, 1)``, in any direction and range.
-            target: mean opinion scores of the images, of the same number.
+            preds: a metric's scores of the images, ``(N,)`` or ``(N, 1)``, in any direction and range.
+            target: mean opinion scores (MOS or DMOS) of the images, of the same length.
 
         Raises:
-            ValueError: if there are other numbers or shapes.
+            ValueError: if lengths or shapes differ.
         """
         preds, target = _columns(preds=preds, target=target)
         self.predicted_scores.append(preds.float())
@@ -63,13 +63,13 @@ class _FittedMetric(_AgreementMetric):
 
 
 class FittedPearsonCorrCoef(_FittedMetric):
-    """Pearson's linear correlation with opinion after a logistic fit, the PLCC of the field: from 0 to 1.
+    """PLCC: Pearson's linear correlation with human scores after a logistic fit, from 0 to 1, higher is better.
 
-    All scores of an epoch are kept, on all processes, and fitted in ``compute``. ``forward`` fits each batch, too,
-    which means little and takes long: call ``update``. It needs scipy: ``pip install 'topiq-metrics[evaluation]'``.
+    All scores of an epoch are kept, on all processes, and fitted in ``compute``. ``forward`` also fits each batch,
+    which is slow and means little: call ``update``. Requires scipy: ``pip install 'topiq-metrics[evaluation]'``.
 
     Args:
-        logistic: ``"logistic4"``, monotone, or ``"logistic5"``, which need not be; both as in
+        logistic: ``"logistic4"`` (four parameters, monotone) or ``"logistic5"`` (five, not always monotone); both as in
             `topiq_metrics.evaluation.fit_logistic`.
         kwargs: those of every `torchmetrics.Metric`.
 
@@ -98,17 +98,20 @@ class FittedPearsonCorrCoef(_FittedMetric):
         """The correlation over all batches and processes.
 
         Returns:
-            A float32 scalar: NaN where there is no fit, as for fewer images than parameters or constant scores, or
-            where a score is not finite.
+            A float32 scalar: NaN if there is no fit, as with too few images or constant scores, or if a score is not
+            finite.
+
+        Raises:
+            ModuleNotFoundError: if scipy is not installed.
         """
         return self._compare(plcc)
 
 
 class FittedRootMeanSquaredError(_FittedMetric):
-    """Root mean squared difference to opinion after a logistic fit, in the unit of opinion: from 0, lower is better.
+    """RMSE of the scores after a logistic fit, in the unit of the human scores: from 0, lower is better.
 
-    What `FittedPearsonCorrCoef` says of arguments, states and scipy holds here, too; in a `MetricCollection` the two
-    share their states.
+    What `FittedPearsonCorrCoef` says about arguments, states and scipy applies here, too; in a `MetricCollection` the
+    two share their states.
 
     Args:
         logistic: ``"logistic4"`` or ``"logistic5"``.
@@ -132,19 +135,19 @@ class FittedRootMeanSquaredError(_FittedMetric):
     plot_lower_bound = 0.0
 
     def compute(self) -> Tensor:
-        """The error over all batches and processes; a float32 scalar, NaN as for `FittedPearsonCorrCoef`."""
+        """The error over all batches and processes: a float32 scalar; NaN and errors as in `FittedPearsonCorrCoef`."""
         return self._compare(rmse)
 
 
 class TwoAlternativeForcedChoice(_AgreementMetric):
-    """How often a metric prefers the image of a pair that people prefer (2AFC): from 0 to 1, chance is 0.5.
+    """How often a metric prefers the image of a pair that people prefer (2AFC): from 0 to 1, higher is better.
 
-    With p the share of votes for the second image and j = 1 where its score is the better one, a pair counts
-    p·j + (1 − p)·(1 − j); tied scores count half. For the majority's choice instead, as for PieAPP, pass preferences
-    of 0 and 1.
+    Chance is 0.5. With p the share of votes for the second image, and j = 1 if its score is the better one, else 0, a
+    pair counts p·j + (1 − p)·(1 − j); with tied scores, j = 1/2. For the majority's choice instead, as for PieAPP, pass
+    preferences of 0 and 1.
 
     Args:
-        scores_higher_is_better: direction of the scores; a distance, the default, is lower better.
+        scores_higher_is_better: direction of the scores; by default lower is better, as for a distance.
         kwargs: those of every `torchmetrics.Metric`.
 
     References:
@@ -182,7 +185,7 @@ class TwoAlternativeForcedChoice(_AgreementMetric):
             preference: share of people who chose the second image, from 0 to 1.
 
         Raises:
-            ValueError: if there are other numbers or shapes, or preferences beyond 0 to 1.
+            ValueError: if lengths or shapes differ, or a preference is outside 0 to 1.
         """
         first, second, preference = _columns(first=first, second=second, preference=preference)
         if ((preference < 0) | (preference > 1)).any():

@@ -27,9 +27,9 @@ from topiq_metrics.weights.sharing import HOLDINGS
 class TOPIQMetric(KeptStates):
     """Accumulates the scores of a `Scorer`: their sum and count, or the scores themselves.
 
-    The names of the states carry a digest of all that a score depends on: torchmetrics merges metrics whose states
-    have equal names and agree after the first batch, and only those of one network may. Sums are float64 wherever
-    they live; a device that has no float64 leaves them on the CPU. Scores and results are float32.
+    The names of the states contain a digest of everything that a score depends on: torchmetrics merges metrics whose
+    states have equal names and values after the first batch, and only metrics on one network may be merged. Sums are
+    float64; they stay on the CPU if the device does not support float64. Scores and results are float32.
     """
 
     higher_is_better = True
@@ -96,11 +96,11 @@ class TOPIQMetric(KeptStates):
         setattr(self, self._count_name, count + len(scores))
 
     def compute(self) -> Tensor:
-        """Reduce the scores of all images since the last reset, on all processes.
+        """Reduce the scores of all images since the last reset, over all processes.
 
         Returns:
-            Float32: a scalar, for ``"mean"`` NaN if there were no images; or ``(N,)`` for ``"none"``, the images of
-            the first process first.
+            Float32: a scalar, NaN for ``"mean"`` if there were no images; or ``(N,)`` for ``"none"``, in the order of
+            the processes.
         """
         if self.reduction == "none":
             scores = getattr(self, self._scores_name)
@@ -121,7 +121,7 @@ class TOPIQMetric(KeptStates):
         return None if self.reduction == "sum" else get_card(self.model).score_range[1]
 
     def set_dtype(self, dst_type: str | torch.dtype) -> TOPIQMetric:
-        """Run the network in another floating-point type. What is accumulated keeps its own."""
+        """Run the network in another floating-point type. The accumulated states keep their type."""
         dtype = torch.empty(0).type(dst_type).dtype
         for module in self.modules():
             if isinstance(module, Scorer):

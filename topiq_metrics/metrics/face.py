@@ -32,39 +32,43 @@ from topiq_metrics.models.cfanet import CFANet
 class TOPIQFace(TOPIQMetric):
     """Score faces with TOPIQ: from about 0 to about 1, higher is better.
 
-    With ``aligned=True``, for faces that are aligned as those of FFHQ, it is a metric like `TOPIQNoReference`, whose
-    remarks on the network and on ``forward`` hold here, too. With ``aligned=False`` it takes photographs, in which
-    facexlib finds and aligns the faces; that needs the extra ``face`` and is not differentiable.
+    With ``aligned=True`` it takes faces aligned as in FFHQ, and works like `TOPIQNoReference`: what is said there about
+    the network and ``forward`` applies here, too. With ``aligned=False`` it takes photographs, in which facexlib finds
+    and aligns the faces; this requires the extra ``face`` and is not differentiable.
 
-    A photograph without a face is an error, or with ``on_no_face="nan"`` a NaN among the scores of
-    ``reduction="none"``. Means and sums are over the faces that there are; `images_without_face` tells how many
-    photographs had none.
+    A photograph without a face raises an error or, with ``on_no_face="nan"``, gives a NaN among the scores of
+    ``reduction="none"``. Means and sums are over the faces found; `images_without_face` counts the photographs without
+    one.
 
     Args:
-        model: ``"topiq_nr-face"``, ``"topiq_nr-face-v1"`` or ``"topiq_nr_swin-face"``; `topiq_metrics.get_card` tells
+        model: ``"topiq_nr-face"``, ``"topiq_nr-face-v1"`` or ``"topiq_nr_swin-face"``; `topiq_metrics.get_card` has
             their training data and licence.
         weights: ``"default"`` for the model's published weights, the path of a file, or None for a network that is
             not trained.
         reduction: ``"mean"`` or ``"sum"`` over all faces, or ``"none"`` for a score per face; None is ``"none"``.
         aligned: whether the images are aligned faces of 512 x 512 pixels, or photographs.
-        on_no_face: for photographs: whether to ``"raise"`` an error where there is no face, or to go on.
-        faces: for photographs: ``"largest"`` scores the largest face of each, so that each counts once, as with other
-            metrics, and faces in the background don't matter; ``"all"`` scores each face.
-        detector: for photographs: finds the faces, instead of facexlib's RetinaFace, whose weights are found as those
-            of the network are. It stays on its device.
+        on_no_face: for photographs: ``"raise"`` an error if there is no face, or count it as ``"nan"``.
+        faces: for photographs: ``"largest"`` scores the largest face of each, so that each photograph counts once and
+            faces in the background are ignored; ``"all"`` scores every face.
+        detector: for photographs: finds the faces instead of facexlib's RetinaFace, whose weights are looked for in the
+            same places as those of the network. It is not moved to another device.
         check_range: whether to refuse images with values outside [0, 1].
         net: a network to use instead, as in `TOPIQNoReference`.
         kwargs: ``backend``, ``precision`` and ``max_memory``, as in `TOPIQNoReference`, and those of every
             `torchmetrics.Metric`.
 
     Attributes:
-        last_faces: after an update with photographs, a `FaceScores` for each of them, with boxes. It is no part of the
-            state; of metrics that share theirs in a `torchmetrics.MetricCollection`, the first has it.
+        last_faces: after an update with photographs, a `FaceScores` for each of them, with boxes. It is not part of the
+            state; if metrics share their state in a `torchmetrics.MetricCollection`, only the first has it.
 
     Raises:
         ValueError: if an argument is not as above.
-        ModuleNotFoundError: if facexlib is needed and not installed.
-        WeightsError: if the weights of the network or of the detector cannot be had.
+        ModuleNotFoundError: if facexlib is needed, or ``backend``, and is not installed.
+        WeightsError: if the weights of the network or of the detector cannot be found or loaded.
+
+    References:
+        Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
+        IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
 
     Examples:
         An untrained network, to run without a download:
@@ -97,7 +101,7 @@ class TOPIQFace(TOPIQMetric):
         if "size" in kwargs:
             raise ValueError("TOPIQFace takes no argument `size`: an aligned face has 512 x 512 pixels.")
         if aligned and detector is not None:
-            raise ValueError("Argument `detector` is for photographs: it goes with `aligned=False`.")
+            raise ValueError("Argument `detector` is for photographs: it requires `aligned=False`.")
         if not aligned:
             load_facexlib()
         super().__init__(
@@ -125,9 +129,9 @@ class TOPIQFace(TOPIQMetric):
 
     @property
     def images_without_face(self) -> int:
-        """How many photographs without a face this process has met since the last reset.
+        """Number of photographs without a face in this process since the last reset.
 
-        Inside ``with metric.sync_context():``, those of all processes.
+        Inside ``with metric.sync_context():``, of all processes.
         """
         return int(getattr(self, self._without_name)) if self._without_name else 0
 
@@ -135,15 +139,16 @@ class TOPIQFace(TOPIQMetric):
         """Score a batch.
 
         Args:
-            preds: RGB, floating point in [0, 1] or uint8 in 0…255: aligned faces ``(N, 3, 512, 512)``, or for
-                ``aligned=False`` photographs ``(N, 3, H, W)`` or a list of ``(3, H, W)`` of any sizes.
-            target: ignored; a `torchmetrics.MetricCollection` passes it to all its metrics.
+            preds: RGB, floating point in [0, 1] or uint8 in 0…255: aligned faces ``(N, 3, 512, 512)`` or a list of
+                ``(3, 512, 512)``; with ``aligned=False``, photographs ``(N, 3, H, W)`` or a list of ``(3, H, W)`` of
+                any sizes, with sides of at least 32 pixels.
+            target: ignored; it is there because a `torchmetrics.MetricCollection` passes it to all its metrics.
 
         Raises:
-            ValueError: if the images are not as above, or not on the metric's device; if the gradient of
-                photographs is asked for.
-            NoFaceError: if a photograph has no face, unless ``on_no_face="nan"``. It is a ValueError, too; nothing of
-                the batch counts then.
+            ValueError: if the images are not as above, or not on the metric's device, or if photographs require a
+                gradient.
+            NoFaceError: if a photograph has no face, unless ``on_no_face="nan"``. A subclass of ValueError; no image of
+                the batch is counted then.
             RuntimeError: if a face cannot be aligned.
         """
         if self.aligned:

@@ -20,36 +20,44 @@ from topiq_metrics.models.cfanet import CFANet
 
 
 class TOPIQNoReference(TOPIQMetric):
-    """Score images by themselves with TOPIQ: from about 0 to about 1, higher is better.
+    """Score images without a reference with TOPIQ: from about 0 to about 1, higher is better.
 
-    Metrics on the same weights share one network in memory. It is frozen, always in evaluation mode and no part of a
-    parent module: not of its ``state_dict``, ``parameters`` or precision (`set_dtype` changes that); it follows the
-    metric to another device. Copies of a metric share the network, and a pickle has it inside. A score does not depend
-    on the other images of a batch, and is computed in float32 also under autocast.
+    Metrics with the same weights share one network in memory. It is frozen and always in evaluation mode. It is not
+    part of a parent module: neither its ``state_dict`` nor its ``parameters`` include it, and casting the parent leaves
+    its precision unchanged (use `set_dtype`); it moves with the metric to another device. Copies of a metric share the
+    network; a pickle contains it. A score does not depend on the other images of a batch, and is computed in float32
+    also under autocast.
 
     ``forward`` runs the network once, or twice with ``dist_sync_on_step=True``, and its result is differentiable with
-    respect to the images. With ``reduction="none"`` it copies all earlier scores each time: prefer ``update`` there.
+    respect to the images. With ``reduction="none"`` each call copies all earlier scores: prefer ``update`` there.
 
     Args:
-        model: name of the model; `topiq_metrics.get_card` tells its score range, training data and licence.
+        model: name of the model; `topiq_metrics.get_card` has its score range, training data and licence.
         weights: ``"default"`` for the model's published weights, the path of a file, or None for a network that is
             not trained.
         reduction: ``"mean"`` or ``"sum"`` over all images, or ``"none"`` for a score per image; None is ``"none"``.
         check_range: whether to refuse images with values outside [0, 1].
-        size: size rule to use instead of the model's, for example ``"max_side=1024"``.
-        net: a network to use instead, frozen and in evaluation mode; images are cast to its dtype. If it bears the
-            name of a model, as those from `topiq_metrics.weights.load_network` do, the model's size rule goes with
-            it, else that of ``model``.
-        backend: what runs the network: ``"torch"``, ``"compile"``, ``"onnxruntime"``, ``"openvino"``, or ``"auto"`` for
-            the fastest that is installed and has the precision. Only ``"torch"`` in float32 is differentiable.
-        precision: ``"float32"``, which changes no score beyond rounding, or faster ones that the backend has.
-        max_memory: for one update, beside images and weights, such as ``"2GB"``: larger images are scored in strips, to
-            the same score. None is without a bound, and so are gradients.
+        size: size rule (see `topiq_metrics.SizePolicy`) to use instead of the model's, for example ``"max_side=1024"``.
+        net: a network to use instead, frozen and in evaluation mode; images are cast to its dtype. If it has the name
+            of a model, as networks from `topiq_metrics.weights.load_network` do, that model's size rule is used,
+            else that of ``model``.
+        backend: what runs the network: ``"torch"`` (default), ``"compile"``, ``"onnxruntime"``, ``"openvino"``, or
+            ``"auto"`` for the fastest that is installed and supports the precision. Only ``"torch"`` in float32 is
+            differentiable.
+        precision: ``"float32"`` (default), which changes scores by rounding only, or ``"bfloat16"`` or ``"float16"``,
+            which are faster, if the backend supports them.
+        max_memory: for one update, in addition to images and weights, such as ``"2GB"``; by default ``"1.5GB"``. Larger
+            images are scored in strips, with the same score. None is no limit. Gradients are not limited.
         kwargs: those of every `torchmetrics.Metric`.
 
     Raises:
         ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        WeightsError: if the weights cannot be found or loaded.
+        ModuleNotFoundError: if ``backend`` is not installed.
+
+    References:
+        Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
+        IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
 
     Examples:
         >>> import torch
@@ -85,7 +93,7 @@ class TOPIQNoReference(TOPIQMetric):
         Args:
             preds: images, RGB: ``(N, 3, H, W)``, or a list of ``(3, H, W)`` of any sizes; floating point in [0, 1], or
                 uint8 in 0…255. Sides of at least 32 pixels.
-            target: ignored; a `torchmetrics.MetricCollection` passes it to all its metrics.
+            target: ignored; it is there because a `torchmetrics.MetricCollection` passes it to all its metrics.
 
         Raises:
             ValueError: if the images are not as above, or not on the metric's device.
@@ -96,7 +104,8 @@ class TOPIQNoReference(TOPIQMetric):
 class TOPIQFullReference(TOPIQMetric):
     """Score distorted images against their references with TOPIQ: from about 0 to about 1, higher is better.
 
-    What `TOPIQNoReference` says of the network and of ``forward`` holds here, too.
+    By default (``"topiq_fr-lite"``) an image that equals its reference scores 1, and no image scores higher. What
+    `TOPIQNoReference` says about the network and ``forward`` applies here, too.
 
     Args:
         model: name of the model, as in `TOPIQNoReference`.
@@ -110,7 +119,12 @@ class TOPIQFullReference(TOPIQMetric):
 
     Raises:
         ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        WeightsError: if the weights cannot be found or loaded.
+        ModuleNotFoundError: if ``backend`` is not installed.
+
+    References:
+        Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
+        IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
 
     Examples:
         >>> import torch
@@ -145,7 +159,7 @@ class TOPIQFullReference(TOPIQMetric):
 
         Args:
             preds: distorted images, as `TOPIQNoReference.update` takes them.
-            target: their references, of the same kind and shapes.
+            target: their references, also a tensor or a list, of the same shapes.
 
         Raises:
             ValueError: if the images are not as above, or not on the metric's device.
@@ -156,7 +170,7 @@ class TOPIQFullReference(TOPIQMetric):
 class TOPIQAesthetic(TOPIQMetric):
     """Predict the mean aesthetic rating of images, from 1 to 10; higher is better.
 
-    What `TOPIQNoReference` says of the network and of ``forward`` holds here, too.
+    What `TOPIQNoReference` says about the network and ``forward`` applies here, too.
 
     Args:
         model: name of the model, as in `TOPIQNoReference`.
@@ -170,7 +184,12 @@ class TOPIQAesthetic(TOPIQMetric):
 
     Raises:
         ValueError: if an argument is not as above.
-        WeightsError: if the weights cannot be had.
+        WeightsError: if the weights cannot be found or loaded.
+        ModuleNotFoundError: if ``backend`` is not installed.
+
+    References:
+        Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
+        IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
 
     Examples:
         An untrained network, to run without a download:
@@ -205,7 +224,7 @@ class TOPIQAesthetic(TOPIQMetric):
 
         Args:
             preds: images, as `TOPIQNoReference.update` takes them.
-            target: ignored; a `torchmetrics.MetricCollection` passes it to all its metrics.
+            target: ignored; it is there because a `torchmetrics.MetricCollection` passes it to all its metrics.
 
         Raises:
             ValueError: if the images are not as above, or not on the metric's device.

@@ -26,15 +26,25 @@ _EMBEDDING_SIDE = 32
 
 
 class CFANet(QualityNetwork):
-    """Score images from semantics down to distortions.
+    """The coarse-to-fine attention network of TOPIQ: scores images from semantics down to distortions.
 
-    Takes RGB in [0, 1]; higher scores are better. BatchNorm always uses its running statistics, so a score
-    does not depend on the images that share the batch.
+    BatchNorm always uses its running statistics, so a score does not depend on the other images of the batch.
+
+    Args:
+        config: the architecture; by default a `CFANetConfig` with its defaults.
+        name: name of the metric it belongs to, or an empty string.
 
     Shape:
-        - ``image``: ``(N, 3, H, W)``, the image to score.
-        - ``reference``: ``(N, 3, H, W)``, only in full-reference mode.
-        - output: ``(N,)``.
+        - ``image``: ``(N, 3, H, W)``, RGB in [0, 1].
+        - ``reference``: as ``image``, only in full-reference mode.
+        - output: ``(N,)``, higher is better: a score or, with ``bins`` K > 1, the mean rating from 1 to K.
+
+    Raises:
+        ValueError: if ``config.anchored`` is set in other than full-reference mode with ``bins`` 1.
+
+    References:
+        Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
+        IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
     """
 
     config: CFANetConfig
@@ -71,7 +81,11 @@ class CFANet(QualityNetwork):
         self.train()
 
     def forward(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
-        """Fig. 5 of the paper: the backbone up, then from the coarsest level down to the finest."""
+        """Score images, as in Fig. 5 of the paper: from the deepest level of the backbone to the shallowest.
+
+        Raises:
+            ValueError: if the reference is missing in full-reference mode, or given in no-reference mode.
+        """
         self.check_inputs(reference)
         # F: the backbone's maps of each level, shallow to deep, of the image and of the reference.
         features = self.features(image, reference)
@@ -84,7 +98,11 @@ class CFANet(QualityNetwork):
         return self.head.score(self.conclude(semantics), image, reference)
 
     def distribution(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
-        """The predicted share of each rating 1…K, ``(N, K)``."""
+        """The predicted share of each rating 1…K, ``(N, K)``.
+
+        Raises:
+            ValueError: as `forward`, or if the network predicts a score (``bins`` 1).
+        """
         self.check_inputs(reference)
         return self.head.distribution(self.regress(list(self.levels(image, reference))))
 

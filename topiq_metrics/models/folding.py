@@ -1,4 +1,4 @@
-"""A loaded network made cheaper, with no score changed beyond float rounding."""
+"""Faster networks for inference, whose scores differ by float rounding only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def fold(net: Network) -> Network:
-    """Apply every rewrite, in place; for inference with frozen weights. The memory layout becomes channels-last."""
+    """Make a network faster, in place, for inference with frozen weights; scores change by float rounding only.
+
+    The memory layout becomes channels-last.
+
+    Returns:
+        The same network.
+    """
     fold_batch_norm(net)
     merge_gates(net)
     fuse(net)

@@ -23,11 +23,16 @@ __all__ = ["LPIPSPlusConfig", "LPIPSPlusNetwork", "weighted_mean"]
 
 
 class LPIPSPlusNetwork(QualityNetwork):
-    """The perceptual distance of two images: 0 if they are equal, lower is better.
+    """The perceptual distance LPIPS+ of two images: 0 for equal images, lower is better.
 
     Shape:
         - ``image``, ``reference``: ``(N, 3, H, W)``, RGB in [0, 1].
         - output: ``(N,)``.
+
+    References:
+        Chen et al. "TOPIQ: A Top-Down Approach From Semantics to Distortions for Image Quality Assessment".
+        IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060, Eq. 1. LPIPS: Zhang et al. "The Unreasonable Effectiveness of
+        Deep Features as a Perceptual Metric". CVPR 2018.
     """
 
     config: LPIPSPlusConfig
@@ -91,7 +96,7 @@ class LPIPSPlusNetwork(QualityNetwork):
         return levels
 
     def with_semantic_layer(self, semantic_layer: int | None) -> LPIPSPlusNetwork:
-        """The same network, sharing all tensors, with weights from another level."""
+        """The same network, sharing all tensors, with semantic weights from another level, 0 to 4, or none."""
         if semantic_layer == self.config.semantic_layer:
             return self
         other = copy.copy(self)

@@ -14,11 +14,11 @@ from torch.autograd import forward_ad
 
 
 class NetworkConfig(Protocol):
-    """All that fixes an architecture: a frozen dataclass.
+    """Configuration of a network, a frozen dataclass.
 
     Attributes:
-        mode: ``"NR"`` scores an image by itself, ``"FR"`` against a reference.
-        bins: 1 for a score, K > 1 for a distribution over the ratings 1…K.
+        mode: ``"NR"`` for no-reference, ``"FR"`` for full-reference.
+        bins: 1 to predict a score, K > 1 to predict a distribution over the ratings 1…K.
     """
 
     @property

@@ -21,24 +21,24 @@ _HELD_IMAGES = 64
 
 
 class Engine:
-    """Scores items with predictors; a context manager, whose end ends the decoding processes.
+    """Scores items with predictors; a context manager that stops the decoding processes on exit.
 
-    Memory is bounded by the pixels in flight, and the bytes of items that have their image with them, not by the number
-    of items, which are taken as they are needed. Of those that are decoded, at most 64 are without a row.
+    Items are taken as they are needed: memory depends on the pixels in flight and the items that contain their image,
+    not on the number of items. At most 64 decoded items wait for their row.
 
     Args:
         predictors: one for each metric.
-        workers: processes that decode; 0 decodes in threads of this process, which a hostile file can crash or hang;
-            None takes one for each processor, at most 8.
-        fallback: size policy under which an image is scored for which memory does not suffice; None makes it an error.
+        workers: processes that decode; 0 decodes in threads of this process, which a malicious file can crash or hang;
+            None is one per processor, at most 8.
+        fallback: size policy for an image that does not fit into memory; None makes it an error.
         timeout: seconds for a decoding process to fetch an image, and again to decode it.
-        profiles: ``"apply"`` converts colours to sRGB, ``"ignore"`` reads values as if they were; as `load_image`.
-        decode: ``"exact"``, or ``"fast"`` where fewer pixels than a file has will do; see `topiq_metrics.score_images`.
-        max_pixels: the most pixels that a file may have; one of more gets a row that says so.
-        progress: is kept up to date.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as sRGB.
+        decode: ``"exact"``, or ``"fast"`` to decode large images at a reduced scale; see `topiq_metrics.score_images`.
+        max_pixels: the most pixels that an image may have; a larger one gets a row with an error.
+        progress: updated while the engine runs.
 
     Raises:
-        ValueError: no predictor, two of one metric, a number of workers below 0, or other ``profiles`` or ``decode``.
+        ValueError: no predictor, two for one metric, ``workers`` below 0, or an unknown ``profiles`` or ``decode``.
     """
 
     def __init__(
@@ -80,20 +80,20 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """End the decoding, also what is under way; nothing can be scored any more."""
+        """Stop decoding at once; the engine cannot be used afterwards."""
         self._prefetcher.close()
 
     def rows(self, items: Iterable[Item]) -> Iterator[ScoreRow]:
         """Score each item with each predictor; yields one row per item, in order.
 
-        An item that cannot be scored gets a row with its reason, and the rest is scored. One call after the other: an
-        iterator that is left before its end closes the engine.
+        An item that cannot be scored gets a row with the reason; it does not stop the others. Only one iterator may be
+        active at a time; abandoning it before its end closes the engine.
 
         Raises:
-            RuntimeError: if another iterator is not at its end, or the engine is closed; or if a device fails for good.
+            RuntimeError: if another iterator has not ended, the engine is closed, or a device fails permanently.
         """
         if self._busy:
-            raise RuntimeError("The engine scores other items: go through their rows first.")
+            raise RuntimeError("The engine is scoring other items: finish iterating over their rows first.")
         self._busy = True
         try:
             yield from self._rows(items)
@@ -131,7 +131,7 @@ def score_items(
 ) -> Iterator[ScoreRow]:
     """Score each item with each predictor; yields one row per item, in order.
 
-    Arguments and errors are those of `Engine`, which serves one call after the other.
+    Arguments and errors are those of `Engine`, which can score several batches of items.
 
     Examples:
         >>> from topiq_metrics.inference import open_predictor

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 
 class OutputError(ValueError):
-    """Rows cannot go where they should; the message says what to do."""
+    """The output cannot be used for these rows; the message says what to do."""
 
 
 class OutputWriteError(OSError):
-    """The system does not write an output that was begun, as on a full disk; ``filename`` is what it does not write."""
+    """Writing to an output failed, for example on a full disk; ``filename`` is the file."""
 
 
 @contextlib.contextmanager

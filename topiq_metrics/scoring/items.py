@@ -29,14 +29,14 @@ class Item:
     """One image to score.
 
     Attributes:
-        path: its name in the row, by which a job knows it again; also the path or the URL to read it from, unless there
-            is ``data``.
-        reference: its reference image: a path, a URL, the bytes of a file, or an image in memory; None where none was
+        path: its name in the row, by which a resumed job recognises it; also the path or URL to read it from, unless
+            ``data`` is given.
+        reference: its reference image: a path, a URL, the bytes of a file, or an image in memory; None if none was
             found or asked for.
-        data: the bytes of the image's file, where it lies inside another one; or the image, where it is in memory: a
-            PIL image, an array or a tensor, as `topiq_metrics.load_image` takes it.
-        problem: why there is no image to read, beginning with a word to sort by; the row then tells of it.
-        sought: what was looked for as its reference, and not found; for the row of an image that needs one.
+        data: the bytes of the image's file, or the image in memory (a PIL image, an array or a tensor), as
+            `topiq_metrics.load_image` takes it.
+        problem: why there is no image to read, beginning with a word to sort by; the row then reports it.
+        sought: the reference that was looked for and not found; for the row of an image that needs one.
     """
 
     path: str | os.PathLike[str]

@@ -1,4 +1,4 @@
-"""A bulk job: a source, the metrics, and where the rows go."""
+"""A bulk job: a source, the metrics, and the output."""
 
 from __future__ import annotations
 
@@ -52,20 +52,21 @@ __all__ = ["RayOptions", "ScoreJob", "score_images"]
 
 
 class ScoreJob:
-    """What `score_images` runs, with its progress.
+    """A bulk job: `score_images` with progress, an HTML report and Ray.
 
     The arguments are checked at once; images are read when `rows` is iterated. Arguments and errors are those of
     `score_images`, and these:
 
     Args:
-        report: an HTML page to write when all is scored.
-        ray: run on a Ray cluster instead of in this process.
+        report: an HTML page to write when all images are scored.
+        ray: run on a Ray cluster instead of in this process; see `topiq_metrics.scoring.job.RayOptions`. ``workers``
+            None is then one per actor.
 
     Attributes:
         metrics: names, in the order of the columns.
-        limits: the scores that are wanted, by which rows are marked.
+        limits: the accepted scores; rows with a score outside get a note.
         progress: counts and seconds so far.
-        place: where the rows lie while the job runs; None without an output.
+        place: the file or folder that holds the rows while the job runs; None without an output or before it starts.
     """
 
     @showing(JobKeywords)
@@ -81,9 +82,9 @@ class ScoreJob:
         if not cards:
             raise ValueError("Argument `metrics` must name at least one metric.")
         if running.weights != "default" and len(cards) > 1:
-            raise ValueError("Argument `weights` goes with one metric.")
+            raise ValueError("Argument `weights` requires a single metric.")
         if writing.resume and writing.output is None:
-            raise ValueError("To resume, a job needs its output.")
+            raise ValueError("Argument `resume` requires an `output`.")
         fallback = None if running.fallback_size is None else SizePolicy.parse(running.fallback_size)
         self.progress = Progress()
         self.place: Any = None
@@ -129,7 +130,7 @@ class ScoreJob:
 
     @property
     def provenance(self) -> Provenance:
-        """What fixes the scores, as it is written beside the output; the weights files are hashed for it."""
+        """What determines the scores, as it is written next to the output; the weights files are hashed for it."""
         return self._describe()
 
     def _describe(self) -> Provenance:
@@ -150,15 +151,15 @@ class ScoreJob:
         return self._provenance
 
     def count(self) -> int | None:
-        """Rows that there will be, about, where that is cheap to know; a folder is walked for it."""
+        """Approximate number of rows in all, or None if it is not cheap to find out; folders are walked."""
         count = self._source.count()
         return None if count is None else max(self.progress.images, round(count / self._shard.count))
 
     def rows(self) -> Iterator[ScoreRow]:
-        """Score what has no row yet; the rows are in the output when they are yielded.
+        """Score all images that have no row yet; each row is written to the output before it is yielded.
 
         Raises:
-            OutputWriteError: if the output cannot be written; the job can be resumed from what it holds.
+            OutputWriteError: if the output cannot be written; the job can be resumed.
         """
         self.progress.started = time.perf_counter()
         done: set[bytes] = set()
@@ -247,58 +248,64 @@ def score_images(
 ) -> Iterator[ScoreRow]:
     """Score many images: yields one row for each, in the order of the source.
 
-    An image that cannot be scored gets a row with the reason, and the others are scored. Images are decoded in
-    processes of their own while the network works, and scored in batches of one size; memory is bounded by the pixels
-    in flight.
+    An image that cannot be scored gets a row with the reason; it does not stop the others. Images are decoded in
+    separate processes while the network runs, and scored in batches of one size; memory does not grow with the number
+    of images.
 
     Args:
         source: a file, folder or glob; a list (``.txt``), a table (``.csv``, ``.tsv``, ``.parquet``), a WebDataset
-            shard (``.tar``); a URL of any of them; a video (``.mp4`` and others); a dataset of Hugging Face's
-            `datasets`, or ``hf:NAME:SPLIT``; an image in memory: of PIL, an array or a tensor, as `load_image` takes
-            it; a data frame of pandas or Polars; an `Item`; or several of these.
-        metrics: names of the catalogue; by default the bundled one, full-reference where ``references`` or
-            ``reference_column`` is given.
-        references: a file that is the reference of every image, a folder that has one for each, or a pattern of their
-            paths, such as ``"{folder}/{name%%_*}_GT.jpg"``.
+            shard (``.tar``); a URL of any of them; a video (``.mp4`` and others); a Hugging Face dataset, as an object
+            or ``hf:NAME:SPLIT``; an image in memory (PIL, array or tensor), as `load_image` takes it; a data frame of
+            pandas or Polars; an `Item`; or several of these. See `topiq_metrics.scoring.open_source`.
+        metrics: names of metrics in the catalogue; by default ``"topiq_nr-lite"``, or ``"topiq_fr-lite"`` if
+            ``references`` or ``reference_column`` is given.
+        references: a file that is the reference of every image, a folder with a reference for each, or a pattern of
+            their paths, such as ``"{folder}/{name%%_*}_GT.jpg"``.
         path_column: of a table, the column of paths or URLs.
         image_column: of a table or dataset, the column of images or of their paths; of a shard, the extension of its
             images.
-        reference_column: likewise, for references.
-        root: where relative paths of lists and tables start, instead of the list's own folder.
-        split: of a dataset.
-        every: of a video, one frame for so much time, ``"1s"``, or one of so many, ``"10"``, instead of each.
-        weights: ``"default"``, or a file for the one metric.
+        reference_column: of a table or dataset, the column of references; of a shard, their extension.
+        root: where relative paths in lists and tables start; by default the folder of the list or table.
+        split: of a Hugging Face dataset.
+        every: of a video, score one frame per time, such as ``"1s"``, or every n-th frame, such as ``"10"``; by default
+            every frame.
+        weights: ``"default"``, or the path of a file, with one metric only.
         size: a size policy instead of each metric's own.
-        fallback_size: size policy for an image for which memory does not suffice; None makes it an error.
-        device: where to run; a GPU if there is one.
+        fallback_size: size policy for an image that does not fit into memory; None makes it an error.
+        device: where to run; by default a GPU if there is one, else the CPU.
         backend: what runs the networks: ``"torch"``, ``"compile"``, ``"onnxruntime"``, ``"openvino"``, or ``"auto"``
-            for the fastest that is installed and has the precision.
-        precision: ``"float32"``, which changes no score beyond rounding, or faster ones that the backend has.
-        max_memory: for a batch in a network, beside its images and the weights, such as ``"2GB"``, 50 MB at least:
-            larger images are scored in strips, to the same score. None is without a bound.
-        workers: processes that decode; 0 decodes in threads of this process, which a hostile file can crash or hang;
-            None takes one for each processor, at most 8.
-        timeout: seconds for fetching an image, and again for decoding it.
-        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values as if they
-            were sRGB, of images and references alike.
-        decode: ``"exact"`` decodes all pixels of a file. ``"fast"`` lets JPEG and JPEG 2000 be decoded to a half, a
-            quarter or an eighth of their sides, as long as that is at least twice what the size rules of all metrics
-            make of them, and of image and reference alike: faster on large photographs, to a score that differs by
-            some thousandths.
-        shard: ``"i/n"``, the part of the source to score.
-        min_score: the lowest score that is wanted, of the one metric, or of each by name, such as
-            ``{"topiq_nr-lite": 0.6}``: the note of a row with a lower one says so.
-        max_score: likewise, the highest.
-        output: a ``.csv``, ``.jsonl`` or ``.json`` file, or a ``.parquet`` folder, that gets the rows as well, before
-            they are yielded.
-        resume: continue the output of an interrupted job: only images without a row are scored.
-        overwrite: replace an output that is there: a file when the new one is whole, rows of a folder at once.
+            for the fastest that is installed and supports the precision.
+        precision: ``"float32"``, which changes scores by rounding only, or ``"bfloat16"`` or ``"float16"``, which are
+            faster, if the backend supports them.
+        max_memory: for a batch in a network, in addition to its images and the weights, such as ``"2GB"``, at least
+            50 MB. Larger images are scored in strips, with the same score. None is no limit.
+        workers: processes that decode; 0 decodes in threads of this process, which a malicious file can crash or hang;
+            None is one per processor, at most 8.
+        timeout: seconds to fetch an image, and again to decode it.
+        profiles: ``"apply"`` converts colours to sRGB as `load_image` does; ``"ignore"`` reads all values, also those
+            of references, as sRGB.
+        decode: ``"exact"`` decodes all pixels of a file. ``"fast"`` may decode JPEG and JPEG 2000 at a half, a quarter
+            or an eighth of their size, as long as the result is at least twice as large as the size rules of all
+            metrics need, with the same scale for image and reference: faster on large photographs, with scores that
+            differ by a few thousandths.
+        shard: ``"i/n"``, the part of the source to score, from ``"0/n"`` to ``"n-1/n"``.
+        min_score: lowest accepted score: of the only metric, or of each by name, such as ``{"topiq_nr-lite": 0.6}``. A
+            row with a lower score gets a note.
+        max_score: highest accepted score, as ``min_score``.
+        output: a ``.csv``, ``.jsonl`` or ``.json`` file, or a ``.parquet`` folder, to which each row is written before
+            it is yielded.
+        resume: resume an interrupted job: score only images that have no row in the output.
+        overwrite: replace an existing output: a file when the new one is complete, the rows in a folder at once.
+
+    Returns:
+        An iterator over rows; see `ScoreRow`.
 
     Raises:
-        ValueError: if an argument is wrong, or the output cannot take these rows.
+        ValueError: if an argument is wrong, or the output cannot hold these rows.
         SourceError: if there is nothing to score, or the source cannot be read.
-        ModuleNotFoundError: if an extra is needed.
-        WeightsError: if weights cannot be had.
+        OutputWriteError: while iterating, if the output cannot be written.
+        ModuleNotFoundError: if an extra is needed and not installed.
+        WeightsError: if weights cannot be found or loaded.
 
     Examples:
         >>> from topiq_metrics import score_images

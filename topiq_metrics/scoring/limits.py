@@ -38,7 +38,7 @@ class Limits:
             if limits.highest.get(name, math.inf) < lowest:
                 raise ValueError(
                     f"No score of {name} can be at least {lowest:g} and at most {limits.highest[name]:g}: "
-                    "exchange the limits."
+                    "swap the limits."
                 )
         return limits
 

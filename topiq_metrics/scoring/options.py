@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from topiq_metrics.scoring.limits import Limit
 
 DECODE_SECONDS = 60.0
-"""Time for a decoding process to fetch an image, and again to decode it."""
+"""Seconds for a decoding process to fetch an image, and again to decode it."""
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -29,8 +29,8 @@ class RayOptions:
     """How a job runs on a Ray cluster.
 
     Attributes:
-        address: of the cluster; None for the one that the environment names, else one of this machine's own.
-        actors: processes that hold the networks; None for as many as the cluster has room for.
+        address: address of the cluster; None for that in ``RAY_ADDRESS``, else one that is started on this machine.
+        actors: number of processes that hold the networks; None for as many as the cluster has room for.
     """
 
     address: str | None = None

@@ -16,15 +16,15 @@ class Progress:
     """Counts and seconds of a running job.
 
     Attributes:
-        statuses: rows by status, those of earlier runs included.
-        reasons: rows that are not ``ok``, by the word that their reason begins with.
-        left_out: images in the source that were not asked for, by suffix.
-        notes: rows with a note, likewise.
-        first_notes: of each of these words, the first note.
-        outside: rows with a score outside of the limits.
-        earlier: rows that were there before.
-        waiting: seconds in which the network had nothing decoded to score.
-        network: seconds in which it scored.
+        statuses: number of rows by status, earlier runs included.
+        reasons: number of rows that are not ``ok``, by the first word of the reason.
+        left_out: number of images in the source that were not asked for, by suffix.
+        notes: number of rows with a note, by its first word.
+        first_notes: the first note that begins with each of these words.
+        outside: number of rows with a score outside of the limits.
+        earlier: number of rows of earlier runs of a resumed job.
+        waiting: seconds in which the network waited for decoded images.
+        network: seconds in which the network scored.
         started: when the job began, by `time.perf_counter`.
     """
 
@@ -41,12 +41,12 @@ class Progress:
 
     @property
     def images(self) -> int:
-        """Rows so far, those of earlier runs included."""
+        """Number of rows so far, earlier runs included."""
         return self.statuses.total()
 
     @property
     def failed(self) -> int:
-        """Rows without all of their scores."""
+        """Number of rows that lack a score."""
         return self.images - self.statuses["ok"]
 
     @property
@@ -55,10 +55,11 @@ class Progress:
 
     @property
     def images_per_second(self) -> float:
+        """Images per second in this run."""
         return (self.images - self.earlier) / max(self.seconds, 1e-9)
 
     def seconds_left(self, total: int) -> float | None:
-        """Seconds until ``total`` rows, at the rate so far; None while there is no rate."""
+        """Estimated seconds until ``total`` rows, at the rate so far; None before the first image."""
         rate = self.images_per_second
         return max(0, total - self.images) / rate if rate else None
 
@@ -73,7 +74,7 @@ class Progress:
             self.first_notes.setdefault(word, note)
 
     def as_dict(self, total: int | None = None) -> dict[str, object]:
-        """For a log: counts, images/s, the shares of time spent decoding only and in the network, seconds left."""
+        """For logs: counts, images per second, shares of time waiting for decoding and in the network, seconds left."""
         left = None if total is None else self.seconds_left(total)
         return {
             "images": self.images,

@@ -65,27 +65,27 @@ class MetricProvenance:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the rows of an output are the result of. Rows of which `conflicts` finds something never share an output.
+    """How the rows of an output were computed. Rows with conflicting provenance are never written to one output.
 
     Attributes:
-        metrics: in the order of their columns.
-        fallback: the size policy for images that memory does not suffice for, or None.
+        metrics: the metrics, in the order of their columns.
+        fallback: the size policy for images that do not fit into memory, or None.
         references: where the reference images are: a folder, a file or a column; or None.
-        shard: ``"i/n"``: which of n parts of the images the job has, from 0.
+        shard: ``"i/n"``: the part of the images that the job scores, from 0.
         backend: what runs the networks.
-        precision: of their arithmetic.
-        profiles: ``"apply"`` where colours were converted to sRGB, ``"ignore"`` where values were read as they are.
-        decode: ``"exact"`` where all pixels of files were decoded, ``"fast"`` where fewer would do.
-        limits: the scores that are wanted, by which rows are marked; or None.
-        versions: of distributions that fix a score, by name.
+        precision: precision of the computation.
+        profiles: ``"apply"`` if colours were converted to sRGB, ``"ignore"`` if values were read as sRGB.
+        decode: ``"exact"`` if all pixels were decoded, ``"fast"`` if large images were decoded at a reduced scale.
+        limits: the accepted scores, in words; or None.
+        versions: versions of the distributions that scores depend on, by name.
         device: where the networks run.
-        python: version.
+        python: Python version.
         system: operating system and processor.
         created: when the job began, UTC, ISO 8601.
-        complete: whether the job has come to its end.
+        complete: whether the job has finished.
 
     Raises:
-        ValueError: if ``shard`` is no ``"i/n"`` with i < n.
+        ValueError: if ``shard`` is not ``"i/n"`` with i < n.
     """
 
     metrics: tuple[MetricProvenance, ...]
@@ -160,9 +160,9 @@ class Provenance:
         return tuple(metric.name for metric in self.metrics)
 
     def conflicts(self, other: Provenance) -> list[str]:
-        """Say in a sentence each what keeps rows of ``other``, which are there, from standing beside rows of this job.
+        """Say why rows of this job must not be added to existing rows of ``other``: a sentence for each reason.
 
-        Where and when a job runs and which shard it has is no conflict; into how many shards images are split is one.
+        A different machine, device, time or shard is not a conflict; a different number of shards is.
         """
         pairs = [("Metrics", ", ".join(other.names), ", ".join(self.names))]
         there = {metric.name: metric for metric in other.metrics}
@@ -225,12 +225,12 @@ class Provenance:
             return cls.from_json(path.read_bytes())
         except FileNotFoundError:
             raise OutputError(
-                f"There is no {path}, so nobody knows what the rows beside are the result of. Bring it along if "
+                f"There is no {path}, so how these rows were computed is unknown. Move it here, too, if "
                 "they were moved, or name another output."
             ) from None
         except ValueError as error:
             raise OutputError(
-                f"{path} does not say what the rows beside are the result of: {error}. Name another output."
+                f"{path} does not say how its rows were computed: {error}. Name another output."
             ) from None
 
 
@@ -246,7 +246,7 @@ def describe_metrics(
 
     Raises:
         ValueError: if there is no such metric.
-        WeightsError: if weights cannot be had.
+        WeightsError: if weights cannot be found or loaded.
     """
     return tuple(_describe(get_card(name), weights, size) for name in names)
 

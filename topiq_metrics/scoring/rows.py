@@ -16,17 +16,17 @@ _DECIMALS = 6
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """The outcome for one image.
+    """The result for one image.
 
     Attributes:
         path: the image, as the caller named it.
-        scores: by metric; None where the metric could not score it.
-        width: of the image as stored, upright, in pixels; None where it cannot be read.
-        height: likewise.
-        size: the size policy under which it was scored; one for each metric where they differ.
-        status: ``"ok"``, ``"partial"`` where only some metrics have a score, ``"error"`` where none has.
-        error: the reason, or an empty string.
-        note: what there is to know of a row that has scores, beginning with a word to sort by; or an empty string.
+        scores: score by metric; None if the metric could not score the image.
+        width: width of the stored image, upright, in pixels; None if it cannot be read.
+        height: height, as ``width``.
+        size: the size policy under which it was scored; one for each metric if they differ.
+        status: ``"ok"``; ``"partial"`` if only some metrics have a score; ``"error"`` if none has.
+        error: the reason why a score is missing, beginning with a word to sort by; or an empty string.
+        note: remarks on the scores, each beginning with a word to sort by; or an empty string.
     """
 
     path: str
@@ -39,7 +39,7 @@ class ScoreRow:
     note: str = ""
 
     def as_dict(self) -> RowRecord:
-        """The row under the names of its columns, as outputs have it: scores are rounded to 6 decimals."""
+        """The row by column name, as in outputs: scores are rounded to 6 decimals."""
         scores = {name: None if score is None else round(score, _DECIMALS) for name, score in self.scores.items()}
         return {
             "path": self.path,

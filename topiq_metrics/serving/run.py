@@ -57,7 +57,7 @@ def serve(
     Raises:
         ValueError: if an argument is wrong.
         OSError: if nothing can listen there.
-        NotLoadedError: if the bundled metric cannot be had.
+        NotLoadedError: if the bundled metric cannot be loaded.
     """
     limits = Limits() if limits is None else limits
     is_public = not is_loopback(host)
@@ -99,7 +99,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((address, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise OSError(f"Nothing can listen on {host}, port {port}: {error.strerror or error}.") from error
+        raise OSError(f"Cannot listen on {host}, port {port}: {error.strerror or error}.") from error
 
 
 def _address(host: str, listening: socket.socket, token: str | None) -> str:

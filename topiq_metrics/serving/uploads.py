@@ -161,7 +161,7 @@ async def _bounded(request: Request, limits: Limits) -> AsyncGenerator[bytes, No
             except StopAsyncIteration:
                 return
             except asyncio.TimeoutError:
-                raise RefusedError(408, "too-slow", f"Nothing has come for {limits.idle_seconds:g} s.") from None
+                raise RefusedError(408, "too-slow", f"Nothing was received for {limits.idle_seconds:g} s.") from None
             size += len(chunk)
             if size > limits.request_bytes:
                 raise _too_large(limits)

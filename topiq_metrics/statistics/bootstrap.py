@@ -23,7 +23,7 @@ _NUMBERS_AT_ONCE = 2**19
 
 @dataclass(frozen=True)
 class Interval:
-    """NaN to NaN where no interval can be had, and why."""
+    """A confidence interval from ``low`` to ``high``; NaN if there is none, and then ``reason`` says why."""
 
     low: float
     high: float
@@ -32,17 +32,20 @@ class Interval:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are made.
+    """How bootstrap confidence intervals are computed.
 
     Attributes:
-        resamples: their number.
-        confidence: share of such intervals that hold the true value.
-        method: ``"percentile"``, or ``"bca"`` (bias-corrected and accelerated, Efron 1987), which costs a leave-one-out
-            round more and is closer where a statistic's distribution is skewed.
-        seed: of the resamples; the same seed gives the same interval.
+        resamples: number of resamples.
+        confidence: level of the interval, between 0 and 1: the share of such intervals that contain the true value.
+        method: ``"percentile"``, or ``"bca"`` (bias-corrected and accelerated, Efron 1987), which needs an additional
+            leave-one-out pass and is more accurate for skewed distributions.
+        seed: seed of the resamples; the same seed gives the same interval.
 
     Raises:
         ValueError: an attribute is out of range.
+
+    References:
+        Efron and Tibshirani. "An Introduction to the Bootstrap". 1993.
     """
 
     resamples: int = 2000

@@ -1,4 +1,4 @@
-"""How well predictions agree with opinion: SRCC, KRCC, PLCC and RMSE.
+"""Agreement of predictions with human scores: SRCC, KRCC, PLCC and RMSE.
 
 Each figure is defined for rows that count several times, so that its value, and its values on thousands of bootstrap
 resamples, come from one piece of code. Counts have the shape ``(B, N)``: B resamples of N rows.
@@ -28,36 +28,36 @@ MINIMUM_ROWS = 3
 
 
 def srcc(predicted: ArrayLike, mos: ArrayLike) -> float:
-    """Spearman's rank correlation, from −1 to 1.
+    """SRCC: Spearman's rank correlation, from −1 to 1.
 
     Args:
-        predicted: scores of a metric, ``(N,)``.
-        mos: what people say of the same images, ``(N,)``. Rows with NaN or an infinity in either are left out.
+        predicted: a metric's score of each image, ``(N,)``.
+        mos: mean opinion score of each image, ``(N,)``. Rows with NaN or an infinity in either are left out.
 
     Returns:
-        NaN for fewer than three rows, or where either column is constant.
+        The correlation; NaN for fewer than three rows, or if either column is constant.
 
     Raises:
-        ValueError: the columns have not one dimension and one length.
+        ValueError: the columns are not one-dimensional or differ in length.
     """
     return _value(spearman, predicted, mos)
 
 
 def krcc(predicted: ArrayLike, mos: ArrayLike) -> float:
-    """Kendall's rank correlation tau-b, from −1 to 1; arguments, NaN and errors as for `srcc`."""
+    """KRCC: Kendall's rank correlation tau-b, from −1 to 1; arguments, NaN and errors as for `srcc`. Requires scipy."""
     return _value(kendall, predicted, mos)
 
 
 def plcc(predicted: ArrayLike, mos: ArrayLike) -> float:
-    """Pearson's linear correlation, from −1 to 1; arguments, NaN and errors as for `srcc`."""
+    """PLCC: Pearson's linear correlation without fit, from −1 to 1; arguments, NaN and errors as for `srcc`."""
     return _value(pearson, predicted, mos)
 
 
 def rmse(predicted: ArrayLike, mos: ArrayLike) -> float:
-    """Root of the mean squared difference, in the unit of both; arguments and errors as for `srcc`.
+    """RMSE: root of the mean squared difference, in the unit of both columns; arguments and errors as for `srcc`.
 
     Returns:
-        NaN if there is no row.
+        The difference, from 0; lower is better. NaN if there are no rows.
     """
     return _value(root_mean_square, predicted, mos)
 

@@ -29,15 +29,15 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Summary:
-    """One figure over all parts.
+    """One figure, such as SRCC, over all parts.
 
     Attributes:
-        median: over the parts; its interval comes from resampling whole parts.
-        deviation: standard deviation between the parts (N − 1), NaN for fewer than two.
-        lowest: of the parts.
-        highest: of the parts.
-        parts: those that have a value.
-        left_out: those that have none, such as a scene of two images.
+        median: median over the parts; its interval comes from resampling whole parts.
+        deviation: standard deviation over the parts (N − 1), NaN for fewer than two.
+        lowest: lowest value of a part.
+        highest: highest value of a part.
+        parts: number of parts that have a value.
+        left_out: number of parts that have none, such as a scene of two images.
     """
 
     median: Figure
@@ -53,10 +53,10 @@ class Breakdown:
     """Agreement within each part, in the order of their first images, and over all of them.
 
     Attributes:
-        parts: by the part's name.
-        summaries: by the figure's name: ``"srcc"``, ``"krcc"``, ``"plcc"``, ``"rmse"``, ``"fitted_plcc"``,
-            ``"fitted_rmse"``.
-        bootstrap: how the intervals of the medians were made, or None.
+        parts: evaluation of each part, by its name.
+        summaries: summary of each figure, by its name: ``"srcc"``, ``"krcc"``, ``"plcc"``, ``"rmse"``,
+            ``"fitted_plcc"``, ``"fitted_rmse"``.
+        bootstrap: how the intervals of the medians were computed, or None.
     """
 
     parts: Mapping[Hashable, Evaluation]
@@ -75,18 +75,19 @@ def evaluate_groups(
     """Measure agreement within each group of images, and its median over groups.
 
     With scenes as groups, the medians are the published figures of PIQ23 (Chahine et al., CVPR 2023); with distortion
-    types, the table per distortion; with reference images, how well a metric orders the versions of one picture.
+    types, the usual table per distortion; with references, how well a metric ranks the versions of one image.
 
     Args:
         predicted: the metric's score of each image, ``(N,)``.
         mos: mean opinion score of each image, ``(N,)``.
         groups: the group of each image.
-        bootstrap: how the intervals of the medians are made, by resampling groups; None for none. The groups' own
-            figures have no interval: call `evaluate` for one.
+        bootstrap: how the intervals of the medians are computed, by resampling groups; None for none. The figures of a
+            single group have no interval: call `evaluate` on its images for one.
         options: ``higher_is_better``, ``mos_higher_is_better`` and ``logistic``, as for `evaluate`.
 
     Raises:
-        ValueError: columns or groups of different lengths.
+        ValueError: columns or groups differ in length.
+        ModuleNotFoundError: scipy is not installed.
     """
     columns = as_columns({"predicted": predicted, "mos": mos})
     codes = group_codes(groups, len(columns[0]))
@@ -104,20 +105,21 @@ def evaluate_splits(
     splits: Sequence[Sequence[int]] | Mapping[str, Sequence[int]],
     **options: Unpack[Options],
 ) -> Breakdown:
-    """Measure agreement on each of several test parts; their median and spread is what papers publish.
+    """Measure agreement on the test parts of several splits; papers publish the median and deviation over them.
 
-    The medians have no interval: the parts overlap, so that their spread does not tell how far the median is from
-    its true value.
+    The medians have no interval: the parts overlap, so their spread does not show how far the median is from its true
+    value.
 
     Args:
         predicted: the metric's score of each image, ``(N,)``.
         mos: mean opinion score of each image, ``(N,)``.
-        splits: for each, the indices of the images of its test part; those that
-            `topiq_metrics.datasets.splits.random_splits` draws, for example; with names, or numbered from 0.
+        splits: for each split, the indices of the images in its test part, for example from
+            `topiq_metrics.datasets.splits.random_splits`; by name, or numbered from 0.
         options: ``higher_is_better``, ``mos_higher_is_better`` and ``logistic``, as for `evaluate`.
 
     Raises:
-        ValueError: columns of different lengths.
+        ValueError: columns differ in length.
+        ModuleNotFoundError: scipy is not installed.
     """
     columns = as_columns({"predicted": predicted, "mos": mos})
     named: Iterable[tuple[Hashable, Sequence[int]]] = (

@@ -1,4 +1,4 @@
-"""The logistic that brings predictions onto the scale of opinion before PLCC and RMSE are taken.
+"""The logistic function that maps predictions to the scale of human scores before PLCC and RMSE are computed.
 
 - ``"logistic4"``: ``(β1 − β2) / (1 + exp(−(x − β3) / |β4|)) + β2``, monotone; VQEG, "Final report from the Video
   Quality Experts Group on the validation of objective models of video quality assessment", 2000 and 2003.
@@ -26,13 +26,13 @@ _STARTS = 6
 
 @dataclass(frozen=True)
 class Fit:
-    """A logistic from predictions to opinion; called with predictions, it gives opinions.
+    """A fitted logistic; called with predictions, it returns them on the scale of the human scores.
 
     Attributes:
         name: ``"logistic4"`` or ``"logistic5"``.
         parameters: β1, β2 … as in the papers' formulas; NaN if there is no fit.
-        converged: whether the least-squares search came to an end. If not, the parameters are the best it found.
-        reason: why there is no fit, or that it did not converge.
+        converged: whether the least-squares search converged. If not, the parameters are the best it found.
+        reason: why there is no fit, or that it did not converge; else an empty string.
     """
 
     name: LogisticName
@@ -58,19 +58,24 @@ class Fit:
 
 
 def fit_logistic(predicted: ArrayLike, mos: ArrayLike, name: LogisticName = "logistic4") -> Fit:
-    """Fit a logistic by least squares, rising or falling, whichever is closer.
+    """Fit a logistic by least squares, increasing or decreasing, whichever is closer.
+
+    - ``"logistic4"``: ``(β1 − β2) / (1 + exp(−(x − β3) / |β4|)) + β2``, monotone (VQEG, 2000).
+    - ``"logistic5"``: ``β1 (1/2 − 1 / (1 + exp(β2 (x − β3)))) + β4 x + β5``, not always monotone (Sheikh et al., IEEE
+      TIP 15(11), 2006).
 
     Args:
-        predicted: scores of a metric, ``(N,)``, as they are: they need not point in the direction of ``mos``.
-        mos: what people say of the same images, ``(N,)``. Rows with NaN or an infinity in either are left out.
+        predicted: a metric's score of each image, ``(N,)``, in any direction.
+        mos: mean opinion score of each image, ``(N,)``. Rows with NaN or an infinity in either are left out.
         name: ``"logistic4"`` or ``"logistic5"``.
 
     Returns:
-        The fit, which says so where it did not converge, where a column is constant, or where there are no more rows
-        than parameters.
+        The fit. Its ``reason`` says if it did not converge, a column is constant, or there are no more rows than
+        parameters.
 
     Raises:
-        ValueError: the columns have not one dimension and one length, or ``name`` is another.
+        ValueError: the columns are not one-dimensional or differ in length, or ``name`` is unknown.
+        ModuleNotFoundError: scipy is not installed.
     """
     columns = as_columns({"predicted": predicted, "mos": mos})
     usable = finite_rows(*columns)

@@ -1,4 +1,4 @@
-"""Agreement with people who chose between two images: BAPPS and PieAPP."""
+"""Agreement with human choices between two images, as in BAPPS and PieAPP."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Preference:
     """How often a metric prefers the image that people prefer.
 
     Attributes:
-        agreement: from 0 to 1; a metric that decides at random reaches 0.5.
-        human: the agreement that a vote reaches on average, drawn at random from those that were cast, itself among
-            them. Of few votes a pair, another person would reach less.
-        n: pairs that the figures are of.
-        left_out: pairs with a score or a preference that is not finite.
-        undecided: pairs that the rule leaves out because the votes decide nothing.
-        ties: pairs of which the metric prefers none; they count half.
+        agreement: from 0 to 1, higher is better; random choices reach 0.5.
+        human: mean agreement of a vote that is drawn at random from the votes cast, which include itself. With few
+            votes per pair, another person would agree less.
+        n: number of pairs evaluated.
+        left_out: number of pairs with a score or a preference that is not finite.
+        undecided: number of pairs that the rule leaves out because the votes are not decisive.
+        ties: number of pairs with tied scores; they count half.
         rule: ``"votes"`` or ``"majority"``.
     """
 
@@ -55,28 +55,28 @@ def evaluate_preferences(
 ) -> Preference:
     """Measure two-alternative forced choice (2AFC) agreement.
 
-    With p the share of votes for the second image, and j = 1 where the metric prefers it, 0 where it prefers the first
-    and 1/2 where the two are tied:
+    With p the share of votes for the second image, and j = 1 if the metric prefers it, 0 if it prefers the first, and
+    1/2 if the two are tied:
 
     - ``"votes"``: the mean of p·j + (1 − p)·(1 − j), for BAPPS (Zhang et al., "The Unreasonable Effectiveness of Deep
       Features as a Perceptual Metric", CVPR 2018);
     - ``"majority"``: the share of pairs where the metric prefers the image that most people prefer, for PieAPP
-      (Prashnani et al., CVPR 2018). KRCC as that paper has it is 2 · agreement − 1; its figure for clear preferences
+      (Prashnani et al., CVPR 2018). The KRCC of that paper is 2 · agreement − 1; its figure for clear preferences
       leaves out 0.35 ≤ p ≤ 0.65, which is ``margin=0.15``.
 
     Args:
         first: the metric's score of each pair's first image, ``(N,)``.
         second: the metric's score of each pair's second image, ``(N,)``.
         preference: share of people who chose the second image, ``(N,)``, from 0 to 1.
-        higher_is_better: direction of the metric; a distance is lower better.
+        higher_is_better: direction of the metric; False for a distance.
         rule: ``"votes"`` or ``"majority"``.
-        margin: for ``"majority"``: pairs whose preference is within this of 1/2 are left out. Those at 1/2 always
-            are.
-        groups: of each pair, its reference for example: pairs of a group are resampled together.
-        bootstrap: how the interval is made; None for the value alone.
+        margin: for ``"majority"``: pairs whose preference differs from 1/2 by no more than this are left out. Pairs at
+            1/2 always are.
+        groups: the group of each pair, for example its reference: pairs of a group are resampled together.
+        bootstrap: how the interval is computed; None for the value only.
 
     Raises:
-        ValueError: columns or groups of different lengths, preferences beyond 0 to 1, or another rule.
+        ValueError: columns or groups differ in length, preferences are outside 0 to 1, or the rule is unknown.
     """
     columns = as_columns({"first": first, "second": second, "preference": preference})
     p = columns[2]
@@ -97,10 +97,13 @@ def evaluate_preferences(
 def agreement_of_pairs(
     first: Array, second: Array, preference: Array, *, higher_is_better: bool, rule: Rule, margin: float = 0.0
 ) -> Array:
-    """What each pair adds to `evaluate_preferences`, whose arguments these are; NaN for pairs that are left out.
+    """The agreement of each pair, whose mean is that of `evaluate_preferences`; see there for the arguments.
+
+    Returns:
+        ``(N,)``, from 0 to 1; NaN for pairs that are left out.
 
     Raises:
-        ValueError: preferences beyond 0 to 1, or another rule.
+        ValueError: preferences are outside 0 to 1, or the rule is unknown.
     """
     if rule not in RULES:
         raise ValueError(f"Argument `rule` must be one of {RULES}, but got {rule!r}.")

@@ -1,4 +1,4 @@
-"""The protocol of the field in one call: agreement of a metric with opinion, each figure with its interval."""
+"""The usual evaluation protocol in one call: agreement of a metric with human scores, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO_INTERVAL = Interval(math.nan, math.nan, "no interval was asked for")
 
 @dataclass(frozen=True)
 class Figure:
-    """A value and its interval from ``low`` to ``high``; NaN where there is none, and then ``reason`` says why."""
+    """A value and its confidence interval from ``low`` to ``high``; NaN if undefined, and then ``reason`` says why."""
 
     value: float
     low: float
@@ -41,21 +41,23 @@ class Figure:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well a metric agrees with opinion on a set of images.
+    """How well a metric agrees with human scores (MOS or DMOS) on a set of images.
+
+    SRCC, KRCC and PLCC are from −1 to 1, positive for a metric with the right direction.
 
     Attributes:
-        n: images that the figures are of.
-        left_out: images without a finite score of the metric or without a finite opinion score.
-        groups: groups of images that were resampled together, or None.
-        srcc: Spearman's rank correlation; like all correlations here, positive for a metric in the right direction.
-        krcc: Kendall's rank correlation tau-b.
-        plcc: Pearson's linear correlation of the scores as they are.
-        rmse: root mean squared difference of the scores as they are, in the unit of opinion; it says something only
-            for a metric that predicts opinion scores.
-        fitted_plcc: Pearson's linear correlation after ``fit``. It has no direction: a fit may fall.
-        fitted_rmse: root mean squared difference after ``fit``, over N.
-        fit: the logistic.
-        bootstrap: how the intervals were made, or None. Those after the fit take it as given.
+        n: number of images evaluated.
+        left_out: number of images without a finite score of the metric or without a finite MOS.
+        groups: number of groups of images that were resampled together, or None.
+        srcc: SRCC, Spearman's rank correlation.
+        krcc: KRCC, Kendall's rank correlation tau-b.
+        plcc: PLCC, Pearson's linear correlation, of the scores without fit.
+        rmse: RMSE of the scores without fit, in the unit of the MOS; lower is better. Meaningful only for a metric that
+            predicts the MOS; NaN if the two have opposite directions.
+        fitted_plcc: PLCC after ``fit``. It does not show the direction, since a fit may be decreasing.
+        fitted_rmse: RMSE after ``fit`` (divided by N), in the unit of the MOS; lower is better.
+        fit: the logistic fit.
+        bootstrap: how the intervals were computed, or None. Resamples do not repeat the fit.
     """
 
     n: int
@@ -81,24 +83,26 @@ def evaluate(
     logistic: LogisticName = "logistic4",
     bootstrap: Bootstrap | None = Bootstrap(),  # noqa: B008 - frozen
 ) -> Evaluation:
-    """Measure how well a metric agrees with opinion.
+    """Measure how well a metric agrees with human scores.
 
     Args:
         predicted: the metric's score of each image, ``(N,)``.
-        mos: mean opinion score of each image, ``(N,)``, or its difference to the reference's (DMOS).
+        mos: mean opinion score of each image, ``(N,)``, or its difference to that of the reference (DMOS).
         higher_is_better: direction of the metric.
-        mos_higher_is_better: direction of the opinion scores; False for DMOS.
-        groups: of each image, for example the name of its reference: images of a group are resampled together.
-        logistic: the fit before ``fitted_plcc`` and ``fitted_rmse``: ``"logistic4"`` or ``"logistic5"``.
-        bootstrap: how intervals are made; None for values alone.
+        mos_higher_is_better: direction of ``mos``; False for DMOS.
+        groups: the group of each image, for example the name of its reference: images of a group are resampled
+            together.
+        logistic: the fit before ``fitted_plcc`` and ``fitted_rmse``: ``"logistic4"`` or ``"logistic5"``; see
+            `fit_logistic`.
+        bootstrap: how intervals are computed; None for values only.
 
     Returns:
-        All figures. A figure that does not exist is NaN and says why: of fewer than three images there is no
-        correlation, of fewer than five (or of fewer than five groups) no interval, of no more images than the logistic
-        has parameters no fit.
+        All figures. An undefined figure is NaN and says why: correlations need at least three images, intervals five
+        images (or five groups), and a fit more images than the logistic has parameters.
 
     Raises:
-        ValueError: columns or groups of different lengths, or an argument that is not as above.
+        ValueError: columns or groups differ in length, or an argument is not as above.
+        ModuleNotFoundError: scipy is not installed.
 
     Examples:
         >>> result = evaluate([1, 2, 3, 4, 5, 6], [10, 30, 20, 40, 60, 50])

@@ -1,18 +1,18 @@
-"""Whether one metric agrees better with opinion than another on the same images, or the two are tied.
+"""Whether one metric agrees significantly better with human scores than another on the same images.
 
-The correlations of two metrics with the same opinion scores depend on each other, which a comparison of their intervals
-ignores. Four tests take it into account:
+The correlations of two metrics with the same human scores depend on each other, which a comparison of their intervals
+ignores. Four tests take this into account:
 
 - ``"williams"``: Williams' t (1959), the one that Steiger, "Tests for comparing elements of a correlation matrix",
   Psychological Bulletin 87(2), 1980, recommends for two correlations that share a variable (his T2);
 - ``"steiger"``: Steiger's Z (1980), on Fisher-transformed correlations with a pooled covariance (his Z1*);
-- ``"jackknife"``: the difference against its deviation when one group of images after the other is left out, as a t
-  with a degree of freedom less than there are groups (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993);
+- ``"jackknife"``: a t test of the difference with the standard error from leaving out one group of images at a time,
+  with one degree of freedom less than groups (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993);
 - ``"bootstrap"``: the paired bootstrap, which resamples images, or groups of images, for both metrics at once.
 
-The first two are made for Pearson's correlation and bivariate normal scores of independent images. On ranks, for SRCC,
-they are approximations, with the larger variance that ranks have (Bonett and Wright, Psychometrika 65, 2000); of KRCC
-they say nothing. The last two know groups: images of one reference are not independent.
+The first two are for Pearson's correlation of bivariate normal scores of independent images. On ranks, for SRCC, they
+are approximations, with the larger variance of ranks (Bonett and Wright, Psychometrika 65, 2000); they do not apply to
+KRCC. The last two support groups: images of one reference are not independent.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class TestResult:
 
     Attributes:
         statistic: t of ``"williams"`` and ``"jackknife"``, z of ``"steiger"``, NaN for ``"bootstrap"``.
-        p_value: probability of a difference at least as large where the true correlations are equal.
+        p_value: probability of a difference at least as large if the true correlations are equal.
     """
 
     __test__ = False
@@ -77,16 +77,17 @@ class Pair:
     """Two metrics on the images that both have scored.
 
     Attributes:
-        difference: correlation of the first less that of the second.
-        low: lower end of the difference's interval, for ``"bootstrap"`` only.
-        high: its upper end.
-        statistic: of the test, as in `TestResult`.
-        p_value: of this pair alone.
+        difference: correlation (or 2AFC agreement) of the first minus that of the second.
+        low: lower end of the confidence interval of the difference, for ``"bootstrap"`` only, else NaN.
+        high: upper end of the interval, as ``low``.
+        statistic: test statistic: t for ``"williams"`` and ``"jackknife"``, z for ``"steiger"``, NaN for
+            ``"bootstrap"``.
+        p_value: p value of this pair alone.
         adjusted: p value after Holm's correction for all pairs compared.
-        n: images that both metrics have scored.
-        verdict: of the first metric: ``"better"``, ``"worse"``, ``"tied"`` where the difference is not significant,
-            ``"untested"`` where there is no test.
-        reason: why there is no test.
+        n: number of images that both metrics have scored.
+        verdict: about the first metric: ``"better"``, ``"worse"``, ``"tied"`` if the difference is not significant,
+            ``"untested"`` if there is no test.
+        reason: why there is no test; else an empty string.
     """
 
     difference: float
@@ -102,16 +103,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every pair of metrics; ``pairs`` has each once, in the order of ``names``.
+    """Comparisons of all pairs of metrics; ``pairs`` has each pair once, in the order of ``names``.
 
     Attributes:
-        names: of the metrics.
-        coefficient: what was compared: ``"srcc"``, ``"plcc"`` or ``"krcc"``, or of `compare_agreements` ``"2afc"``.
-        test: ``"williams"``, ``"steiger"``, ``"jackknife"`` or ``"bootstrap"``, or of `compare_agreements` ``"t"``.
+        names: names of the metrics.
+        coefficient: what was compared: ``"srcc"``, ``"plcc"`` or ``"krcc"``; for `compare_agreements`, ``"2afc"``.
+        test: ``"williams"``, ``"steiger"``, ``"jackknife"`` or ``"bootstrap"``; for `compare_agreements`, ``"t"``.
         approximate: whether the test is an approximation for this coefficient.
-        alpha: chance of at least one false verdict among all.
-        pairs: by the names of the two metrics.
-        stratified: whether the coefficient is a mean of those within strata.
+        alpha: significance level: the probability of at least one false "better" or "worse" among all pairs.
+        pairs: the pairs, by the names of the two metrics.
+        stratified: whether the coefficient is a mean over strata.
     """
 
     names: tuple[str, ...]
@@ -123,10 +124,10 @@ class Comparison:
     stratified: bool = False
 
     def verdict(self, name: str, other: str) -> Verdict:
-        """What one metric is, compared with another.
+        """Whether metric ``name`` is ``"better"``, ``"worse"``, ``"tied"`` or ``"untested"`` compared with ``other``.
 
         Raises:
-            KeyError: there is no such metric.
+            KeyError: a metric is not in the comparison.
         """
         if name == other and name in self.names:
             return "tied"
@@ -141,10 +142,20 @@ def williams_test(r_first: float, r_second: float, r_between: float, n: int) -> 
     """Williams' t for two correlations that share a variable, with n − 3 degrees of freedom.
 
     Args:
-        r_first: correlation of the first metric with opinion.
-        r_second: correlation of the second metric with opinion.
-        r_between: correlation of the two metrics.
-        n: number of images; NaN comes of fewer than five.
+        r_first: correlation of the first metric with the human scores.
+        r_second: correlation of the second metric with the human scores.
+        r_between: correlation between the two metrics.
+        n: number of images.
+
+    Returns:
+        The statistic t and the two-sided p value; NaN for fewer than five images or a correlation that is NaN.
+
+    Raises:
+        ModuleNotFoundError: scipy is not installed.
+
+    References:
+        Williams. "The Comparison of Regression Variables". Journal of the Royal Statistical Society B 21, 1959.
+        Steiger. "Tests for comparing elements of a correlation matrix". Psychological Bulletin 87(2), 1980 (T2).
     """
     if n < MINIMUM_IMAGES or math.isnan(r_first + r_second + r_between):
         return TestResult(math.nan, math.nan)
@@ -162,7 +173,11 @@ def williams_test(r_first: float, r_second: float, r_between: float, n: int) -> 
 
 
 def steiger_test(r_first: float, r_second: float, r_between: float, n: int) -> TestResult:
-    """Steiger's Z for two correlations that share a variable; arguments as for `williams_test`."""
+    """Steiger's Z for two correlations that share a variable; arguments, result and errors as for `williams_test`.
+
+    References:
+        Steiger. "Tests for comparing elements of a correlation matrix". Psychological Bulletin 87(2), 1980 (Z1*).
+    """
     if n < MINIMUM_IMAGES or math.isnan(r_first + r_second + r_between):
         return TestResult(math.nan, math.nan)
     if 1 - r_between < _SAME:
@@ -178,7 +193,7 @@ def steiger_test(r_first: float, r_second: float, r_between: float, n: int) -> T
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P values after Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979); NaN are no tests."""
+    """P values after Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979); NaN are not counted."""
     tested = sorted((p, index) for index, p in enumerate(p_values) if not math.isnan(p))
     adjusted = [math.nan] * len(p_values)
     largest = 0.0
@@ -203,25 +218,27 @@ def compare(
 ) -> Comparison:
     """Compare every two metrics on the images that both have scored, with Holm's correction over all pairs.
 
-    For PLCC after a logistic fit, pass what the fits make of the predictions.
+    For PLCC after a logistic fit, pass the fitted predictions.
 
     Args:
         predictions: each metric's scores of the same images, ``(N,)``; NaN where it has none.
         mos: mean opinion score of each image, ``(N,)``.
         higher_is_better: direction of all metrics, or of each by name.
-        mos_higher_is_better: direction of the opinion scores.
-        coefficient: ``"srcc"``, ``"plcc"``, or with ``"jackknife"`` and ``"bootstrap"`` ``"krcc"``.
-        test: ``"williams"``, ``"steiger"``, ``"jackknife"`` or ``"bootstrap"``.
-        alpha: chance of at least one false verdict.
-        groups: of each image, its reference for example; for ``"jackknife"`` and ``"bootstrap"``, as the other tests
-            take images for independent.
-        strata: of each image, its scene for example, for SRCC and all tests but ``"bootstrap"``: what is compared is
-            then the mean SRCC within strata, each weighted by its images.
-        bootstrap: how the resamples are drawn, for ``test="bootstrap"``. Its intervals of the differences are
-            percentiles, in keeping with the p values.
+        mos_higher_is_better: direction of ``mos``; False for DMOS.
+        coefficient: ``"srcc"``, ``"plcc"`` or, only with ``"jackknife"`` and ``"bootstrap"``, ``"krcc"``.
+        test: ``"williams"``, ``"steiger"``, ``"jackknife"`` or ``"bootstrap"``; see the module
+            ``topiq_metrics.statistics.significance``.
+        alpha: significance level: the probability of at least one false "better" or "worse" among all pairs.
+        groups: the group of each image, for example its reference; only for ``"jackknife"`` and ``"bootstrap"``, since
+            the other tests assume independent images.
+        strata: the stratum of each image, for example its scene; for SRCC and all tests except ``"bootstrap"``. The
+            mean SRCC within strata, weighted by their numbers of images, is compared then.
+        bootstrap: how the resamples are drawn, for ``test="bootstrap"``. The intervals of the differences are always
+            percentiles, consistent with the p values.
 
     Raises:
-        ValueError: columns or groups of different lengths, or an argument that is not as above.
+        ValueError: columns or groups differ in length, or an argument is not as above.
+        ModuleNotFoundError: scipy is not installed.
     """
     if coefficient not in COEFFICIENTS:
         raise ValueError(f"Argument `coefficient` must be one of {tuple(COEFFICIENTS)}, but got {coefficient!r}.")
@@ -230,7 +247,7 @@ def compare(
     if test not in ON_GROUPS and coefficient == "krcc":
         raise ValueError(f"KRCC is compared with a test of {ON_GROUPS}: the others are for Pearson's correlation.")
     if test not in ON_GROUPS and groups is not None:
-        raise ValueError(f"Groups need a test of {ON_GROUPS}: {test!r} takes images for independent.")
+        raise ValueError(f"Groups need a test of {ON_GROUPS}: {test!r} assumes independent images.")
     if strata is not None and (test == "bootstrap" or coefficient != "srcc"):
         raise ValueError("Strata need SRCC and another test than 'bootstrap'.")
     if isinstance(higher_is_better, Mapping) and set(predictions) - set(higher_is_better):
@@ -273,10 +290,14 @@ def compare_agreements(
     """Compare the 2AFC agreement of every two metrics by paired t tests, with Holm's correction over all of them.
 
     Args:
-        agreements: of each metric, what each pair of images adds to its agreement, ``(N,)``, as `agreement_of_pairs`
-            says; NaN for those that are left out.
-        groups: of each pair, its reference for example; the test is then the jackknife over groups.
-        alpha: chance of at least one false verdict.
+        agreements: for each metric, the agreement of each pair of images, ``(N,)``, from `agreement_of_pairs`; NaN for
+            pairs that are left out.
+        groups: the group of each pair, for example its reference; the test is then the jackknife over groups.
+        alpha: significance level: the probability of at least one false "better" or "worse" among all pairs.
+
+    Raises:
+        ValueError: columns or groups differ in length.
+        ModuleNotFoundError: scipy is not installed.
     """
     columns = dict(zip(agreements, as_columns(agreements), strict=True))
     pairs: dict[tuple[str, str], Pair] = {}

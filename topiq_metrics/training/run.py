@@ -75,7 +75,7 @@ def train(
         RecipeError: ``output`` holds a run of another recipe, or is no folder; or the recipe does not suit the data or
             the machine.
         DatasetError: ``root`` is not the recipe's dataset.
-        WeightsError: the weights to start from cannot be had.
+        WeightsError: the weights to start from cannot be found or loaded.
         KeyboardInterrupt: it was interrupted; the last whole epoch is kept.
     """
     folder = Path(output)
@@ -148,7 +148,7 @@ def _trainer(recipe: Recipe, folder: Path, devices: int, accelerator: str, *, pr
                 log_every_n_steps=10,
             )
     except (MisconfigurationException, ValueError) as error:
-        raise RecipeError(f"This machine cannot train so: {error}") from error
+        raise RecipeError(f"This machine cannot train with these settings: {error}") from error
     # Lightning would quietly take another precision.
     if settings.precision == "16-mixed" and trainer.strategy.root_device.type == "cpu":
         raise RecipeError(

@@ -1,7 +1,7 @@
 """Weights: resolve, fetch, verify, load.
 
 ``load_network("topiq_nr")`` finds the file (bundled, in your folder, cached or on the hub), checks its SHA-256 and
-fills the network with it. Torch files are read with ``weights_only=True``, and every key must match.
+loads it into the network. Torch files are read with ``weights_only=True``, and every key must match.
 """
 
 from topiq_metrics.weights.checkpoints import read_metadata, save_network

@@ -43,10 +43,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
     A torch file holds a state dict, or a dict with one under ``params``; a ``module.`` prefix is taken off the keys.
 
     Raises:
-        WeightsNotFoundError: if there is no such file.
+        WeightsNotFoundError: if the file does not exist.
         WeightsUnsafeError: if it is a pickle that would run code.
-        WeightsCorruptError: if it is truncated or no checkpoint.
-        WeightsMismatchError: if it holds something else than a state dict.
+        WeightsCorruptError: if it is truncated or not a checkpoint.
+        WeightsMismatchError: if it holds something other than a state dict.
     """
     _check_is_file(path)
     if path.suffix == _SUFFIX:
@@ -73,10 +73,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what `save_network` wrote about a ``.safetensors`` file; empty for a file that has nothing of ours.
+    """Read the metadata that `save_network` wrote to a ``.safetensors`` file; empty for other files.
 
     Raises:
-        WeightsNotFoundError: if there is no such file.
+        WeightsNotFoundError: if the file does not exist.
         WeightsCorruptError: if the file or its metadata cannot be read.
     """
     path = Path(path)
@@ -105,9 +105,13 @@ def save_network(
 
     Args:
         net: the network.
-        path: the file; it is replaced at once, never seen half-written.
-        card: what to say about it in the metadata; JSON values. ``format``, ``name`` and ``config`` are added.
-        dtype: of the floating-point tensors; one with values out of its range stays as it is.
+        path: the file; an existing one is replaced atomically.
+        card: further metadata, as JSON values. ``format``, ``name`` and ``config`` are added.
+        dtype: type of the floating-point tensors; a tensor with values outside the range of this type keeps its own.
+
+    Raises:
+        ValueError: if ``path`` does not end in ``.safetensors``, or ``card`` contains NaN or an infinity.
+        OSError: if the file cannot be written.
     """
     path = Path(path)
     if path.suffix != _SUFFIX:

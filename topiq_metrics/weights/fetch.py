@@ -1,4 +1,4 @@
-"""Download a weights file into our cache."""
+"""Download weights files into the cache."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ _TIMEOUT = 60.0
 
 
 def fetch(file: str | WeightsFile, *, notify: Callable[[str], None] | None = None) -> Path:
-    """Download all that a metric needs, or one weights file, into our cache, unless a good copy is there already.
+    """Download all weights files of a metric, or one weights file, into the cache, unless it has a valid copy.
 
-    A copy whose hash is wrong is replaced. The file appears in the cache only when it is whole and checked, so that
-    other processes may fetch it at the same time, and an interrupted download leaves nothing that would be used.
-    ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and Hugging Face tokens are respected.
+    A copy with a wrong hash is replaced. A file appears in the cache only when it is complete and checked: several
+    processes may fetch it at the same time, and an interrupted download leaves no unusable file. ``HF_ENDPOINT``,
+    ``HF_HUB_OFFLINE`` and Hugging Face tokens are respected. Files that are not published, such as bundled ones, are
+    not downloaded, but looked for on this machine.
 
     Args:
-        file: name of a metric; or one of the files in its card.
-        notify: is told, in words, what is downloaded and under which licence. The ``topiq_metrics`` logger is told
-            the same.
+        file: name of a metric, or one of the files in its card.
+        notify: called with a message for each download that names the file and its licence. The ``topiq_metrics``
+            logger gets the same message.
 
     Returns:
-        The weights file; of a metric, that of its network.
+        Path of the weights file; for a metric, that of its network.
 
     Raises:
-        WeightsNotFoundError: if the hub is out of reach or does not have the file.
-        WeightsHashError: if what the hub sent is not the published file.
+        WeightsNotFoundError: if the file cannot be downloaded or, if it is not published, is not on this machine.
+        WeightsHashError: if the SHA-256 of the downloaded file is not that of the published one.
         WeightsError: if the cache cannot be written.
         ValueError: if there is no such metric, or it needs no weights.
     """

@@ -1,4 +1,4 @@
-"""Networks filled with weights."""
+"""Networks with loaded weights."""
 
 from __future__ import annotations
 
@@ -28,22 +28,26 @@ _COUNTER = ".num_batches_tracked"
 def load_network(
     name: str, weights: str | os.PathLike[str] | None = "default", *, device: torch.device | str | None = None
 ) -> QualityNetwork:
-    """Build the network of the metric ``name`` and fill it: eval mode, frozen float32 parameters.
+    """Build the network of the metric ``name`` and load its weights: eval mode, frozen float32 parameters.
 
     Args:
         name: name of a metric.
-        weights: ``"default"`` for the published weights (see `resolve`); the path of a file, which is not hash-checked:
-            ``.safetensors`` from `save_network`, a ``.pth`` of pyiqa's (for LPIPS+ the backbone's, of torchvision's),
-            or a plain state dict with either's keys; None for a network that is not trained.
-        device: where to put it.
+        weights: ``"default"`` for the published weights (see `resolve`), which may be downloaded; the path of a file,
+            whose hash is not checked: ``.safetensors`` from `save_network`, a ``.pth`` file of pyiqa (for LPIPS+, of
+            the torchvision backbone), or a plain state dict with the keys of either; None for a network that is not
+            trained.
+        device: device of the network; by default torch's default device.
+
+    Returns:
+        A `topiq_metrics.models.cfanet.CFANet` or, for LPIPS+, a `topiq_metrics.models.lpips.LPIPSPlusNetwork`.
 
     Raises:
-        ValueError: if there is no such metric, or another distribution has it.
-        WeightsNotFoundError: if the weights are nowhere to be found.
-        WeightsHashError: if the default weights are not the published file.
-        WeightsCorruptError: if the file is truncated or no checkpoint.
+        ValueError: if there is no such metric, or it belongs to another distribution.
+        WeightsNotFoundError: if the weights are not found and cannot be downloaded.
+        WeightsHashError: if the SHA-256 of the default weights is not that of the published file.
+        WeightsCorruptError: if the file is truncated or not a checkpoint.
         WeightsUnsafeError: if the file is a pickle that would run code.
-        WeightsMismatchError: if the file holds another architecture.
+        WeightsMismatchError: if the file does not hold a state dict of this architecture.
     """
     card = get_card(name)
     if weights is None:

@@ -20,11 +20,11 @@ BUNDLED = Path(__file__).with_name("files")
 
 @dataclass(frozen=True)
 class Place:
-    """One place that may have a weights file.
+    """A place where a weights file may be.
 
     Attributes:
-        name: what the place is, in words.
-        path: the file there, whether it exists or not.
+        name: description of the place.
+        path: path of the file there, whether it exists or not.
     """
 
     name: str
@@ -32,7 +32,9 @@ class Place:
 
 
 def find(file: str | WeightsFile) -> Place | None:
-    """Find the first place on this machine that has a weights file, or that of a metric; it is not checked.
+    """The first place on this machine that has a weights file, or that of a metric's network; None if there is none.
+
+    The SHA-256 of the file is not checked.
 
     Raises:
         ValueError: if there is no such metric, or it needs no weights.
@@ -80,7 +82,7 @@ def places(file: WeightsFile) -> Iterator[Place]:
 
 
 def cache_dir() -> Path:
-    """Name the folder for fetched weights: ``TOPIQ_METRICS_CACHE``, else this user's cache folder."""
+    """The folder for downloaded weights: ``TOPIQ_METRICS_CACHE`` or, if it is not set, in the user's cache folder."""
     if folder := os.environ.get(CACHE_VARIABLE):
         return _expanded(folder)
     if sys.platform == "win32":

@@ -10,19 +10,22 @@ from topiq_metrics.weights.places import file_of, find_checked, not_found
 
 
 def resolve(file: str | WeightsFile, *, download: bool = True) -> Path:
-    """Find a weights file, fetch it if need be, and check its SHA-256.
+    """Find a weights file, download it if necessary, and check its SHA-256.
 
-    Looked for, in this order: bundled with the package; the folder in ``TOPIQ_METRICS_WEIGHTS``; our cache (see
-    `cache_dir`); the cache of the package that has it, too, such as pyiqa's; the Hugging Face cache; the Hugging Face
-    hub, or where else it is published, from where it is fetched into our cache.
+    It is looked for in this order: bundled with the package; the folder in ``TOPIQ_METRICS_WEIGHTS``; the cache (see
+    `cache_dir`); the cache of another package that uses it, such as pyiqa; the Hugging Face cache; the Hugging Face hub
+    or wherever else it is published, from where it is downloaded into the cache.
 
     Args:
         file: name of a metric, for the weights of its network; or one of the files in its card.
         download: whether it may be downloaded.
 
+    Returns:
+        Path of the file.
+
     Raises:
         WeightsNotFoundError: if the file is in none of these places.
-        WeightsHashError: if the file that was found is not the published one.
+        WeightsHashError: if the SHA-256 of the file found is not that of the published one.
         ValueError: if there is no such metric, or it needs no weights.
     """
     wanted = file_of(file)

@@ -92,14 +92,14 @@ HOLDINGS = Holdings()
 def shared_network(
     name: str, weights: str | os.PathLike[str] | None = "default", *, device: torch.device | str | None = None
 ) -> QualityNetwork:
-    """As `load_network`, but holders of the same weights on the same device get the same network.
+    """As `load_network`, but all callers with the same weights and device get the same network.
 
-    The network lives as long as somebody holds it. What one holder does to it, all holders see: instead of moving it,
-    ask for each device by name (the metrics do). A network that was moved or cast is not handed out any more for the
-    device it has left; the next call loads another. ``weights=None`` is never shared.
+    The network stays in memory as long as it is referenced. A change to it affects all its users: do not move it, but
+    request it for each device (as the metrics do). A network that was moved or cast is no longer returned for its
+    former device; the next call loads a new one. With ``weights=None`` networks are never shared.
 
-    It is for inference: it is folded, which changes scores by float rounding only. For the keys of a checkpoint, or to
-    train, take `load_network`.
+    It is for inference: it is folded, which changes scores by float rounding only. To train it, or to get the keys of a
+    checkpoint, use `load_network`.
     """
     if weights is None:
         return fold(load_network(name, None)).to(device)

@@ -14,13 +14,13 @@ from topiq_metrics.weights.resolve import resolve
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What is known of a weights file on this machine.
+    """The state of a weights file on this machine.
 
     Attributes:
-        name: the name of a metric that needs it.
-        path: the file.
+        name: name of a metric that needs it.
+        path: path of the file.
         sha256: its SHA-256, 64 hexadecimal digits.
-        expected: the digits that the catalogue has: all 64, the first few, or none.
+        expected: the digits in the catalogue: all 64, the first few, or none.
         license: terms of use, in words.
     """
 
@@ -32,24 +32,24 @@ class WeightsReport:
 
     @property
     def status(self) -> Literal["verified", "prefix-verified", "unverified"]:
-        """How much of the hash was there to compare."""
+        """How much of the hash could be compared."""
         if not self.expected:
             return "unverified"
         return "verified" if len(self.expected) == len(self.sha256) else "prefix-verified"
 
 
 def verify(file: str | WeightsFile) -> list[WeightsReport]:
-    """Find a weights file, or all of a metric, on this machine and check the SHA-256; nothing is downloaded.
+    """Find a weights file, or all files of a metric, on this machine and check their SHA-256; nothing is downloaded.
 
     Args:
-        file: name of a metric; or one of the files in its card.
+        file: name of a metric, or one of the files in its card.
 
     Returns:
-        A report for each file, that of the network first.
+        A report for each file, the network's first.
 
     Raises:
-        WeightsNotFoundError: if they are nowhere on this machine.
-        WeightsHashError: if the file is not the published one.
+        WeightsNotFoundError: if a file is not on this machine.
+        WeightsHashError: if the SHA-256 of a file is not that of the published one.
         ValueError: if there is no such metric, or it needs no weights.
     """
     return [_report(one) for one in files_of(file)]

@@ -77,7 +77,7 @@ def test_the_copy_shares_what_it_does_not_round(net: QualityNetwork) -> None:
 
 
 def test_float16_on_a_cpu_is_refused(net: QualityNetwork) -> None:
-    with pytest.raises(ValueError, match=r"slower in float16 .* take precision 'bfloat16'"):
+    with pytest.raises(ValueError, match=r"slower in float16 .* use precision 'bfloat16'"):
         open_network(net, "float16", None)
 
 

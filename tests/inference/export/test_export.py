@@ -185,7 +185,7 @@ def test_openvino(precision, tmp_path):
     model = openvino.Core().read_model(done.path)
     assert model.get_rt_info(["topiq_metrics", "metric"]).value == "topiq_nr-lite"
     done.path.unlink()
-    with pytest.raises(FileExistsError, match=r"lite\.bin is there already"):
+    with pytest.raises(FileExistsError, match=r"lite\.bin already exists"):
         export_metric("topiq_nr-lite", tmp_path / "lite.xml")
 
 
@@ -270,7 +270,7 @@ def test_a_file_that_scores_anything_is_not_there(tmp_path, monkeypatch):
         ("topiq_nr-lite", "a.onnx", {"weights": "none.pth"}, WeightsError, "does not exist"),
         ("topiq_iaa", "a.onnx", {"size": "native"}, ValueError, "no other size than square=384"),
         ("topiq_nr-lite", "none/a.onnx", {}, FileNotFoundError, "There is no folder"),
-        ("topiq_nr-lite", "there.onnx", {}, FileExistsError, "there.onnx is there already: .*--force"),
+        ("topiq_nr-lite", "there.onnx", {}, FileExistsError, "there.onnx already exists: .*--force"),
         ("topiq_nr-lite", "folder.onnx", {"overwrite": True}, IsADirectoryError, "is a folder"),
     ],
 )

@@ -110,7 +110,7 @@ class TestWhereFilesGo:
         Path("out/b").write_text("a file where a folder is to be")
         placed = place(action, "out")
         assert whats(placed) == [DONE[action], "failed", "failed"]
-        assert placed[1].reason == f"taken: {photos.parent}/out/a/1.png is there already, and something else"
+        assert placed[1].reason == f"taken: {photos.parent}/out/a/1.png exists already, with other content"
         assert Path("out/a/1.png").read_text() == "mine"
         assert Path("out/b").read_text() == "a file where a folder is to be"
         assert len(contents(photos)) == (2 if action == "move" else 3)
@@ -154,7 +154,7 @@ class TestRefusals:
             place("copy", "out")
 
     def test_a_folder_in_none(self, photos):
-        with pytest.raises(OutputError, match=r"There is no folder .*nowhere: make it first"):
+        with pytest.raises(OutputError, match=r"There is no folder .*nowhere: create it first"):
             place("copy", "nowhere/out")
 
     def test_another_command_at_work(self, photos):

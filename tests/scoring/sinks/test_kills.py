@@ -133,7 +133,7 @@ def test_a_job_in_another_process(suffix, tmp_path, provenance):
                 check_output(output, resume=True)
         finally:
             job.send_signal(signal.SIGKILL)
-    with pytest.raises(OutputError, match="Go on with it by --resume"):
+    with pytest.raises(OutputError, match="Resume it with --resume"):
         check_output(output)
     check_output(output, resume=True)
     with open_sink(output, provenance, resume=True) as sink:

@@ -164,9 +164,9 @@ def test_a_failure_keeps_the_earlier_file_and_what_was_written(tmp_path, provena
     part = stop(output, provenance, [make_row()])
     assert output.read_text() == "earlier"
     assert part.read_bytes().count(b"\n") == 2
-    with pytest.raises(OutputError, match=r"out.csv.part is there: a job was stopped.* --resume .* or move it away"):
+    with pytest.raises(OutputError, match=r"out.csv.part exists: a job was stopped.* --resume .* or move it away"):
         check_output(output)
-    with pytest.raises(OutputError, match=r"out.csv.part is there: a job was stopped"):
+    with pytest.raises(OutputError, match=r"out.csv.part exists: a job was stopped"):
         open_sink(output, provenance)
     assert part.read_bytes().count(b"\n") == 2
 
@@ -292,7 +292,7 @@ def test_rows_without_provenance(state, tmp_path, provenance, make_row):
     (beside,) = tmp_path.glob("*.provenance.json")
     beside.unlink()
     rows = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(OutputError, match="nobody knows what"):
+    with pytest.raises(OutputError, match="computed is unknown"):
         open_sink(output, provenance, resume=True)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == rows
 
@@ -421,7 +421,7 @@ def test_another_suffix_is_refused(name, tmp_path):
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    with pytest.raises(OutputError, match=r"There is no folder .*nowhere: make it first"):
+    with pytest.raises(OutputError, match=r"There is no folder .*nowhere: create it first"):
         check_output(tmp_path / "nowhere" / "out.csv")
 
 

@@ -65,8 +65,8 @@ def test_what_there_is_comes_before_a_pattern(tmp_path, touch, read, monkeypatch
         ("gt/{nme}.png", r"has \{nme\}, but a field is one of \{folder\}, \{path\}, \{name\}, \{suffix\}, or such as"),
         ("gt/{name_*}.png", r"has \{name_\*\}, but a field is one of"),
         ("gt/{}.png", r"has \{\}, but a field is one of"),
-        ("gt/{name.png", "has a brace without its other one"),
-        ("gt/{name}}.png", "has a brace without its other one"),
+        ("gt/{name.png", "has an unmatched brace"),
+        ("gt/{name}}.png", "has an unmatched brace"),
     ],
 )
 def test_what_is_no_pattern(pattern, message, tmp_path, touch, read):

@@ -106,13 +106,13 @@ class TestCSV:
 
 def test_columns_of_a_folder_are_an_error(tmp_path, touch):
     touch("a.png")
-    with pytest.raises(SourceError, match="Argument `path_column` means nothing to the folder"):
+    with pytest.raises(SourceError, match="Argument `path_column` does not apply to the folder"):
         open_source(tmp_path, path_column="path")
 
 
 def test_a_missing_extra_is_told_with_the_line_that_installs_it():
     with pytest.raises(
-        ModuleNotFoundError, match=r"Cakes need an extra \(there is no nope\): pip install 'topiq-metrics\[cake\]'"
+        ModuleNotFoundError, match=r"Cakes need an extra \(nope is not installed\): pip install 'topiq-metrics\[cake\]'"
     ):
         import_extra("nope", "cake", "Cakes need")
 

@@ -146,7 +146,7 @@ class TestWhatIsNone:
         with pytest.raises(SourceError, match="is at a URL, but videos are read from files"):
             open_source("https://host/clip.mp4")
         touch("a.png")
-        with pytest.raises(SourceError, match="Argument `every` means nothing to"):
+        with pytest.raises(SourceError, match="Argument `every` does not apply to"):
             open_source(tmp_path / "a.png", every="1s")
         monkeypatch.setitem(sys.modules, "av", None)
         with pytest.raises(ModuleNotFoundError, match=r"Videos need PyAV.*pip install 'topiq-metrics\[video\]'"):

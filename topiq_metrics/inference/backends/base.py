@@ -1,4 +1,4 @@
-"""Backends by name, and what each of them promises."""
+"""Backends by name, and their properties."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ BACKENDS: dict[str, BackendKind] = {
 
 @dataclass(frozen=True)
 class Backend:
-    """What runs networks, and how: call it with a network and images. Made by `choose_backend`.
+    """What runs networks: call it with a network and images. Created by `choose_backend`.
 
     Attributes:
-        name: one of `BACKENDS`, or ``"auto"``.
-        precision: one of `PRECISIONS`.
-        max_memory: bytes for one call, beside images and weights; None is without a bound.
+        name: ``"torch"``, ``"compile"``, ``"onnxruntime"``, ``"openvino"`` or ``"auto"``.
+        precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        max_memory: bytes for one call, in addition to images and weights; None is no limit.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Backend:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is PyTorch as it is, which is differentiable."""
+        """Whether it is plain PyTorch in float32, which is differentiable."""
         return self.name == "torch" and self.precision == "float32"
 
     def __call__(self, net: QualityNetwork, image: Tensor, reference: Tensor | None = None) -> Tensor:
@@ -90,20 +90,20 @@ class Backend:
         return self.open(net, image.device)(*images)
 
     def open(self, net: QualityNetwork, device: torch.device) -> Run:
-        """Make what runs a folded network on its device; the same for all who ask while the network lives.
+        """Prepare a folded network to run on its device; done once per network.
 
         Raises:
-            ValueError: if the backend does not run on that device, or the network is not in float32.
-            RuntimeError: if it cannot be made.
+            ValueError: if the backend does not run on the device, or the network is not in float32.
+            RuntimeError: if the backend cannot convert or compile the network.
         """
         chosen = self.on(device)
         return HOLDINGS.make_once(net, chosen, lambda: _open(chosen, net))
 
     def on(self, device: torch.device | str) -> Backend:
-        """The backend that this is on a device, which ``"auto"`` depends on.
+        """The backend for a device; for ``"auto"``, the one that it selects there.
 
         Raises:
-            ValueError: if there is none.
+            ValueError: if the backend does not run on the device.
         """
         kind = torch.device(device).type
         if self.name == "auto":
@@ -136,9 +136,9 @@ def _open(backend: Backend, net: QualityNetwork) -> Run:
 def check_precision(precision: str, device: str) -> None:
     """Raise ValueError unless a type of device is good at a precision."""
     if precision == "float16" and device == "cpu":
-        raise ValueError("PyTorch is slower in float16 than in float32 on a CPU: take precision 'bfloat16'.")
+        raise ValueError("PyTorch is slower in float16 than in float32 on a CPU: use precision 'bfloat16'.")
     if precision == "bfloat16" and device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        raise ValueError("This GPU does not calculate in bfloat16: take precision 'float16'.")
+        raise ValueError("This GPU does not support bfloat16: use precision 'float16'.")
 
 
 @contextlib.contextmanager
@@ -156,18 +156,19 @@ def undisturbed() -> Iterator[None]:
 def choose_backend(
     name: str = "torch", precision: str = "float32", max_memory: str | int | None = DEFAULT_MAX_MEMORY
 ) -> Backend:
-    """Check the choice of a user.
+    """Select a backend, and check that it is installed and supports the precision.
 
     Args:
-        name: one of `BACKENDS`, or ``"auto"`` for the fastest that is installed and has the precision, but never
-            ``"compile"``.
-        precision: of the arithmetic; float32 is exact but for rounding.
-        max_memory: for one call, beside images and weights, such as ``"2GB"``; None is without a bound.
+        name: ``"torch"``, ``"compile"``, ``"onnxruntime"``, ``"openvino"``, or ``"auto"`` for the fastest that is
+            installed and supports the precision, but never ``"compile"``.
+        precision: ``"float32"``, which changes scores by rounding only, ``"bfloat16"`` or ``"float16"``.
+        max_memory: for one call, in addition to images and weights, such as ``"2GB"``, at least 50 MB; None is no
+            limit.
 
     Raises:
-        ValueError: if there is no such backend, or it does not have the precision, or ``max_memory`` is no size or
-            less than 50 MB.
-        ModuleNotFoundError: if an extra is needed.
+        ValueError: if there is no such backend, it does not support the precision, or ``max_memory`` is not a size or
+            is less than 50 MB.
+        ModuleNotFoundError: if the backend is not installed.
     """
     if not isinstance(name, str) or name not in {*BACKENDS, "auto"}:
         raise ValueError(f"Argument `backend` must be one of {(*BACKENDS, 'auto')}, but got {name!r}.")

@@ -1,4 +1,4 @@
-"""A metric to a file that is there only if it gives the metric's scores."""
+"""Export of a metric to a file, which is kept only if it gives the metric's scores."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from topiq_metrics.weights.load import locate
 
 @dataclass(frozen=True)
 class Export:
-    """What was written.
+    """An exported file.
 
     Attributes:
         path: the file.
-        bytes: its size, with what is written beside it.
-        opset: version of ONNX's operators, or None for the other formats.
-        deviation: the largest difference from PyTorch's float32 scores that was measured, in parts of max(1, |score|).
-        metadata: what the file says about itself.
+        bytes: its size, including files that belong to it.
+        opset: the ONNX opset version, or None for the other formats.
+        deviation: the largest measured difference from PyTorch's float32 scores, relative to max(1, |score|).
+        metadata: the metadata in the file.
     """
 
     path: Path
@@ -50,26 +50,30 @@ def export_metric(
     precision: str = "float32",
     overwrite: bool = False,
 ) -> Export:
-    """Write a metric's network and size rule to one file, and compare the file with PyTorch.
+    """Export a metric's network and size rule to one file, and check its scores against PyTorch.
 
-    The file takes RGB images ``(batch, 3, height, width)`` in [0, 1], float32, of any batch and size, as ``image``, and
-    as ``reference`` for a full-reference metric; it gives ``score``, ``(batch,)``. Values outside [0, 1] score NaN, and
-    so do sides below 32 pixels, also under the size rule. The file appears when it has passed the check, all at once.
+    Inputs of the file are ``image`` and, for a full-reference metric, ``reference``: RGB ``(batch, 3, height, width)``
+    in [0, 1], float32, of any batch and size. The output is ``score``, ``(batch,)``. Values outside [0, 1], and sides
+    below 32 pixels before or after the size rule, score NaN. The file appears only after it has passed the check.
 
     Args:
-        name: a metric of the catalogue. Of a face metric, it is the network of aligned faces that is written.
+        name: a metric of the catalogue. Of a face metric, the network for aligned faces is exported.
         path: the file: ``.onnx``, ``.pt2`` (`torch.export`) or ``.xml`` (OpenVINO IR, with a ``.bin`` beside it).
         weights: ``"default"``, or the path of a weights file.
         size: a size policy instead of the metric's own.
-        precision: ``"float32"``, or ``"float16"``, which halves the file.
-        overwrite: whether to replace a file that is there.
+        precision: precision of the weights: ``"float32"``, or ``"float16"`` for half the file size.
+        overwrite: whether to replace an existing file.
+
+    Returns:
+        The exported file, with the deviation measured.
 
     Raises:
-        ValueError: if there is no such metric, format, size policy or precision, or the metric is not ours.
-        OSError: if the file is there already, or cannot be written.
-        ModuleNotFoundError: if the format needs an extra.
-        WeightsError: if weights cannot be had.
-        ExportError: if the scores deviate; nothing is left of the file.
+        ValueError: if there is no such metric, format, size policy or precision, or the metric belongs to another
+            distribution.
+        OSError: if the file exists already, or cannot be written.
+        ModuleNotFoundError: if the format needs an extra that is not installed.
+        WeightsError: if weights cannot be found or loaded.
+        ExportError: if the scores deviate from PyTorch's; no file is left then.
     """
     path, policy, form, card = _checked(name, path, weights, size, precision, overwrite=overwrite)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:

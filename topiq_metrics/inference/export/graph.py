@@ -39,18 +39,19 @@ def onnx_model(
     """Make an ONNX graph of a network.
 
     Its inputs are ``image`` and, in full-reference mode, ``reference``: float32 ``(batch, 3, height, width)``, RGB in
-    [0, 1], sides from 32 px. Its output is ``score``: float32 ``(batch,)``.
+    [0, 1], with sides of at least 32 pixels. Its output is ``score``: float32 ``(batch,)``.
 
-    A graph cannot raise an error: what `validate_images` refuses scores NaN.
+    A graph cannot raise an error: images that `validate_images` would refuse score NaN.
 
     Args:
-        net: the network, folded or not; it stays as it is.
-        size: the size rule that the graph begins with.
-        precision: of weights and computation, one of `DTYPES`; the size rule and the head are computed in float32.
-        checked: whether the graph looks at the images; without, for images that have been validated, or may overshoot.
+        net: the network, folded or not; it is not changed.
+        size: the size rule, which the graph applies first.
+        precision: of weights and computation, ``"float32"`` or ``"float16"``; the size rule and the head are always
+            computed in float32.
+        checked: whether the graph checks the images; False for images that are validated already, or may exceed [0, 1].
 
     Raises:
-        ModuleNotFoundError: if there is no ``onnx``.
+        ModuleNotFoundError: if ``onnx`` is not installed.
     """
     import onnx
 

@@ -191,7 +191,7 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
 
     Raises:
         TypeError: for an argument that pyiqa's class does not take.
-        WeightsError: if the weights cannot be had or don't fit.
+        WeightsError: if the weights cannot be found or do not fit the network.
     """
 
     semantic_model_name: str
@@ -326,7 +326,7 @@ class CatalogueNetwork(_Host):
     Raises:
         ValueError: if there is no such metric, backend, precision or size.
         TypeError: for another option.
-        WeightsError: if the weights cannot be had or don't fit.
+        WeightsError: if the weights cannot be found or do not fit the network.
     """
 
     @float32_by_default()

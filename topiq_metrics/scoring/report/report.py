@@ -59,19 +59,19 @@ def check_report(path: str | os.PathLike[str]) -> Path:
 
 
 class Report:
-    """One HTML page of a job's rows: histograms, the best and the worst, errors by reason, a table, provenance.
+    """An HTML page about a job's rows: histograms, best and worst images, errors by reason, a table, provenance.
 
-    Memory is bounded, whatever the number of rows: a histogram has fixed bins, 12 images are kept at either end of each
-    metric, and the table holds `MAX_TABLE_ROWS` rows at most; the page says so where there are more.
+    Memory does not grow with the number of rows: histograms have fixed bins, 12 images are kept at either end of each
+    metric, and the table has at most `MAX_TABLE_ROWS` rows; the page says so if there are more.
 
     Args:
-        metrics: the catalogue's names of the metrics in the rows.
-        provenance: what the rows come from, for the reader: names and values, which may be nested.
+        metrics: names of the metrics in the rows.
+        provenance: how the rows were computed, for the reader: names and values, which may be nested.
         title: the page's title.
-        profiles: how the images' colours are read for thumbnails.
+        profiles: how the colours of thumbnails are read, as in `topiq_metrics.score_images`.
 
     Raises:
-        ValueError: a metric that is not in the catalogue.
+        ValueError: a metric is not in the catalogue.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class Report:
         self._table = RowSample()
 
     def add(self, record: RowRecord, image: Encoded | ImageObject | None = None) -> None:
-        """Take a row.
+        """Add a row.
 
         Args:
-            record: as `ScoreRow.as_dict` gives it, in this job or an earlier one.
-            image: the image, its path or its bytes, for a thumbnail; without it, ``record["path"]`` is tried.
+            record: a row as `ScoreRow.as_dict` returns it, of this job or an earlier one.
+            image: the image, its path or its bytes, for a thumbnail; by default ``record["path"]`` is tried.
         """
         path, status, error, note = (str(record.get(name) or "") for name in ("path", "status", "error", "note"))
         scores = [_score(record.get(name)) for name in self._names]
@@ -114,15 +114,15 @@ class Report:
     def write(
         self, path: str | os.PathLike[str], *, started: datetime | None = None, finished: datetime | None = None
     ) -> None:
-        """Write the page; a file that is there is replaced once the new one is whole.
+        """Write the page; an existing file is replaced once the new one is complete.
 
         Args:
-            path: a file that ends in ``.html``, in a folder that exists.
+            path: a file that ends in ``.html`` or ``.htm``, in a folder that exists.
             started: when the job began.
             finished: when it ended.
 
         Raises:
-            ValueError: see `check_report`.
+            ValueError: another suffix, or a folder that does not exist or cannot be written.
             OSError: the file cannot be written.
         """
         path = check_report(path)

@@ -88,4 +88,4 @@ class _Lines:
 def check_log(folder: Path) -> None:
     """Raise OutputError if a folder has something else under the name of the log."""
     if (folder / NAME).is_dir():
-        raise OutputError(f"{folder / NAME} is a folder, but the log is to be there: give another folder.")
+        raise OutputError(f"{folder / NAME} is a folder, but the log must be written there: give another folder.")

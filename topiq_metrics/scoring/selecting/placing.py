@@ -202,7 +202,7 @@ class Placer:
 
     @staticmethod
     def _taken(target: Path) -> str:
-        return f"taken: {target} is there already, and something else"
+        return f"taken: {target} exists already, with other content"
 
     def _act(self, source: Path, target: Path, name: str) -> None:
         if self._action == "link":

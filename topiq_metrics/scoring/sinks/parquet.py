@@ -49,7 +49,9 @@ def check_parquet(path: Path, may_have_rows: bool, shard: str) -> None:
     files = _ShardFiles(path, shard)
     for entry in sorted(path.iterdir()) if path.exists() else ():
         if not entry.name.startswith(("_", ".")) and not _PART.fullmatch(entry.name):
-            raise OutputError(f"The folder {path} has {entry.name} in it, which is none of its rows. Name another one.")
+            raise OutputError(
+                f"The folder {path} has {entry.name} in it, which is not a file of rows. Name another folder."
+            )
     check_unlocked(files.lock, files.output)
     if not may_have_rows:
         files.refuse_rows()
@@ -224,7 +226,7 @@ class _ShardFiles:
     def refuse_rows(self) -> None:
         if self.has_rows():
             raise OutputError(
-                f"There are rows of {self.output}: a job has ended or was stopped. Go on with it by --resume "
+                f"There are rows of {self.output}: a job has ended or was stopped. Resume it with --resume "
                 "(resume=True); or remove the folder, name another one, or overwrite them (--force)."
             )
 

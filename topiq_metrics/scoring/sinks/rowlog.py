@@ -50,7 +50,7 @@ class RowLog:
                         yield record
                 except ValueError as error:
                     raise OutputError(
-                        f"{self.path} is damaged in line {line}: {error}. Mend or remove that line, or name another "
+                        f"{self.path} is damaged in line {line}: {error}. Correct or remove that line, or name another "
                         "output."
                     ) from None
             elif not header.startswith(found):

@@ -160,7 +160,7 @@ def refuse(rows: Path, conflicts: list[str]) -> None:
     """Raise OutputError if there is a conflict with the rows that are there."""
     if conflicts:
         raise OutputError(
-            f"The rows in {rows} are of another job, with which these must not mix. {' '.join(conflicts)} "
+            f"The rows in {rows} are of another job, and must not be mixed with these. {' '.join(conflicts)} "
             "Name another output, or do as that job did."
         )
 
@@ -180,7 +180,7 @@ def _lock_file(path: Path) -> Path:
 def _refuse_leftover(path: Path) -> None:
     if _has_rows(path):
         raise OutputError(
-            f"{_part(path)} is there: a job was stopped before its end. Go on with it by --resume (resume=True); or "
+            f"{_part(path)} exists: a job was stopped before its end. Resume it with --resume (resume=True); or "
             "move it away, name another output, or overwrite it (--force)."
         )
 
@@ -218,7 +218,7 @@ def _has_rows(path: Path) -> bool:
         return False
     if not _beside(part).exists():
         raise OutputError(
-            f"{part} is there, but no {_beside(part).name}: nobody knows what its rows are the result of. "
+            f"{part} is there, but no {_beside(part).name}: how its rows were computed is unknown. "
             "Move it away, or name another output."
         )
     with part.open("rb") as stream:

@@ -63,56 +63,55 @@ def open_source(
     split: str = "train",
     every: str | None = None,
 ) -> Source:
-    """Find what there is to score; reads as little as it takes to tell that it can be read.
+    """Open a source of images; reads only as much as is needed to check that it can be read.
 
-    What a source is, its form tells:
+    The kind of a source is recognised by its form:
 
-    - an image, whatever its name; also if it is missing: it then becomes a row with the reason;
-    - a folder: its images by their suffix, recursively, in the order of their paths; hidden files and folders are
-      passed over;
-    - a glob (``*``, ``?``, ``[…]``, ``**``), in the order of the paths: with a suffix what it matches, else the images;
-    - a list of paths or URLs, one a line: ``.txt``, or ``-`` for the standard input;
-    - a table with a column of paths: ``.csv``, ``.tsv`` or ``.parquet``; or of the bytes of images: ``.parquet``, also
-      a folder;
+    - an image, whatever its name; a missing one becomes a row with the reason;
+    - a folder: its images by their suffix, recursively, sorted by path; hidden files and folders are skipped;
+    - a glob (``*``, ``?``, ``[…]``, ``**``), sorted by path: with a suffix all matches, else only images;
+    - a list of paths or URLs, one per line: ``.txt``, or ``-`` for the standard input;
+    - a table with a column of paths (``.csv``, ``.tsv`` or ``.parquet``) or of encoded images (``.parquet``, also a
+      folder of such files);
     - a WebDataset shard: ``.tar``, ``.tar.gz``, ``.tgz``; it is streamed;
     - a Hugging Face dataset: an object, or ``hf:NAME`` or ``hf:NAME:SPLIT``, where NAME is a folder or on the hub;
-    - a video, ``.mp4``, ``.mkv``, ``.mov``, ``.webm`` and others, on this machine: its frames;
-    - each of these at a URL that fsspec knows; the URL of a folder ends in ``/``;
-    - several of these with braces in the name: ``{00..10}``, ``{a,b}``; where no file is called so;
-    - an image in memory, as `topiq_metrics.load_image` takes it: of PIL, an array ``(H, W)`` or ``(H, W, C)``, or a
-      tensor ``(C, H, W)``; an array of more axes is several of them;
-    - a data frame of pandas or Polars with a column of paths, of bytes or of images in memory;
+    - a video on this machine, ``.mp4``, ``.mkv``, ``.mov``, ``.webm`` and others: its frames;
+    - any of these at a URL that fsspec supports; the URL of a folder ends in ``/``;
+    - several of these by braces in the name, ``{00..10}`` or ``{a,b}``, unless a file has that very name;
+    - an image in memory, as `topiq_metrics.load_image` takes it: a PIL image, an array ``(H, W)`` or ``(H, W, C)``, or
+      a tensor ``(C, H, W)``; an array with more axes is several images;
+    - a data frame of pandas or Polars with a column of paths, of encoded images or of images in memory;
     - an `Item`.
 
-    Text may be UTF-8, or UTF-16 with a byte-order mark; cells are separated by commas, semicolons or tabs, which the
-    header tells. Blanks around names do not count, and a backslash is a slash, unless there is a file of that name.
+    Text may be UTF-8, or UTF-16 with a byte-order mark; the separator of cells (comma, semicolon or tab) is detected
+    from the header. Blanks around names are ignored and backslashes are read as slashes, unless a file has that very
+    name.
 
     Args:
-        source: one, or several.
-        references: a file that is the reference of every image, or a folder that has a reference for each: with the
-            same path below its source, else the same path but for its suffix, else the same name, else the same name
-            but for its suffix; the case of letters does not matter. Where several fit equally well, there is none. Or a
-            pattern of their paths, such as ``"gt/{path}.png"`` or ``"{folder}/{name%%_*}_GT.jpg"``: of the image's
-            ``folder``, its ``path`` below the source and its ``name``, both without its ``suffix``; ``%`` takes off the
-            shortest end that a wildcard fits, ``%%`` the longest one, ``#`` and ``##`` likewise at the beginning.
-        path_column: of a table, the column of paths; beside images in the table, of their names. Default: the first
-            of ``path``, ``image``, ``filename``, ``file_name``, ``name`` and the like.
-        image_column: of a table or a dataset, the column of images, or of their paths; of a shard, the extensions of
-            images, separated by ``;``: what the names of its members end in, behind a dot. Default: of a table, one of
-            the names above that holds images; of a dataset, the first column of images; of a shard, all suffixes of
-            images.
+        source: one source, or several.
+        references: a file that is the reference of every image; or a folder with a reference for each, which has the
+            same path below its source, else the same path except for the suffix, else the same name, else the same name
+            except for the suffix, ignoring case (if several match equally well, none is used); or a pattern of their
+            paths, such as ``"gt/{path}.png"`` or ``"{folder}/{name%%_*}_GT.jpg"``, with the image's ``folder``, its
+            ``path`` below the source and its ``name``, both without ``suffix``. ``%`` removes the shortest ending that
+            matches a wildcard, ``%%`` the longest; ``#`` and ``##`` do the same at the beginning.
+        path_column: of a table, the column of paths or, if the table contains the images, of their names. Default: the
+            first of ``path``, ``image``, ``filename``, ``file_name``, ``name`` and similar names.
+        image_column: of a table or dataset, the column of images or of their paths; of a shard, the extensions of
+            images without a leading dot, separated by ``;``. Default: of a table, the first of the names above that
+            holds images; of a dataset, the first column of images; of a shard, all image suffixes.
         reference_column: of a table or a dataset, the column of references, paths or bytes; of a shard, the extension
             of the reference in each sample, such as ``ref.png``.
-        root: the folder or URL at which relative paths in lists and tables start. Default: the folder that the list
-            or table is in.
-        split: of a dataset, unless it names its own.
-        every: of a video, one frame for so much time, ``"1s"`` or ``"500ms"``, or one of so many, ``"10"``. Default:
-            each frame.
+        root: the folder or URL where relative paths in lists and tables start. Default: the folder of the list or
+            table.
+        split: of a Hugging Face dataset, unless its name includes one.
+        every: of a video, one frame per time, such as ``"1s"`` or ``"500ms"``, or every n-th frame, such as ``"10"``.
+            Default: every frame.
 
     Raises:
-        SourceError: there is nothing to score, a list, table, dataset or ``references`` cannot be had, or a column is
+        SourceError: there is nothing to score, a list, table, dataset or ``references`` cannot be read, or a column is
             missing.
-        TypeError: ``source`` is of no kind above.
+        TypeError: ``source`` is of none of these kinds.
         ModuleNotFoundError: a source needs an extra that is not installed.
     """
     options = Options(
@@ -131,7 +130,7 @@ def open_source(
         raise SourceError("There is nothing to score: name at least one image or folder.")
     for name in ("path_column", "image_column", "reference_column", "every"):
         if getattr(options, name) is not None and not any(name in part.uses for part in parts.found):
-            raise SourceError(f"Argument `{name}` means nothing to {', '.join(part.label for part in parts.found)}.")
+            raise SourceError(f"Argument `{name}` does not apply to {', '.join(part.label for part in parts.found)}.")
     return _Sources(tuple(parts.found))
 
 

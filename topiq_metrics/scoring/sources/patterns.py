@@ -72,7 +72,7 @@ def _parts(pattern: str) -> Iterator[Field]:
         else:
             yield _cut(field, sign or "", wildcard)
     if end != len(pattern):
-        raise SourceError(f"The pattern of references {pattern} has a brace without its other one.")
+        raise SourceError(f"The pattern of references {pattern} has an unmatched brace.")
 
 
 def _constant(text: str) -> Field:

@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--precision", default="32-true", help="such as bf16-mixed")
     parser.add_argument("--epochs", type=int, default=1, help="0 only validates")
     parser.add_argument("--output", type=Path, default=Path("denoiser"), help="folder for the checkpoint and scores")
-    parser.add_argument("--resume", help="a checkpoint to go on from")
+    parser.add_argument("--resume", help="a checkpoint to resume from")
     arguments = parser.parse_args()
 
     warnings.filterwarnings("ignore", message=".*does not have many workers")

@@ -108,10 +108,10 @@ def compare(predictors: dict[tuple[str, str], NetworkPredictor], images: Iterabl
     return rows
 
 
-def is_kept(row: dict, srcc: float = SRCC) -> bool:
+def is_kept(row: dict, srcc: float = SRCC, krcc: float = KRCC) -> bool:
     # Not a comparison the other way round, which NaN would pass.
     close = row["max"] <= row["stated"] and row["srcc"] >= srcc
-    return close and row["krcc"] >= KRCC and row["distinct"] >= DISTINCT
+    return close and row["krcc"] >= krcc and row["distinct"] >= DISTINCT
 
 
 def main() -> int:

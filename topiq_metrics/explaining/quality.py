@@ -2,7 +2,7 @@
 
 Backbone, gates and pooling are local, and take most of a score's time; attention and head, which are not, are cheap.
 So the former see the picture once, and the latter score small windows of what they made of it, many at a time, as if
-each were a picture of its own.
+each were a picture of its own. Where there is no reference, and a read-out for the weights, it takes their place.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def quality_map(
     - A TOPIQ metric: the value of a place is the mean score of the small windows that contain it. With a reference, 1
       means equal to it; the mean of the map is close to the score if the image is damaged everywhere. If it is damaged
       in one place only, the score is closer to the value of that place, which counts for more than its area. Without a
-      reference, small windows score lower than large images, and the map is shifted so that its mean is the score.
+      reference, the bundled weights of ``"topiq_nr-lite"`` have a small network that was trained to find damage, in the
+      place of windows; with others, windows show content more than damage. The map is shifted so that its mean is the
+      score.
     - LPIPS+: the value of a place is its contribution to the distance; the mean is the score. Lower is better.
 
     Args:

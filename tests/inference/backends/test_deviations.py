@@ -38,7 +38,7 @@ def test_stated_deviations_are_kept(precision: ModuleType) -> None:
     rows = precision.compare(precision.open_all("cpu", BACKENDS), images)
     assert ("torch", "bfloat16") in {(row["backend"], row["precision"]) for row in rows}
     # Among so few images a pair of neighbours that change places weighs more than among 500.
-    assert [row for row in rows if not precision.is_kept(row, srcc=0.997)] == []
+    assert [row for row in rows if not precision.is_kept(row, srcc=0.997, krcc=0.98)] == []
     assert all(row["images"] == IMAGES for row in rows)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -179,7 +179,11 @@ def metric_for(metric: str | None, reference: ImageSource | None) -> str:
 
 def score_with_noise(predictor: Predictor, picture: Tensor, reference: Tensor | None) -> tuple[float, float]:
     """The score of a picture ``(3, H, W)``, and its noise, as `RankedImage` has them."""
-    score, *others = (_score(predictor, view) for view in _views(picture, reference))
+    pair = [x for x in (picture, reference) if x is not None]
+    # The views of a large picture are as large: one at a time, and none while the network runs.
+    score, *others = (
+        predictor(*(predictor.size.apply(view(x)[None]) for x in pair)).item() for view in _views(picture)
+    )
     return score, max(abs(other - score) for other in others)
 
 
@@ -196,18 +200,12 @@ def place_scores(
     return placed
 
 
-def _views(picture: Tensor, reference: Tensor | None) -> Iterator[list[Tensor]]:
-    """A picture and its reference as they are, and in ways that change neither's quality."""
-    pair = [x for x in (picture, reference) if x is not None]
-    yield pair
-    yield [x.flip(-1) for x in pair]
+def _views(picture: Tensor) -> list[Callable[[Tensor], Tensor]]:
+    """What makes of a picture and of its reference the same as they are, or changes neither's quality."""
+    views: list[Callable[[Tensor], Tensor]] = [lambda x: x, lambda x: x.flip(-1)]
     if min(picture.shape[-2:]) > MIN_SIDE:
-        yield [x[:, 1:, 1:] for x in pair]
-        yield [x[:, :-1, :-1] for x in pair]
-
-
-def _score(predictor: Predictor, pair: list[Tensor]) -> float:
-    return predictor(*(predictor.size.apply(x[None]) for x in pair)).item()
+        views += [lambda x: x[:, 1:, 1:], lambda x: x[:, :-1, :-1]]
+    return views
 
 
 def _ranked(

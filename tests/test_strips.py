@@ -65,7 +65,7 @@ def check_scores(net: CFANet, images: list[Tensor], megabytes: float) -> None:
     torch.testing.assert_close(scores, net(*images), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("megabytes", [1, 60])
+@pytest.mark.parametrize("megabytes", [1, *slow(60)])
 def test_a_large_image_with_a_tiny_budget(net: CFANet, megabytes: int) -> None:
     images = some_images(net, 1, 3, 448, 352)
     segments = plan(Pyramid(net, 448, 352), megabytes * MEBIBYTE // 8, 1).segments
@@ -94,7 +94,7 @@ def test_every_height_has_its_own_edges(net: CFANet, height: int, ends: tuple[in
     check_levels(net, some_images(net, 1, 3, height, 34), segments)
 
 
-@pytest.mark.parametrize("width", [32, 33, 97])
+@pytest.mark.parametrize("width", [33, *slow(32, 97)])
 def test_a_tall_narrow_image(net: CFANet, width: int) -> None:
     images = some_images(net, 2, 3, 500, width)
     check_levels(net, images, [Segment(0, 2, 5), Segment(3, 4, 3)])
@@ -202,7 +202,7 @@ def test_a_process_stays_smaller() -> None:
     assert median(bounded) < 0.85 * whole
 
 
-@pytest.mark.parametrize("limit", [400, 300, 200])
+@pytest.mark.parametrize("limit", [300, *slow(400, 200)])
 def test_memory_is_what_was_asked_for(limit: int, tmp_path: Path) -> None:
     net = fold(CFANet(CFANetConfig("resnet50", dim=32)).eval().requires_grad_(False))
     image = torch.rand(1, 3, 1000, 1600)

@@ -64,7 +64,7 @@ def test_scores_are_those_of_the_functions(alone, example):
     assert alone["val/topiq_fr"] == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
 def test_two_uneven_processes(alone, run, tmp_path, precision):
     scores, _ = run(tmp_path, epochs=0, devices=2, precision=precision)
     assert scores == pytest.approx(alone, abs=1e-6)

@@ -33,7 +33,10 @@ def parameters(name: str) -> int:
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
-@pytest.mark.parametrize("name", ["topiq_nr", "topiq_fr", "topiq_iaa_res50", "topiq_nr-lite", "topiq_iaa"])
+@pytest.mark.parametrize(
+    "name",
+    ["topiq_nr", "topiq_fr", "topiq_iaa_res50", "topiq_nr-lite", pytest.param("topiq_iaa", marks=pytest.mark.slow)],
+)
 def test_scores_do_not_depend_on_the_batch(parity, name, dtype, tolerance):
     torch.manual_seed(0)
     net = load_network(name, None)

@@ -77,14 +77,21 @@ def test_scores_and_states_are_pyiqas(pyiqa, reference, checkpoint, options, par
 @pytest.mark.parametrize(
     "changes",
     [
-        {"default_mean": (0.1, 0.2, 0.3), "default_std": (0.5, 0.6, 0.7)},
-        {"test_img_size": 48},
-        {"test_img_size": (48, 80)},
-        {"test_img_size": [80, 48]},
-        {"in_size": (32, 32), "crop_size": 32},
-        {"num_heads": 8, "dprate": 0.5, "model_name": "of_mine"},
-        {"num_class": 7, "inter_dim": 32},
-        {"use_ref": True},
+        {"test_img_size": (48, 80), "default_mean": (0.1, 0.2, 0.3), "default_std": (0.5, 0.6, 0.7)},
+        {"num_class": 7, "inter_dim": 32, "num_heads": 8, "dprate": 0.5, "model_name": "of_mine"},
+        {"use_ref": True, "in_size": (32, 32), "crop_size": 32},
+        *(
+            pytest.param(changes, marks=pytest.mark.slow)
+            for changes in (
+                {"default_mean": (0.1, 0.2, 0.3), "default_std": (0.5, 0.6, 0.7)},
+                {"test_img_size": 48},
+                {"test_img_size": [80, 48]},
+                {"in_size": (32, 32), "crop_size": 32},
+                {"num_heads": 8, "dprate": 0.5, "model_name": "of_mine"},
+                {"num_class": 7, "inter_dim": 32},
+                {"use_ref": True},
+            )
+        ),
     ],
     ids=str,
 )

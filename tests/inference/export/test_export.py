@@ -126,7 +126,10 @@ def test_a_wrong_reference_scores_nan(run_onnx, onnx_file_with_reference):
         assert run_onnx(onnx_file_with_reference, image, other).isnan().all()
 
 
-@pytest.mark.parametrize("rule", ["max_side=64", "max_short_side=48", "short_side=48"])
+@pytest.mark.parametrize(
+    "rule",
+    ["max_side=64", *(pytest.param(rule, marks=pytest.mark.slow) for rule in ("max_short_side=48", "short_side=48"))],
+)
 def test_onnx_scores_any_batch_and_size(rule, tmp_path, open_file):
     done = export_metric("topiq_nr-lite", tmp_path / "lite.onnx", size=rule)
     assert [file.name for file in tmp_path.iterdir()] == ["lite.onnx"]
@@ -176,7 +179,7 @@ def test_what_a_file_says_about_itself(tmp_path):
     assert done.bytes < 12e6
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "float16"])
 def test_openvino(precision, tmp_path):
     openvino = pytest.importorskip("openvino")
     pytest.importorskip("onnx")

@@ -1,11 +1,12 @@
 """Train the read-out that finds damage without a reference, for the bundled no-reference model.
 
-    python benchmarks/fit_readout.py PHOTOGRAPHS FILE [--images 2500] [--features CACHE.pt] [--threads 1]
+    python benchmarks/fit_readout.py BIQ2021 FILE [--images 2500] [--features CACHE.pt] [--threads 1]
 
-Photographs from a folder are damaged in one or two places, each by any of the kinds of damage of
+Photographs of BIQ2021's official training part are damaged in one or two places, each by any of the kinds of damage of
 `topiq_metrics.training.distortions`, some saved as JPEG after it. What is taught is the map that the bundled
 full-reference model makes beside the undamaged photograph; what it is read from are the levels of the no-reference one.
-An eighth of the examples chooses nothing and is reported: how often a damaged cell is worse than another one.
+An eighth of the crops is not trained on and reported: how often a damaged cell is worse than another one. Crops are
+drawn with replacement, so that some of these are of photographs of which another part was trained on.
 """
 
 from __future__ import annotations
@@ -32,14 +33,15 @@ from tqdm import tqdm
 
 from topiq_metrics import load_image
 from topiq_metrics._version import __version__
+from topiq_metrics.datasets import BIQ2021
 from topiq_metrics.explaining.quality import WINDOWS, local_scores, pooled_levels
-from topiq_metrics.explaining.readout import FINENESS, Readout, fingerprint
+from topiq_metrics.explaining.readout import FINENESS, Readout, probe
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.training.distortions import DISTORTIONS, distort
-from topiq_metrics.weights import load_network
+from topiq_metrics.weights import load_network, resolve
+from topiq_metrics.weights.hashes import sha256_of
 
 NR, FR = "topiq_nr-lite", "topiq_fr-lite"
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 COMMON = ("blur", "noise", "jpeg", "quantization", "lens-blur", "low-resolution", "motion-blur", "webp")
 EPOCHS, BATCH, RATE, DECAY, DROPOUT = 25, 16, 2e-3, 1e-2, 0.2
 
@@ -71,7 +73,7 @@ def examples(paths: list[Path], count: int, seed: int) -> Iterator[Example]:
             quality = int(rng.integers(60, 96))
             picture, reference = saved(picture, quality), saved(reference, quality)
         with torch.inference_mode():
-            levels = torch.cat(pooled_levels(alone, [picture[None]], FINENESS), dim=1)[0]
+            levels = torch.cat(pooled_levels(alone, [picture[None]], FINENESS, None), dim=1)[0]
             taught = local_scores(beside, [picture[None], reference[None]], WINDOWS["FR"])
         yield Example(levels.half(), taught.half(), F.adaptive_avg_pool2d(mask[None], taught.shape)[0], kind)
 
@@ -138,10 +140,8 @@ def fit(known: list[Example], seed: int) -> Readout:
             taught = torch.stack([each.quality for each in batch]).float()
             if shuffle.random() < 0.5:
                 levels, taught = levels.flip(-1), taught.flip(-1)
-            error = (
-                readout(F.dropout2d(levels - readout.mean.view(-1, 1, 1), DROPOUT) + readout.mean.view(-1, 1, 1))
-                - taught
-            )
+            mean = readout.mean.view(-1, 1, 1)
+            error = readout([F.dropout2d(levels - mean, DROPOUT) + mean]) - taught
             # What counts most is how the places of a picture differ.
             loss = error.square().mean() + 0.5 * (error - error.mean(dim=(1, 2), keepdim=True)).square().mean()
             optimizer.zero_grad()
@@ -166,7 +166,7 @@ def report(readout: Readout, unknown: list[Example]) -> dict[str, float]:
     found: dict[str, list[float]] = defaultdict(list)
     for each in unknown:
         with torch.inference_mode():
-            mapped = readout(each.levels.float()[None])[0]
+            mapped = readout([each.levels.float()[None]])[0]
         area = area_under_curve(mapped, each.damaged)
         if area is not None:
             taught = area_under_curve(each.quality, each.damaged)
@@ -179,36 +179,44 @@ def report(readout: Readout, unknown: list[Example]) -> dict[str, float]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photographs", type=Path, help="folder")
+    parser.add_argument("biq2021", type=Path, help="its folder")
     parser.add_argument("file", type=Path, help="to write, .safetensors")
     parser.add_argument("--images", type=int, default=2500, help="how many damaged photographs")
     parser.add_argument("--features", type=Path, help="file that keeps what was computed of them")
-    parser.add_argument("--about", default="", help="what the photographs are, for the file")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    paths = sorted(path for path in arguments.photographs.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        parser.error(f"{arguments.photographs} has no photographs")
+    dataset = BIQ2021(arguments.biq2021, "train", partial=True)
+    levels, seed = probe(load_network(NR, device="cpu")), arguments.seed
+    made_of = {
+        "levels": [round(value, 6) for value in levels],
+        "taught_by": sha256_of(resolve(FR)),
+        "photographs": dataset.split_hash,
+        "crops": arguments.images,
+        "seed": seed,
+    }
     if arguments.features and arguments.features.exists():
-        made = [Example(*each) for each in torch.load(arguments.features)]
+        kept = torch.load(arguments.features)
+        if kept["made_of"] != made_of:
+            parser.error(f"{arguments.features} was made of other weights, photographs, crops or of another seed")
+        made = [Example(*each) for each in kept["examples"]]
     else:
-        found = examples(paths, arguments.images, arguments.seed)
+        found = examples([record.image for record in dataset.records], arguments.images, seed)
         made = list(tqdm(found, total=arguments.images, desc="photographs", mininterval=5))
         if arguments.features:
-            torch.save([(each.levels, each.quality, each.damaged, each.kind) for each in made], arguments.features)
+            rows = [(each.levels, each.quality, each.damaged, each.kind) for each in made]
+            torch.save({"made_of": made_of, "examples": rows}, arguments.features)
     known = [each for index, each in enumerate(made) if index % 8]
-    readout = fit(known, arguments.seed)
+    readout = fit(known, seed)
     areas = report(readout, made[::8])
     print(json.dumps(areas, indent=1))
     about: dict[str, Any] = {
+        **made_of,
         "name": NR,
-        "levels_sha256": fingerprint(load_network(NR, device="cpu")),
-        "about": arguments.about,
-        "taught_by": FR,
-        "images": len(known),
-        "seed": arguments.seed,
+        "about": f"crops of photographs of {dataset.facts.name}'s training part, damaged in places",
+        "citation": dataset.facts.citation,
+        "license": "Apache-2.0 (see its card for the data)",
         "auc": areas,
         "versions": {"topiq-metrics": __version__, "torch": torch.__version__},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from topiq_metrics import get_card, load_image, quality_map
 from topiq_metrics.explaining import quality
 from topiq_metrics.explaining.quality import pooled_levels
-from topiq_metrics.explaining.readout import FINENESS, Readout, fingerprint, readout_for
+from topiq_metrics.explaining.readout import FINENESS, Readout, probe, readout_for
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.weights import load_network, resolve, shared_network
 from topiq_metrics.weights.hashes import sha256_of
@@ -45,11 +46,15 @@ def test_it_is_in_the_catalogue_and_checked() -> None:
 def test_it_belongs_to_weights(net: CFANet, cfanet: Any) -> None:
     assert readout_for(net) is not None
     # Folding and another type change nothing.
-    assert fingerprint(load_network(NAME)) == fingerprint(net) == fingerprint(copy.deepcopy(net).double())
-    other = copy.deepcopy(net)
-    with torch.no_grad():
-        other.reduce[2][0].weight[0, 0] += 0.01
-    assert readout_for(other) is None
+    for same in (load_network(NAME), copy.deepcopy(net).double()):
+        np.testing.assert_allclose(probe(same), probe(net), atol=1e-4)
+        assert readout_for(same) is not None
+    for part in ("backbone", "gated_pools", "reduce"):
+        other = copy.deepcopy(net)
+        with torch.no_grad():
+            for parameter in other.get_submodule(part).parameters():
+                parameter.mul_(1.01)
+        assert readout_for(other) is None, part
     assert readout_for(load_network(NAME, None)) is None
     assert readout_for(load_network("topiq_fr-lite")) is None
     assert readout_for(cfanet("lite")) is None
@@ -93,7 +98,7 @@ def test_what_is_around_a_place_and_the_whole_picture_count(net: CFANet) -> None
     assert readout is not None
 
     def read(x: Tensor) -> Tensor:
-        return readout(torch.cat(pooled_levels(net, [x[None]], FINENESS, None), dim=1))[0]
+        return readout(pooled_levels(net, [x[None]], FINENESS, None))[0]
 
     image = load_image(PHOTOGRAPHS[0])[:, :192, :192]
     other = image.clone()
@@ -107,13 +112,34 @@ def test_a_file_of_another_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     from topiq_metrics.errors import WeightsMismatchError
     from topiq_metrics.explaining import readout
 
-    save_file({"mean": torch.zeros(3), "reduce.bias": torch.zeros(2)}, tmp_path / "other.safetensors")
+    about = {"topiq_metrics": json.dumps({"levels": probe(net)})}
+    save_file({"mean": torch.zeros(3), "reduce.bias": torch.zeros(2)}, tmp_path / "other.safetensors", metadata=about)
     monkeypatch.setattr(readout, "resolve", lambda *_, **__: tmp_path / "other.safetensors")
     with pytest.raises(WeightsMismatchError, match="is no read-out"):
         readout_for(net)
 
 
-def test_shapes() -> None:
-    readout = Readout(12, width=4)
-    assert readout(torch.randn(2, 12, 3, 5)).shape == (2, 3, 5)
-    assert readout(torch.randn(1, 12, 1, 1)).shape == (1, 1, 1)
+def test_it_may_first_be_read_anywhere(net: CFANet) -> None:
+    from topiq_metrics.explaining import readout
+
+    image = load_image(PHOTOGRAPHS[0])[:, :96, :128]
+    readout._loaded.cache_clear()
+    torch.manual_seed(5)
+    drawn = torch.rand(1)
+    torch.manual_seed(5)
+    with torch.device("meta"):
+        readout_for(net)
+    torch.testing.assert_close(torch.rand(1), drawn)
+    found = readout_for(net)
+    assert found is not None
+    assert not found.mean.is_inference()
+    assert np.isfinite(quality_map(image, net=net).values).all()
+
+
+def test_levels_one_by_one_are_all_of_them() -> None:
+    readout = Readout(12, width=4).eval()
+    readout.mean, readout.deviation = torch.randn(12), torch.rand(12) + 0.5
+    levels = torch.randn(2, 12, 3, 5)
+    assert readout([levels]).shape == (2, 3, 5)
+    torch.testing.assert_close(readout(levels.split(4, dim=1)), readout([levels]), atol=1e-5, rtol=1e-4)
+    assert readout([torch.randn(1, 12, 1, 1)]).shape == (1, 1, 1)

@@ -188,7 +188,7 @@ _CARDS = (
         ),
         readout=WeightsFile(
             "topiq_nr-lite.readout.safetensors",
-            "11eccf46c4f8889b4fb3dd5499358681d6138a5b53c63ade016f1f7e2bb7b7f8",
+            "338a72b9e8ebbd9ae3e740bde732d105a0d91e0d877f9c526cfaf38f89c9acd8",
             "Apache-2.0 (see its card for the data)",
         ),
         network=_LITE,

@@ -152,8 +152,7 @@ def _scores(net: CFANet, images: list[Tensor], max_memory: int | None) -> tuple[
     if readout is None:
         local = local_scores(net, images, WINDOWS[net.config.mode], max_memory)
     else:
-        levels = torch.cat(pooled_levels(net, images, FINENESS, max_memory), dim=1)
-        local = readout(levels.to(readout.mean.dtype))[0]
+        local = readout(pooled_levels(net, images, FINENESS, max_memory))[0]
     if net.config.mode == "NR":
         local += score - local.mean()
     values: Array = local.float().cpu().numpy()

@@ -7,10 +7,11 @@ at the whole picture, since what is damage beside one content is a texture besid
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from topiq_metrics.catalog import CARDS
 from topiq_metrics.errors import WeightsMismatchError
 from topiq_metrics.models.cfanet import CFANet
-from topiq_metrics.models.network import float32_by_default
+from topiq_metrics.models.network import float32_by_default, for_all_modes
 from topiq_metrics.weights import resolve
 from topiq_metrics.weights.checkpoints import read_metadata, read_state
 from topiq_metrics.weights.sharing import placed
@@ -27,17 +28,18 @@ FINENESS = 2
 """Cells along a side of one of the deepest level's."""
 
 WIDTH = 64
+_PROBE = 64
 
 
 class Readout(nn.Module):
     """The quality of each place, beside that of the same place undamaged.
 
     Shape:
-        - ``levels``: all levels of a network on one grid, deepest channels last, ``(N, C, h, w)``.
+        - ``levels``: each ``(N, C, h, w)``, of one grid.
         - output: ``(N, h, w)``; 1 where nothing is lost, lower where something is.
 
     Attributes:
-        mean, deviation: of the levels' channels, ``(C,)``.
+        mean, deviation: of the levels' channels, one level after the other, ``(levels x C,)``.
     """
 
     def __init__(self, channels: int, width: int = WIDTH) -> None:
@@ -53,9 +55,13 @@ class Readout(nn.Module):
         )
         self.head = nn.Conv2d(width, 1, 1)
 
-    def forward(self, levels: Tensor) -> Tensor:
-        normal = (levels - self.mean.view(-1, 1, 1)) / self.deviation.view(-1, 1, 1)
-        x = F.gelu(self.reduce(normal))
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        # One level after the other, and normalised by the weights: of a large picture, all of them together are large.
+        weight = self.reduce.weight / self.deviation.view(1, -1, 1, 1)
+        x = (self.reduce.bias - (weight * self.mean.view(1, -1, 1, 1)).sum(dim=(1, 2, 3))).view(1, -1, 1, 1)
+        for level, part in zip(levels, weight.split([level.shape[1] for level in levels], dim=1), strict=True):
+            x = x + F.conv2d(level.to(part.dtype), part)
+        x = F.gelu(x)
         x = x + self.whole(x.mean(dim=(2, 3)))[:, :, None, None]
         for layer in self.around:
             x = x + F.gelu(layer(x))
@@ -66,28 +72,37 @@ class Readout(nn.Module):
 def readout_for(net: CFANet) -> Readout | None:
     """The read-out that was trained for the weights of this network, on its device; None if there is none."""
     card = CARDS.get(net.name)
-    if card is None or card.readout is None:
+    if card is None or card.readout is None or net.mean.is_meta:
         return None
-    made_for, readout = _loaded(resolve(card.readout, download=False))
-    return placed(readout, net.mean.device) if made_for == fingerprint(net) else None
+    path = resolve(card.readout, download=False)
+    made_for = read_metadata(path).get("levels")
+    if made_for is None or not np.allclose(probe(net), made_for, atol=1e-3):
+        return None
+    return placed(_loaded(path), net.mean.device)
 
 
-def fingerprint(net: CFANet) -> str:
-    """The SHA-256 of what reduces the levels of a network, which tells its weights from others."""
-    digest = hashlib.sha256()
-    for layer in net.reduce:
-        for parameter in layer.parameters():
-            digest.update(parameter.detach().half().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+@torch.no_grad()
+def probe(net: CFANet) -> list[float]:
+    """What tells the weights of a network's levels from others, folded or not: the means of each on a fixed picture."""
+    y, x = torch.meshgrid(*[torch.arange(float(_PROBE), device=net.mean.device)] * 2, indexing="ij")
+    waves = [0.5 + 0.4 * torch.sin(x * (0.1 + 0.2 * c) + y * y / 90) for c in range(3)]
+    picture = torch.stack(waves)[None].to(net.mean)
+    with torch.autocast(picture.device.type, enabled=False):
+        levels = list(net.pooled(net.features(picture, None), net.grid(_PROBE, _PROBE)))
+    means = torch.cat([level.unflatten(1, (8, -1)).mean(dim=(0, 2, 3, 4)) for level in levels])
+    found: list[float] = means.double().tolist()
+    return found
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path) -> tuple[str, Readout]:
-    state, about = read_state(path), read_metadata(path)
-    with float32_by_default(), torch.random.fork_rng(devices=[]):
-        readout = Readout(state["mean"].numel(), state["reduce.bias"].numel())
-    try:
-        readout.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsMismatchError(f"{path} is no read-out: {error}") from error
-    return str(about.get("levels_sha256", "")), readout.requires_grad_(False).eval()
+def _loaded(path: Path) -> Readout:
+    # Whatever mode and device the first map is made in.
+    with for_all_modes(), float32_by_default(), torch.device("cpu"):
+        state = read_state(path)
+        with torch.random.fork_rng(devices=[]):
+            readout = Readout(state["mean"].numel(), state["reduce.bias"].numel())
+        try:
+            readout.load_state_dict(state)
+        except RuntimeError as error:
+            raise WeightsMismatchError(f"{path} is no read-out: {error}") from error
+        return readout.requires_grad_(False).eval()

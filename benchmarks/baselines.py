@@ -86,7 +86,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     # The size rule is chosen on the validation part; the test part is for the result alone.
-    images = BIQ2021(arguments.data, "train" if arguments.sizes else "test", partial=True)
+    images = BIQ2021(arguments.data, "train", partial=True) if arguments.sizes else BIQ2021(arguments.data, "test")
     rows = {}
     if arguments.sizes:
         indices = split_records(images, load_recipe("topiq_nr-lite").data).validation[: arguments.limit]

@@ -104,7 +104,18 @@ def write_backbones(cache: Path) -> None:
             state |= {f"{place}.weight": kernel.contiguous(), f"{place}.bias": bias}
         path = cache / "hub" / "checkpoints" / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, path)
+        if not path.exists():
+            torch.save(state, path)
+
+
+def link_cache(cache: Path) -> None:
+    """Have what is in torch's own cache in the folder, too."""
+    known = Path(torch.hub.get_dir())
+    for path in known.rglob("*"):
+        link = cache / "hub" / path.relative_to(known)
+        if path.is_file() and not link.exists():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path.resolve())
 
 
 def lpips_plus_board(dataset: IQADataset, metric: ToolboxMetric, store: Path) -> Board:
@@ -140,6 +151,7 @@ def main() -> int:
     own_lpips: list[Board] = []
     if mode == "FR":
         try:
+            link_cache(arguments.scores / "torch")
             write_backbones(arguments.scores / "torch")
             # Peak memory is that of a process of its own, which looks there, too.
             os.environ["TORCH_HOME"] = str(arguments.scores / "torch")

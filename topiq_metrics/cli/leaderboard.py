@@ -86,8 +86,9 @@ def leaderboard(
         str | None,
         typer.Option(
             "--split",
-            help="Use only this split of every dataset, such as test. Datasets without an official split are used "
-            "whole unless --seed is given; those with other official splits are left out. Default: all images.",
+            help="Use only this split of every dataset, such as test. Beside one that has it, datasets without an "
+            "official split are used whole unless --seed is given; those with other official splits are left out. "
+            "Default: all images.",
         ),
     ] = None,
     seed: Annotated[

@@ -62,8 +62,8 @@ def score(
         typer.Option(
             "-o",
             "--output",
-            help="Write the rows to this .csv, .jsonl or .json file, or .parquet folder; - prints them as CSV. "
-            "Default: print a table on a terminal, else CSV.",
+            help="Write the rows to this .csv, .jsonl or .json file, or .parquet folder; - prints them, by default "
+            "as CSV. Default: print a table on a terminal, else CSV.",
         ),
     ] = None,
     row_format: Annotated[
@@ -110,7 +110,8 @@ def score(
         str | None,
         typer.Option(
             help="Column of images or their paths in a table or dataset; in a shard, the images' extension. "
-            "Default: as for --path-column.",
+            "Default: that of --path-column; of a Hugging Face dataset the first column of images; in a shard, the "
+            "usual extensions.",
             rich_help_panel=_SOURCES,
         ),
     ] = None,

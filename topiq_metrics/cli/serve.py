@@ -16,15 +16,19 @@ _LIMITS = "Limits"
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Other than on 127.0.0.1, a token is required.")
+        str,
+        typer.Option(
+            help="Address to listen on. On other than this machine's own (127.0.0.1, localhost, ::1), a token is "
+            "required."
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8642,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="TOPIQ_METRICS_TOKEN",
-            help="Token that every call to the API must carry, at least 16 characters. Default: none on 127.0.0.1, "
-            "else a random one.",
+            help="Token that every call to the API must carry, at least 16 characters. Default: none on this "
+            "machine's own address, else a random one.",
         ),
     ] = None,
     allow_host: Annotated[

@@ -723,7 +723,15 @@ function peekSoon(picture) {
   if (picture && mapMetric() && picture.fits(mapMetric())) peeking.timer = setTimeout(() => peek(picture), HOVER_DELAY);
 }
 
+// It may have scrolled away since, or its row may have gone.
+function isPointedAt(thumb) {
+  if (!thumb?.isConnected || !thumb.matches(":hover, :focus-visible")) return false;
+  const { top, bottom } = thumb.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+}
+
 async function peek(picture) {
+  if (!isPointedAt(picture.row?.thumb)) return;
   const name = mapMetric();
   const found = await mapOf(picture, name);
   const shown = picture.row?.thumb.firstElementChild;

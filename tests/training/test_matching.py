@@ -357,7 +357,9 @@ class TestMistakes:
     def test_a_teacher_that_is_not_there(self, dataset, others, tmp_path, topiq):
         result = topiq(
             "train", "topiq_nr-lite", "--data", dataset, "-o", tmp_path / "run", "--set", "data.validation_share=0.3",
-            "--set", "data.test_share=0.3", "--unlabelled", others, "--teacher", tmp_path / "none.safetensors",
+            "--set", "data.test_share=0.3", "--set", "data.split=hash", "--set", "data.subset=train",
+            "--set", 'model.weights=""', "--set", "data.partial=true",
+            "--unlabelled", others, "--teacher", tmp_path / "none.safetensors",
         )  # fmt: skip
         assert result.exit_code == 2
         assert "none.safetensors" in result.stderr

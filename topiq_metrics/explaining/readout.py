@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -58,8 +59,9 @@ class Readout(nn.Module):
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         # One level after the other, and normalised by the weights: of a large picture, all of them together are large.
         weight = self.reduce.weight / self.deviation.view(1, -1, 1, 1)
-        x = (self.reduce.bias - (weight * self.mean.view(1, -1, 1, 1)).sum(dim=(1, 2, 3))).view(1, -1, 1, 1)
-        for level, part in zip(levels, weight.split([level.shape[1] for level in levels], dim=1), strict=True):
+        offset = (weight * self.mean.view(1, -1, 1, 1)).sum(dim=(1, 2, 3))
+        x = (cast(Tensor, self.reduce.bias) - offset).view(1, -1, 1, 1)
+        for level, part in zip(levels, torch.split(weight, [level.shape[1] for level in levels], dim=1), strict=True):
             x = x + F.conv2d(level.to(part.dtype), part)
         x = F.gelu(x)
         x = x + self.whole(x.mean(dim=(2, 3)))[:, :, None, None]
@@ -89,7 +91,8 @@ def probe(net: CFANet) -> list[float]:
     picture = torch.stack(waves)[None].to(net.mean)
     with torch.autocast(picture.device.type, enabled=False):
         levels = list(net.pooled(net.features(picture, None), net.grid(_PROBE, _PROBE)))
-    means = torch.cat([level.unflatten(1, (8, -1)).mean(dim=(0, 2, 3, 4)) for level in levels])
+    # Of eight parts of the channels each.
+    means = torch.stack([part.mean() for level in levels for part in level.chunk(8, dim=1)])
     found: list[float] = means.double().tolist()
     return found
 

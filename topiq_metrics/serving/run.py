@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import secrets
 import socket
@@ -86,11 +88,16 @@ def serve(
             # Whoever sends a damaged form is told of it; what it prints is for who has started the server.
             logging.getLogger("python_multipart").setLevel(logging.ERROR)
             announce(_address(host, listening, token))
-            uvicorn.Server(config).run(sockets=[listening])
+            server = uvicorn.Server(config)
+            with contextlib.suppress(asyncio.CancelledError):
+                server.run(sockets=[listening])
         except CancelledError:
-            pass
+            return
         finally:
             service.close()
+    # A signal ends uvicorn. What asyncio makes of it depends on the moment: an interruption, a cancellation or nothing.
+    if server.should_exit:
+        raise KeyboardInterrupt
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -66,10 +66,7 @@ def file_of(file: str | WeightsFile) -> WeightsFile:
 def files_of(file: str | WeightsFile) -> tuple[WeightsFile, ...]:
     """Every weights file that a metric needs, that of its network first; of a weights file, that one."""
     main = file_of(file)
-    if isinstance(file, WeightsFile):
-        return (main,)
-    card = get_card(file)
-    return card.files if card.readout is None else (*card.files, card.readout)
+    return (main,) if isinstance(file, WeightsFile) else get_card(file).files
 
 
 def places(file: WeightsFile) -> Iterator[Place]:

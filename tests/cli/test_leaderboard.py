@@ -128,7 +128,7 @@ def test_who_has_learned_from_the_data(labels, tmp_path, topiq):
 
 
 def test_lines_while_it_runs(arguments, monkeypatch, topiq):
-    monkeypatch.setattr("topiq_metrics.cli.progress._LINE_SECONDS", 0.02)
+    monkeypatch.setattr("topiq_metrics.cli.progress._LINE_SECONDS", 0.002)
     result = topiq(*arguments)
     assert result.exit_code == 0, result.output
     lines = [line for line in result.stderr.splitlines() if line.startswith("1 of 1: topiq_nr-lite on labels")]

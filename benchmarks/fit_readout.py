@@ -12,7 +12,6 @@ drawn with replacement, so that some of these are of photographs of which anothe
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import random
 import sys
@@ -25,9 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from local_maps import area_under_curve, in_bytes, saved
 from safetensors.torch import save_file
-from scipy.stats import rankdata
 from torch import Tensor
 from tqdm import tqdm
 
@@ -108,16 +106,6 @@ def places(height: int, width: int, rng: np.random.Generator) -> Tensor:
     return 1 - mask if rng.random() < 0.1 else mask
 
 
-def in_bytes(picture: Tensor) -> Tensor:
-    return picture.clamp(0, 1).mul(255).round().div(255)
-
-
-def saved(picture: Tensor, quality: int) -> Tensor:
-    stream = io.BytesIO()
-    Image.fromarray(picture.mul(255).round().byte().permute(1, 2, 0).numpy()).save(stream, "JPEG", quality=quality)
-    return load_image(stream.getvalue())
-
-
 def fit(known: list[Example], seed: int) -> Readout:
     torch.manual_seed(seed)
     shuffle = random.Random(seed)
@@ -151,27 +139,17 @@ def fit(known: list[Example], seed: int) -> Readout:
     return readout.eval()
 
 
-def area_under_curve(quality: Tensor, damaged: Tensor) -> float | None:
-    """How often a damaged cell is worse than another one; None where all are or none is."""
-    inside = damaged.flatten() > 0.5
-    count, others = int(inside.sum()), int((~inside).sum())
-    if not count or not others:
-        return None
-    ranks = rankdata(-quality.float().flatten().numpy())[inside.numpy()]
-    return float((ranks.sum() - count * (count + 1) / 2) / (count * others))
-
-
 def report(readout: Readout, unknown: list[Example]) -> dict[str, float]:
     """The mean area under the curve: of the map that is taught, of the read-out, and by kind."""
     found: dict[str, list[float]] = defaultdict(list)
     for each in unknown:
         with torch.inference_mode():
             mapped = readout([each.levels.float()[None]])[0]
-        area = area_under_curve(mapped, each.damaged)
-        if area is not None:
-            taught = area_under_curve(each.quality, each.damaged)
-            assert taught is not None
-            found["taught"].append(taught)
+        damaged = each.damaged.numpy() > 0.5
+        # Of a picture that is damaged nowhere, or everywhere, there is nothing to find.
+        if damaged.any() and not damaged.all():
+            found["taught"].append(area_under_curve(-each.quality.float().numpy(), damaged))
+            area = area_under_curve(-mapped.numpy(), damaged)
             for name in ("all", *({each.kind} & set(COMMON))):
                 found[name].append(area)
     return {name: round(float(np.mean(values)), 3) for name, values in found.items()}

@@ -107,9 +107,9 @@ def in_bytes(picture: Tensor) -> Tensor:
     return picture.clamp(0, 1).mul(255).round().div(255)
 
 
-def saved(picture: Tensor) -> Tensor:
+def saved(picture: Tensor, quality: int = QUALITY) -> Tensor:
     stream = io.BytesIO()
-    Image.fromarray(picture.mul(255).round().byte().permute(1, 2, 0).numpy()).save(stream, "JPEG", quality=QUALITY)
+    Image.fromarray(picture.mul(255).round().byte().permute(1, 2, 0).numpy()).save(stream, "JPEG", quality=quality)
     return load_image(stream.getvalue())
 
 

@@ -76,11 +76,10 @@ def readout_for(net: CFANet) -> Readout | None:
     card = CARDS.get(net.name)
     if card is None or card.readout is None or net.mean.is_meta:
         return None
-    path = resolve(card.readout, download=False)
-    made_for = read_metadata(path).get("levels")
+    made_for, readout = _loaded(resolve(card.readout, download=False))
     if made_for is None or not np.allclose(probe(net), made_for, atol=1e-3):
         return None
-    return placed(_loaded(path), net.mean.device)
+    return placed(readout, net.mean.device)
 
 
 @torch.no_grad()
@@ -98,7 +97,8 @@ def probe(net: CFANet) -> list[float]:
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path) -> Readout:
+def _loaded(path: Path) -> tuple[list[float] | None, Readout]:
+    """What `probe` gives of the network that it was trained for, and the read-out."""
     # Whatever mode and device the first map is made in.
     with for_all_modes(), float32_by_default(), torch.device("cpu"):
         state = read_state(path)
@@ -108,4 +108,4 @@ def _loaded(path: Path) -> Readout:
             readout.load_state_dict(state)
         except RuntimeError as error:
             raise WeightsMismatchError(f"{path} is no read-out: {error}") from error
-        return readout.requires_grad_(False).eval()
+        return read_metadata(path).get("levels"), readout.requires_grad_(False).eval()

@@ -72,11 +72,11 @@ class TestRanks:
 
     def test_less_than_the_noise_is_no_difference(self, tmp_path):
         """A bright corner pixel is lost with its row, which moves the mean by 0.6 / 1600."""
-        noisy, near = grey(tmp_path / "noisy.png", 102, corner=255), grey(tmp_path / "near.png", 102)
+        noisy, near = grey(tmp_path / "noisy.png", 102, corner=255), grey(tmp_path / "near.png", 102, corner=103)
         first, second = rank_images([near, noisy])
         assert first.path == str(noisy)
         assert first.noise == pytest.approx(0.6 / 1600, rel=0.01)
-        assert second.noise == pytest.approx(0, abs=1e-6)
+        assert second.noise == pytest.approx(1 / 255 / 1600, abs=1e-6)
         assert first.ties == (str(near),)
         assert second.place == 1
 

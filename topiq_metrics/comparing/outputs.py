@@ -6,22 +6,25 @@ import io
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from topiq_metrics._files import write_whole
 from topiq_metrics._outputs import check_new
+from topiq_metrics.catalog import get_card
 from topiq_metrics.comparing.pictures import short_names
-from topiq_metrics.comparing.ranking import PathLike, RankedImage, metric_for
-from topiq_metrics.explaining import Explanation, QualityMap, explain, quality_map
+from topiq_metrics.comparing.ranking import MAX_MEMORY, PathLike, RankedImage, metric_for
+from topiq_metrics.explaining import Explanation, QualityMap, explain
 from topiq_metrics.explaining.explanation import check_explanation_folder
+from topiq_metrics.explaining.inputs import Reader, check_pair
 from topiq_metrics.explaining.local_quality import as_jpeg, packed
 from topiq_metrics.explaining.overlays import draw_comparison
+from topiq_metrics.explaining.quality import map_picture
 from topiq_metrics.explaining.quality_sheet import draw_quality
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.images.loader import ImageSource, load_with_origin
+from topiq_metrics.images.loader import ImageSource
+from topiq_metrics.inference.memory import parse_memory
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.weights import load_network, shared_network
 
@@ -82,15 +85,19 @@ def save_comparison(
             ranked, folder, reference, name, weights, size=size, profiles=profiles, device=device,
             overwrite=overwrite, told=told,
         )  # fmt: skip
+    card, where = get_card(name), choose_device(device)
+    card.check_reference(reference)
+    read = Reader.of(name, card, size=size, profiles=profiles, device=where)
     # Read once, for all.
-    original = None if reference is None else load_with_origin(reference, profiles=profiles)[0]
+    original = None if reference is None else read(reference, "reference")
     # Kept from one picture to the next.
-    net = shared_network(name, weights, device=choose_device(device))
+    net = shared_network(name, weights, device=where)
     found: list[QualityMap] = []
     for image in ranked:
-        each = quality_map(image.source, original, name, net=net, size=size, profiles=profiles)
-        _check_score(image, each.score)
-        found.append(replace(each, reference=found[0].reference) if found else each)
+        picture = read(image.source)
+        check_pair(picture, original)
+        found.append(map_picture(net, card, picture, original, parse_memory(MAX_MEMORY)))
+        _check_score(image, found[-1].score)
         told()
     folder.mkdir(exist_ok=True)
     names = short_names([image.path for image in ranked])

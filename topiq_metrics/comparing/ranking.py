@@ -15,12 +15,17 @@ from torch import Tensor
 from topiq_metrics.catalog import default_metric, get_card
 from topiq_metrics.errors import ImageError, ImageTooSmallError
 from topiq_metrics.images import MIN_SIDE, SizePolicy
-from topiq_metrics.images.loader import ImageSource, load_with_origin
+from topiq_metrics.images.loader import ImageSource, open_image
+from topiq_metrics.images.opened import OpenedImage
 from topiq_metrics.images.profiles import Origin, note_on_colors
+from topiq_metrics.inference.backends import choose_backend
 from topiq_metrics.inference.predictor import NetworkPredictor, Predictor
 from topiq_metrics.scoring.sources.in_memory import is_frame
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
+
+MAX_MEMORY = "100MB"
+"""For the network, whose images come one by one: strips of rows then cost next to no time."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,32 @@ class RankedImage:
     ties: tuple[str, ...]
     source: ImageSource = field(repr=False, compare=False)
     note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What is scored of a picture.
+
+    Attributes:
+        height, width: of the picture, in pixels.
+        origin: what its colours were in the file.
+        sized: ``(1, 3, h, w)`` each: the picture and, unless it is too small, the picture without its first row and
+            column, and without its last ones.
+    """
+
+    height: int
+    width: int
+    origin: Origin
+    sized: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, picture: OpenedImage, policy: SizePolicy) -> Views:
+        """The views of a picture under a size policy."""
+        height, width = picture.height, picture.width
+        views = [picture]
+        if min(height, width) > MIN_SIDE:
+            views += [picture.cropped(1, 1, width, height), picture.cropped(0, 0, width - 1, height - 1)]
+        return cls(height, width, picture.origin, [view.sized(policy) for view in views])
 
 
 def rank_images(
@@ -108,22 +139,28 @@ def rank_images(
         raise ValueError(f"{name!r} scores the faces that it finds: `topiq score` does that.")
     card.check_reference(reference)
     # First, for it is a matter of no time if it cannot be had.
-    original, origin = (None, None) if reference is None else _load(reference, "reference", profiles)
-    predictor = NetworkPredictor(name, weights, size=size, device=device)
+    original = None if reference is None else _open(reference, "reference", profiles)
+    backend = choose_backend(max_memory=MAX_MEMORY)
+    predictor = NetworkPredictor(name, weights, size=size, device=device, backend=backend)
+    beside = None if original is None else Views.of(original, predictor.size)
+    del original
     scores, noises, notes = [], [], []
     for path, source in zip(paths, sources, strict=True):
-        picture, own_origin = _load(source, path, profiles)
-        if too_small := predictor.size.too_small(*picture.shape[-2:]):
+        picture = _open(source, path, profiles)
+        if too_small := predictor.size.too_small(picture.height, picture.width):
             raise ImageTooSmallError(f"{path} is too small: {too_small}.")
-        if original is not None and picture.shape != original.shape:
+        if beside is not None and (picture.height, picture.width) != (beside.height, beside.width):
             raise ImageError(
-                f"{path} has {_in_pixels(picture)}, but the reference {_name(reference, '')} has "
-                f"{_in_pixels(original)}."
+                f"{path} has {picture.width} x {picture.height} pixels, but the reference {_name(reference, '')} has "
+                f"{beside.width} x {beside.height} pixels."
             )
-        score, noise = score_with_noise(predictor, picture, original)
+        views = Views.of(picture, predictor.size)
+        # A large picture is let go before the network runs.
+        del picture
+        score, noise = score_with_noise(predictor, views, beside)
         if not math.isfinite(score):
             raise ImageError(f"{path} has no score: the network gives {score}.")
-        notes.append(note_on_colors(own_origin, origin))
+        notes.append(note_on_colors(views.origin, None if beside is None else beside.origin))
         scores.append(score)
         noises.append(noise)
         if progress is not None:
@@ -161,11 +198,10 @@ def _name(source: object, otherwise: str) -> str:
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else otherwise
 
 
-def _load(source: ImageSource, name: str, profiles: str) -> tuple[Tensor, Origin]:
-    """`load_with_origin` whose errors name what has no name by itself."""
+def _open(source: ImageSource, name: str, profiles: str) -> OpenedImage:
+    """`open_image` whose errors name what has no name by itself."""
     try:
-        picture, origin = load_with_origin(source, profiles=profiles)
-        return picture.detach(), origin
+        return open_image(source, profiles=profiles)
     except ImageError as error:
         if isinstance(source, (str, os.PathLike)):
             raise
@@ -177,13 +213,12 @@ def metric_for(metric: str | None, reference: ImageSource | None) -> str:
     return default_metric(with_reference=reference is not None) if metric is None else metric
 
 
-def score_with_noise(predictor: Predictor, picture: Tensor, reference: Tensor | None) -> tuple[float, float]:
-    """The score of a picture ``(3, H, W)``, and its noise, as `RankedImage` has them."""
-    pair = [x for x in (picture, reference) if x is not None]
-    # The views of a large picture are as large: one at a time, and none while the network runs.
-    score, *others = (
-        predictor(*(predictor.size.apply(view(x)[None]) for x in pair)).item() for view in _views(picture)
-    )
+def score_with_noise(predictor: Predictor, picture: Views, reference: Views | None) -> tuple[float, float]:
+    """The score of a picture, and its noise, as `RankedImage` has them."""
+    pairs = [*zip(*(views.sized for views in (picture, reference) if views is not None), strict=True)]
+    score, *others = (predictor(*pair).item() for pair in pairs)
+    # Resizing treats left as right.
+    others.append(predictor(*(x.flip(-1) for x in pairs[0])).item())
     return score, max(abs(other - score) for other in others)
 
 
@@ -198,14 +233,6 @@ def place_scores(
         told = {j for j, lead in leads.items() if abs(lead) > max(noises[i], noises[j])}
         placed.append((1 + sum(leads[j] > 0 for j in told), [j for j in leads if j not in told]))
     return placed
-
-
-def _views(picture: Tensor) -> list[Callable[[Tensor], Tensor]]:
-    """What makes of a picture and of its reference the same as they are, or changes neither's quality."""
-    views: list[Callable[[Tensor], Tensor]] = [lambda x: x, lambda x: x.flip(-1)]
-    if min(picture.shape[-2:]) > MIN_SIDE:
-        views += [lambda x: x[:, 1:, 1:], lambda x: x[:, :-1, :-1]]
-    return views
 
 
 def _ranked(
@@ -225,7 +252,3 @@ def _ranked(
         names = tuple(paths[j] for j in ties)
         ranked.append(RankedImage(paths[i], scores[i], noises[i], place, names, sources[i], notes[i]))
     return ranked
-
-
-def _in_pixels(picture: Tensor) -> str:
-    return f"{picture.shape[-1]} x {picture.shape[-2]} pixels"

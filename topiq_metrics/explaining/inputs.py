@@ -13,70 +13,97 @@ from topiq_metrics.catalog import Mode, ModelCard
 from topiq_metrics.errors import ImageError, ImageTooSmallError
 from topiq_metrics.faces import FACE_SIDE
 from topiq_metrics.images import SizePolicy
-from topiq_metrics.images.loader import ImageSource, load_with_origin
-from topiq_metrics.images.profiles import Origin, note_on_colors
+from topiq_metrics.images.loader import ImageSource, open_image
+from topiq_metrics.images.opened import OpenedImage
+from topiq_metrics.images.profiles import Origin
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.models.network import QualityNetwork
 
-_ROWS = 256
-
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
-    """A picture, and its reference if there is one.
+class Picture:
+    """A picture, read and resized.
 
     Attributes:
-        loaded: as they are in their files, upright, ``(3, H, W)`` in [0, 1].
-        policy: to what size they are brought before they are scored.
-        note: what there is to know of the score, or an empty string.
+        sized: as it is scored, ``(1, 3, h, w)`` in [0, 1], on the device of the network.
+        pixels: as it is in its file, upright, ``(H, W, 3)``, uint8.
+        origin: what its colours were in the file.
     """
 
-    loaded: list[Tensor]
+    sized: Tensor
+    pixels: NDArray[np.uint8]
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the pictures that the metric ``name`` is to be explained on.
+
+    Attributes:
+        name: of the metric.
+        card: its card; None for a metric that is in no catalogue.
+        policy: to what size pictures are brought before they are scored.
+        profiles: as for `topiq_metrics.load_image`.
+        device: where pictures are scored.
+    """
+
+    name: str
+    card: ModelCard | None
     policy: SizePolicy
-    note: str
+    profiles: str
+    device: torch.device
 
-    def sized(self, device: torch.device) -> list[Tensor]:
-        """As they are scored, ``(1, 3, H, W)``."""
-        return [self.policy.apply(picture[None].to(device)) for picture in self.loaded]
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        card: ModelCard | None,
+        *,
+        size: str | SizePolicy | None = None,
+        profiles: str = "apply",
+        device: torch.device,
+    ) -> Reader:
+        """A reader under a size policy, or that of the card."""
+        policy = SizePolicy.parse(size or ("native" if card is None else card.size))
+        return cls(name, card, policy, profiles, device)
 
-    def pixels(self) -> list[NDArray[np.uint8]]:
-        """As they are in their files, ``(H, W, 3)``, uint8."""
-        return [_in_bytes(picture) for picture in self.loaded]
+    def __call__(self, source: ImageSource, what: str = "image") -> Picture:
+        """Read ``source``, which errors call ``what``.
+
+        Raises:
+            ValueError: if it is no picture.
+            ImageError: if it cannot be had or used.
+        """
+        if isinstance(source, Tensor) and source.ndim == 4:
+            if len(source) != 1:
+                raise ValueError(f"Argument `{what}` must be one image, but got shape {tuple(source.shape)}.")
+            source = source[0]
+        return self.prepared(open_image(source, profiles=self.profiles))
+
+    def prepared(self, image: OpenedImage) -> Picture:
+        """What is kept of an image that is open.
+
+        Raises:
+            ImageError: if the metric cannot score it.
+        """
+        self._check(image.height, image.width)
+        return Picture(image.sized(self.policy).to(self.device), image.in_bytes(), image.origin)
+
+    def _check(self, height: int, width: int) -> None:
+        if self.card is not None and self.card.scores_faces and (height, width) != (FACE_SIDE, FACE_SIDE):
+            raise ImageError(
+                f"{self.name!r} is explained on an aligned face of {FACE_SIDE}x{FACE_SIDE}, but the image has "
+                f"{width}x{height}. `topiq_metrics.faces.find_faces` finds and aligns the faces of a photograph."
+            )
+        if too_small := self.policy.too_small(height, width):
+            raise ImageTooSmallError(f"The image is too small: {too_small}.")
 
 
-def _in_bytes(picture: Tensor) -> NDArray[np.uint8]:
-    pixels = np.empty((*picture.shape[1:], 3), dtype=np.uint8)
-    # Rows by rows: of a large picture, each of these steps would be as large as all of it.
-    for top in range(0, len(pixels), _ROWS):
-        rows = slice(top, top + _ROWS)
-        pixels[rows] = picture[:, rows].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
-    return pixels
-
-
-def read_pictures(
-    name: str,
-    card: ModelCard | None,
-    image: ImageSource,
-    reference: ImageSource | None,
-    *,
-    size: str | SizePolicy | None,
-    profiles: str,
-) -> Pictures:
-    """Read what the metric ``name`` is to be explained on; its card is None for a metric that is in no catalogue.
-
-    Raises:
-        ValueError: if an argument is no picture.
-        ImageError: if a picture cannot be had or used.
-    """
-    read = [
-        _read(source, what, profiles)
-        for source, what in ((image, "image"), (reference, "reference"))
-        if source is not None
-    ]
-    loaded = [picture for picture, _ in read]
-    policy = SizePolicy.parse(size or ("native" if card is None else card.size))
-    _check_pictures(name, card, loaded, policy)
-    return Pictures(loaded, policy, note_on_colors(*(origin for _, origin in read)))
+def check_pair(image: Picture, reference: Picture | None) -> None:
+    """Raise ImageError if an image and its reference differ in size."""
+    if reference is not None and image.pixels.shape != reference.pixels.shape:
+        (height, width), other = image.pixels.shape[:2], reference.pixels.shape
+        raise ImageError(f"The image has {width}x{height}, but its reference {other[1]}x{other[0]}.")
 
 
 def check_reference(name: str, mode: Mode, reference: object) -> None:
@@ -108,26 +135,3 @@ def check_trained_mode(net: QualityNetwork) -> None:
     """Raise ValueError if the network is being trained."""
     if net.training:
         raise ValueError("Argument `net` is in training mode, where dropout makes scores random: call `net.eval()`.")
-
-
-def _read(source: ImageSource, what: str, profiles: str) -> tuple[Tensor, Origin]:
-    if isinstance(source, Tensor) and source.ndim == 4:
-        if len(source) != 1:
-            raise ValueError(f"Argument `{what}` must be one image, but got shape {tuple(source.shape)}.")
-        source = source[0]
-    picture, origin = load_with_origin(source, profiles=profiles)
-    return picture.detach(), origin
-
-
-def _check_pictures(name: str, card: ModelCard | None, pictures: list[Tensor], policy: SizePolicy) -> None:
-    height, width = pictures[0].shape[-2:]
-    if any(picture.shape != pictures[0].shape for picture in pictures):
-        other = pictures[1].shape
-        raise ImageError(f"The image has {width}x{height}, but its reference {other[-1]}x{other[-2]}.")
-    if card is not None and card.scores_faces and (height, width) != (FACE_SIDE, FACE_SIDE):
-        raise ImageError(
-            f"{name!r} is explained on an aligned face of {FACE_SIDE}x{FACE_SIDE}, but the image has {width}x{height}. "
-            "`topiq_metrics.faces.find_faces` finds and aligns the faces of a photograph."
-        )
-    if too_small := policy.too_small(height, width):
-        raise ImageTooSmallError(f"The image is too small: {too_small}.")

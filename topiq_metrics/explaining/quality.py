@@ -15,13 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from topiq_metrics.catalog import default_metric, get_card
-from topiq_metrics.explaining.inputs import check_reference, check_trained_mode, device_for, read_pictures
+from topiq_metrics.catalog import ModelCard, default_metric, get_card
+from topiq_metrics.explaining.inputs import Picture, Reader, check_pair, check_reference, check_trained_mode, device_for
 from topiq_metrics.explaining.local_quality import QualityMap
 from topiq_metrics.explaining.maps import Array
 from topiq_metrics.explaining.readout import FINENESS, readout_for
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.loader import ImageSource
+from topiq_metrics.images.profiles import note_on_colors
 from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY, parse_memory, plan
 from topiq_metrics.inference.rows import Pyramid
 from topiq_metrics.inference.strips import has_strips, levels_by_strips, score_within
@@ -121,27 +122,36 @@ def quality_map(
     if card.is_foreign:
         raise ValueError(f"{name!r} is the metric of another distribution, which has no quality map.")
     check_reference(name, card.mode if net is None else net.config.mode, reference)
-    pictures = read_pictures(name, card, image, reference, size=size, profiles=profiles)
     where = device_for(net, device)
+    read = Reader.of(name, card, size=size, profiles=profiles, device=where)
+    picture = read(image)
+    original = None if reference is None else read(reference, "reference")
+    check_pair(picture, original)
     if net is None:
         net = shared_network(name, weights, device=where)
-    with torch.inference_mode(), torch.autocast(where.type, enabled=False):
-        inputs = pictures.sized(where)
+    return map_picture(net, card, picture, original, memory)
+
+
+def map_picture(
+    net: QualityNetwork, card: ModelCard, image: Picture, reference: Picture | None, max_memory: int | None
+) -> QualityMap:
+    """`quality_map` of pictures that are read; the card is that of the network, and ``max_memory`` in bytes."""
+    inputs = [each.sized for each in (image, reference) if each is not None]
+    with torch.inference_mode(), torch.autocast(inputs[0].device.type, enabled=False):
         if isinstance(net, CFANet):
-            score, values = _scores(net, inputs, memory)
+            score, values = _scores(net, inputs, max_memory)
         else:
             score, values = _distances(cast(LPIPSPlusNetwork, net), inputs)
-    first, *others = pictures.pixels()
     return QualityMap(
-        metric=name,
+        metric=card.name,
         score=score,
         values=values,
         size=(inputs[0].shape[-2], inputs[0].shape[-1]),
         higher_is_better=card.higher_is_better,
         score_range=card.score_range,
-        image=first,
-        reference=others[0] if others else None,
-        note=pictures.note,
+        image=image.pixels,
+        reference=None if reference is None else reference.pixels,
+        note=note_on_colors(image.origin, None if reference is None else reference.origin),
     )
 
 

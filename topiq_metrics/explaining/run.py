@@ -10,12 +10,13 @@ from torch import Tensor
 
 from topiq_metrics.catalog import CARDS, ModelCard, default_metric, get_card
 from topiq_metrics.explaining.explanation import Explanation
-from topiq_metrics.explaining.inputs import check_reference, check_trained_mode, device_for, read_pictures
+from topiq_metrics.explaining.inputs import Reader, check_pair, check_reference, check_trained_mode, device_for
 from topiq_metrics.explaining.maps import KINDS, LevelMap
 from topiq_metrics.explaining.ms_ssim import explain_ms_ssim
 from topiq_metrics.explaining.passes import Findings, explain_cfanet, explain_lpips
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.loader import ImageSource
+from topiq_metrics.images.profiles import note_on_colors
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork, for_all_modes
@@ -92,25 +93,27 @@ def explain(
     card = None if name == MS_SSIM else _card(name)
     check_reference(name, "FR" if card is None else card.mode if net is None else net.config.mode, reference)
     _check_arguments(name, net, weights, point)
-    pictures = read_pictures(name, card, image, reference, size=size, profiles=profiles)
-    place = None if point is None else _share(point, pictures.loaded[0])
     where = device_for(net, device)
+    read = Reader.of(name, card, size=size, profiles=profiles, device=where)
+    picture = read(image)
+    original = None if reference is None else read(reference, "reference")
+    check_pair(picture, original)
+    place = None if point is None else _share(point, *picture.pixels.shape[:2])
     if net is None and card is not None:
         with for_all_modes():
             net = load_network(name, weights, device=where)
     with torch.inference_mode(), torch.autocast(where.type, enabled=False):
-        inputs = pictures.sized(where)
+        inputs = [each.sized for each in (picture, original) if each is not None]
         found = _explain(net, inputs, place)
-    first, *others = pictures.pixels()
     return Explanation(
         metric=name,
         score=found.score,
         size=(inputs[0].shape[-2], inputs[0].shape[-1]),
         maps={level_map.name: level_map for level_map in sorted(found.maps, key=_order)},
-        image=first,
-        reference=others[0] if others else None,
+        image=picture.pixels,
+        reference=None if original is None else original.pixels,
         point=point,
-        note=pictures.note,
+        note=note_on_colors(picture.origin, None if original is None else original.origin),
     )
 
 
@@ -155,8 +158,7 @@ def _check_network(net: QualityNetwork) -> None:
         raise ValueError("Argument `net` is folded for inference: take one from `topiq_metrics.weights.load_network`.")
 
 
-def _share(point: tuple[float, float], picture: Tensor) -> tuple[float, float]:
-    height, width = picture.shape[-2:]
+def _share(point: tuple[float, float], height: int, width: int) -> tuple[float, float]:
     x, y = point
     if not (0 <= x < width and 0 <= y < height):
         raise ValueError(

@@ -16,6 +16,7 @@ from topiq_metrics.images.arrays import array_to_rgb, pixels_to_rgb, tensor_to_r
 from topiq_metrics.images.color import Pixels, pillow_to_pixels
 from topiq_metrics.images.decoding import MAX_PIXELS, check_pixels, image_errors
 from topiq_metrics.images.files import decode_path, decode_stream
+from topiq_metrics.images.opened import OpenedImage
 from topiq_metrics.images.pillow_state import quiet_pillow, strict_pillow
 from topiq_metrics.images.profiles import Origin, Profiles, parse_profiles
 from topiq_metrics.images.tiff import refuse_misread
@@ -87,36 +88,41 @@ def load_with_origin(
     source: object, *, max_pixels: int | None = MAX_PIXELS, profiles: str = "apply"
 ) -> tuple[Tensor, Origin]:
     """Decode as `load_image` does, and say what the colours were before."""
-    how = parse_profiles(profiles)
-    if isinstance(source, Tensor):
-        rgb = tensor_to_rgb(source)
+    decoded, name = _decode(source, max_pixels, parse_profiles(profiles))
+    if isinstance(decoded, Tensor):
+        return decoded, Origin()
+    return pixels_to_rgb(decoded, name), decoded.origin
+
+
+def open_image(source: object, *, max_pixels: int | None = MAX_PIXELS, profiles: str = "apply") -> OpenedImage:
+    """Decode as `load_image` does, but leave it at that: for large images of which little is needed as floats."""
+    decoded, name = _decode(source, max_pixels, parse_profiles(profiles))
+    return OpenedImage.of_rgb(decoded) if isinstance(decoded, Tensor) else OpenedImage.of_pixels(decoded, name)
+
+
+def _decode(source: object, max_pixels: int | None, profiles: Profiles) -> tuple[Pixels | Tensor, str]:
+    """What a decoder gives, or ``(3, H, W)`` in [0, 1] of values in memory, and what errors call the image."""
+    if isinstance(source, (Tensor, np.ndarray)):
+        rgb = tensor_to_rgb(source) if isinstance(source, Tensor) else array_to_rgb(source)
         check_pixels("Argument `source`", rgb.shape[2], rgb.shape[1], max_pixels)
-        return rgb, Origin()
-    if isinstance(source, np.ndarray):
-        rgb = array_to_rgb(source)
-        check_pixels("Argument `source`", rgb.shape[2], rgb.shape[1], max_pixels)
-        return rgb, Origin()
+        return rgb, "source"
     if isinstance(source, Image.Image):
-        return _load_pillow(source, max_pixels, how)
+        return _decode_pillow(source, max_pixels, profiles)
     if isinstance(source, (str, os.PathLike)):
-        return _finish(decode_path(source, max_pixels, profiles=how), os.fspath(source))
+        return decode_path(source, max_pixels, profiles=profiles), os.fspath(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
         name = f"<{len(data)} bytes>"
-        return _finish(decode_stream(io.BytesIO(data), name, max_pixels, profiles=how), name)
+        return decode_stream(io.BytesIO(data), name, max_pixels, profiles=profiles), name
     if hasattr(source, "read"):
-        return _load_file(source, max_pixels, how)
+        return _decode_file(source, max_pixels, profiles)
     raise ImageError(
         "Argument `source` must be a path, bytes, a binary file, a PIL image, a numpy array or a tensor, but got "
         f"{type(source).__name__}.{' Load one image after the other.' if isinstance(source, (list, tuple)) else ''}"
     )
 
 
-def _finish(pixels: Pixels, name: str) -> tuple[Tensor, Origin]:
-    return pixels_to_rgb(pixels, name), pixels.origin
-
-
-def _load_file(file: Any, max_pixels: int | None, profiles: Profiles) -> tuple[Tensor, Origin]:
+def _decode_file(file: Any, max_pixels: int | None, profiles: Profiles) -> tuple[Pixels, str]:
     label = getattr(file, "name", None)
     name = label if isinstance(label, str) and label else f"<{type(file).__name__}>"
     with image_errors(name):
@@ -124,10 +130,10 @@ def _load_file(file: Any, max_pixels: int | None, profiles: Profiles) -> tuple[T
             file.seek(0)
         except (AttributeError, OSError):
             file = io.BytesIO(file.read())
-        return _finish(decode_stream(file, name, max_pixels, profiles=profiles), name)
+        return decode_stream(file, name, max_pixels, profiles=profiles), name
 
 
-def _load_pillow(image: Image.Image, max_pixels: int | None, profiles: Profiles) -> tuple[Tensor, Origin]:
+def _decode_pillow(image: Image.Image, max_pixels: int | None, profiles: Profiles) -> tuple[Pixels, str]:
     width, height = image.size
     name = str(getattr(image, "filename", "") or f"<PIL image, {image.mode}, {width} x {height}>")
     if not width or not height:
@@ -135,4 +141,4 @@ def _load_pillow(image: Image.Image, max_pixels: int | None, profiles: Profiles)
     check_pixels(name, width, height, max_pixels)
     with quiet_pillow(), strict_pillow(), image_errors(name, getattr(image, "fp", None)):
         refuse_misread(image, name)
-        return _finish(pillow_to_pixels(image, name, profiles), name)
+        return pillow_to_pixels(image, name, profiles), name

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from torch import Tensor
-
-from topiq_metrics.comparing.ranking import place_scores, score_with_noise
+from topiq_metrics.comparing.ranking import Views, place_scores, score_with_noise
 from topiq_metrics.errors import ImageError, ImageTooSmallError
-from topiq_metrics.images.profiles import Origin, note_on_colors
+from topiq_metrics.images.opened import OpenedImage
+from topiq_metrics.images.profiles import note_on_colors
 from topiq_metrics.inference import Predictor
 from topiq_metrics.scoring.decoders import Decoder
 from topiq_metrics.scoring.preparation import is_lost_device, reason_for
@@ -48,7 +47,7 @@ def compare_pictures(
     decoder: Decoder,
     max_pixels: int,
 ) -> list[ComparedPicture]:
-    """Rank pictures, one of which is in memory at a time, beside the reference.
+    """Rank pictures, one of which is in memory at a time.
 
     Args:
         pictures: names and files.
@@ -61,22 +60,24 @@ def compare_pictures(
         One for each picture; those without a score, with the reason, have no place.
     """
 
-    def load(name: str, data: bytes) -> tuple[Tensor, Origin]:
+    def opened(name: str, data: bytes) -> OpenedImage:
         return decode_whole(data, name, decoder, max_pixels)
 
-    original: tuple[Tensor, Origin] | None = None
+    original: Views | None = None
     problem = ""
     if predictor.card.mode == "FR":
         if reference is None:
             problem = "no-reference: the metric compares with a reference, and there is none"
         else:
             try:
-                original = load(*reference)
-            except ImageError as error:
+                original = Views.of(opened(*reference), predictor.size)
+            except (ImageError, RuntimeError, MemoryError) as error:
+                if is_lost_device(error):
+                    raise
                 problem = f"reference-{reason_for(error, reference[0])}"
     if problem:
         return [ComparedPicture(name, error=problem) for name, _ in pictures]
-    found = [_scored(name, data, original, predictor, load) for name, data in pictures]
+    found = [_scored(name, data, original, predictor, opened) for name, data in pictures]
     known = [index for index, picture in enumerate(found) if picture.score is not None]
     placed = place_scores(
         [found[index].score or 0.0 for index in known],
@@ -91,24 +92,26 @@ def compare_pictures(
 def _scored(
     name: str,
     data: bytes,
-    original: tuple[Tensor, Origin] | None,
+    original: Views | None,
     predictor: Predictor,
-    load: Callable[[str, bytes], tuple[Tensor, Origin]],
+    opened: Callable[[str, bytes], OpenedImage],
 ) -> ComparedPicture:
-    reference, reference_origin = (None, None) if original is None else original
     try:
-        picture, origin = load(name, data)
-        if too_small := predictor.size.too_small(*picture.shape[-2:]):
+        picture = opened(name, data)
+        if too_small := predictor.size.too_small(picture.height, picture.width):
             raise ImageTooSmallError(too_small)
-        if reference is not None and picture.shape != reference.shape:
-            sizes = [f"{x.shape[-1]}x{x.shape[-2]}" for x in (picture, reference)]
+        if original is not None and (picture.height, picture.width) != (original.height, original.width):
+            sizes = [f"{x.width}x{x.height}" for x in (picture, original)]
             return ComparedPicture(name, error=f"size-mismatch: the image has {sizes[0]}, its reference {sizes[1]}")
-        score, noise = score_with_noise(predictor, picture, reference)
+        views = Views.of(picture, predictor.size)
+        # A large picture is let go before the network runs.
+        del picture
+        score, noise = score_with_noise(predictor, views, original)
     except (ImageError, RuntimeError, MemoryError) as error:
         if is_lost_device(error):
             raise
         return ComparedPicture(name, error=reason_for(error, name))
     if not math.isfinite(score):
         return ComparedPicture(name, error=f"not-finite: the network's output is {score}")
-    note = note_on_colors(origin, reference_origin)
+    note = note_on_colors(views.origin, None if original is None else original.origin)
     return ComparedPicture(name, score, noise, note=note)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from topiq_metrics.errors import ImageError
-from topiq_metrics.explaining import quality_map
+from topiq_metrics.explaining.inputs import Reader, check_pair, device_for
+from topiq_metrics.explaining.quality import map_picture
 from topiq_metrics.inference import Predictor
 from topiq_metrics.scoring.decoders import Decoder
 from topiq_metrics.scoring.preparation import is_lost_device
 from topiq_metrics.serving.decoding import decode_whole
+from topiq_metrics.weights import shared_network
 
 _DECIMALS = 4
 
@@ -51,13 +53,18 @@ def local_map(
         max_pixels: the most pixels that a file may have.
     """
     name, data = picture
-    is_pair = predictor.card.mode == "FR"
-    if is_pair and reference is None:
+    card = predictor.card
+    if card.mode == "FR" and reference is None:
         return None
     try:
-        image = decode_whole(data, name, decoder, max_pixels)[0]
-        original = decode_whole(reference, "the reference", decoder, max_pixels)[0] if is_pair and reference else None
-        found = quality_map(image, original, predictor.card.name, device=device, max_memory=max_memory)
+        read = Reader.of(card.name, card, device=device_for(None, device))
+        image = read.prepared(decode_whole(data, name, decoder, max_pixels))
+        original = None
+        if card.mode == "FR" and reference is not None:
+            original = read.prepared(decode_whole(reference, "the reference", decoder, max_pixels))
+        check_pair(image, original)
+        net = shared_network(card.name, device=read.device)
+        found = map_picture(net, card, image, original, max_memory)
     except (ImageError, RuntimeError, MemoryError) as error:
         if is_lost_device(error):
             raise

@@ -91,6 +91,16 @@ class TestScale:
         assert found.score == 1
         np.testing.assert_array_equal(found.values, 1)
 
+    def test_what_equals_the_reference_is_1_beside_damage(self, damaged: Any) -> None:
+        """In every cell without a damaged pixel, however near: 8 pixels a side, and no windows reach out of damage."""
+        image, reference, (rows, columns) = damaged
+        values = quality_map(image, reference).values
+        assert values.shape == (32, 40)
+        inside = np.zeros(values.shape, bool)
+        inside[rows.start // 8 : rows.stop // 8, columns.start // 8 : columns.stop // 8] = True
+        assert (values[~inside] == 1).all()
+        assert values[inside].max() < 0.97
+
     def test_the_mean_of_what_is_damaged_everywhere(self, damaged: Any) -> None:
         _, reference, _ = damaged
         for kind in ("blur", "jpeg"):

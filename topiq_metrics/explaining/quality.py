@@ -161,6 +161,8 @@ def _scores(net: CFANet, images: list[Tensor], max_memory: int | None) -> tuple[
     readout = readout_for(net)
     if readout is None:
         local = local_scores(net, images, WINDOWS[net.config.mode], max_memory)
+        if isinstance(net.head, AnchoredHead):
+            local = _refined(local, images)
     else:
         local = readout(pooled_levels(net, images, FINENESS, max_memory))[0]
     if net.config.mode == "NR":
@@ -201,6 +203,13 @@ def local_scores(net: CFANet, images: list[Tensor], windows: Windows, max_memory
         ones = F.pad(torch.ones_like(scores).view(1, 1, down, across), [side - 1] * 4)
         count[strip] += F.avg_pool2d(ones, side, stride=1, divisor_override=1)[0, 0]
     return total / count
+
+
+def _refined(local: Tensor, images: list[Tensor]) -> Tensor:
+    """Cells of half the side, where what equals the reference scores 1, as equal images do; elsewhere interpolated."""
+    rows, columns = (2 * side for side in local.shape)
+    between = F.interpolate(local[None, None], size=(rows, columns), mode="bilinear", align_corners=False)[0, 0]
+    return 1 - AnchoredHead.differs(_differences(images, (rows, columns))) * (1 - between)
 
 
 def pooled_levels(net: CFANet, images: list[Tensor], fineness: int, max_memory: int | None) -> list[Tensor]:

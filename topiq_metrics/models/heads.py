@@ -87,8 +87,12 @@ class AnchoredHead(ScoreHead):
     def anchored(score: Tensor, difference: Tensor) -> Tensor:
         """S' for S and Δ, both ``(N,)``."""
         # Written so that exporters know every operator.
-        seen = 1 - torch.exp(-difference / _UNSEEN)
-        return 1 - seen * F.softplus(_BEND * (1 - score)) / _BEND
+        return 1 - AnchoredHead.differs(difference) * F.softplus(_BEND * (1 - score)) / _BEND
+
+    @staticmethod
+    def differs(difference: Tensor) -> Tensor:
+        """1 − exp(−Δ/τ): 0 where Δ is 0, and 1 where it is any that can be seen."""
+        return 1 - torch.exp(-difference / _UNSEEN)
 
 
 def expected_rating(distribution: Tensor) -> Tensor:

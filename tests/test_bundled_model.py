@@ -47,7 +47,7 @@ def test_file_is_small_and_half_precision(name: str) -> None:
 
 @SHIPPED
 def test_hash_is_in_the_catalogue(name: str) -> None:
-    assert [report.status for report in verify(name)] == ["verified"]
+    assert [report.status for report in verify(name)] == ["verified"] * len(get_card(name).files_to_verify)
 
 
 @SHIPPED

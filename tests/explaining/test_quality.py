@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from topiq_metrics import QualityMap, load_image, quality_map
+from topiq_metrics import QualityMap, explain, load_image, quality_map
 from topiq_metrics.explaining import quality
 from topiq_metrics.explaining.local_quality import worst_places
 from topiq_metrics.explaining.quality import Windows, local_scores
@@ -243,3 +243,8 @@ class TestMistakes:
     def test_a_network_that_is_trained(self, cfanet: Any) -> None:
         with pytest.raises(ValueError, match="training mode"):
             quality_map(torch.zeros(3, 64, 64), net=copy.deepcopy(cfanet("lite")).train())
+
+    @pytest.mark.parametrize("find", [quality_map, explain])
+    def test_a_network_in_half_precision(self, find: Any, cfanet: Any) -> None:
+        with pytest.raises(ValueError, match=r"must be of torch\.float32, but is of torch\.bfloat16"):
+            find(torch.zeros(3, 64, 64), net=copy.deepcopy(cfanet("lite")).bfloat16())

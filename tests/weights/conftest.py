@@ -39,7 +39,7 @@ def add_card(monkeypatch):
         sha256 = hashlib.sha256(content).hexdigest()[:8] if content is not None else ""
         weights = WeightsFile(f"{name}.pth", changes.pop("sha256", sha256), "for tests only", "owner/weights")
         card = dataclasses.replace(
-            catalog.CARDS["topiq_nr-lite"], name=name, weights=weights, **{"network": TINY, **changes}
+            catalog.CARDS["topiq_nr-lite"], name=name, weights=weights, readout=None, **{"network": TINY, **changes}
         )
         monkeypatch.setitem(catalog.CARDS, name, card)
         return card

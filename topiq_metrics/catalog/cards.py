@@ -104,6 +104,11 @@ class ModelCard:
         return (() if self.weights is None else (self.weights,)) + self.also_needs
 
     @property
+    def files_to_verify(self) -> tuple[WeightsFile, ...]:
+        """Every weights file that the metric, or what explains its scores, uses."""
+        return self.files + (() if self.readout is None else (self.readout,))
+
+    @property
     def is_foreign(self) -> bool:
         """Whether it is a metric of another distribution, which has its own network."""
         return self.network is None

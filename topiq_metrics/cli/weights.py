@@ -51,7 +51,7 @@ def verify(names: _Names = None) -> None:
 
     bad = False
     chosen = _known(names) if names else list(known_cards())
-    files = [(name, file) for name in chosen for file in get_card(name).files if names or find(file)]
+    files = [(name, file) for name in chosen for file in get_card(name).files_to_verify if names or find(file)]
     if not files:
         typer.echo("There are no weights on this machine: get some with `topiq weights fetch NAME`.", err=True)
     for name, file in files:

@@ -131,7 +131,10 @@ def device_for(net: QualityNetwork | None, device: str | torch.device | None) ->
     return where
 
 
-def check_trained_mode(net: QualityNetwork) -> None:
-    """Raise ValueError if the network is being trained."""
+def check_usable(net: QualityNetwork) -> None:
+    """Raise ValueError if the network is being trained, or not in float32."""
     if net.training:
         raise ValueError("Argument `net` is in training mode, where dropout makes scores random: call `net.eval()`.")
+    dtype = next(net.parameters()).dtype
+    if dtype != torch.float32:
+        raise ValueError(f"Argument `net` must be of torch.float32, but is of {dtype}: call `net.float()`.")

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from topiq_metrics.catalog import ModelCard, default_metric, get_card
-from topiq_metrics.explaining.inputs import Picture, Reader, check_pair, check_reference, check_trained_mode, device_for
+from topiq_metrics.explaining.inputs import Picture, Reader, check_pair, check_reference, check_usable, device_for
 from topiq_metrics.explaining.local_quality import QualityMap
 from topiq_metrics.explaining.maps import Array
 from topiq_metrics.explaining.readout import FINENESS, readout_for
@@ -114,7 +114,7 @@ def quality_map(
     if net is not None:
         if not isinstance(net, (CFANet, LPIPSPlusNetwork)):
             raise ValueError(f"Argument `net` must be a network from `load_network`, but got {type(net).__name__}.")
-        check_trained_mode(net)
+        check_usable(net)
     if metric is None:
         metric = default_metric(with_reference=reference is not None)
     name = metric if net is None else net.name or metric

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from topiq_metrics.catalog import CARDS, ModelCard, default_metric, get_card
 from topiq_metrics.explaining.explanation import Explanation
-from topiq_metrics.explaining.inputs import Reader, check_pair, check_reference, check_trained_mode, device_for
+from topiq_metrics.explaining.inputs import Reader, check_pair, check_reference, check_usable, device_for
 from topiq_metrics.explaining.maps import KINDS, LevelMap
 from topiq_metrics.explaining.ms_ssim import explain_ms_ssim
 from topiq_metrics.explaining.passes import Findings, explain_cfanet, explain_lpips
@@ -153,7 +153,7 @@ def _check_arguments(
 def _check_network(net: QualityNetwork) -> None:
     if not isinstance(net, (CFANet, LPIPSPlusNetwork)):
         raise ValueError(f"Argument `net` must be a network from `load_network`, but got {type(net).__name__}.")
-    check_trained_mode(net)
+    check_usable(net)
     if isinstance(net, CFANet) and not all(isinstance(glp, (GatedPoolNR, GatedPoolFR)) for glp in net.gated_pools):
         raise ValueError("Argument `net` is folded for inference: take one from `topiq_metrics.weights.load_network`.")
 

@@ -31,7 +31,7 @@ def metric_of(file: WeightsFile) -> str:
 
 
 def _first_with(file: WeightsFile, cards: Mapping[str, ModelCard]) -> str | None:
-    return next((card.name for card in cards.values() if file in (*card.files, card.readout)), None)
+    return next((card.name for card in cards.values() if file in card.files_to_verify), None)
 
 
 def has_expected_sha256(path: Path, file: WeightsFile) -> bool:

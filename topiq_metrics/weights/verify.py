@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from topiq_metrics.catalog import WeightsFile
+from topiq_metrics.catalog import WeightsFile, get_card
 from topiq_metrics.weights.hashes import metric_of, sha256_of
-from topiq_metrics.weights.places import files_of
+from topiq_metrics.weights.places import file_of
 from topiq_metrics.weights.resolve import resolve
 
 
@@ -45,14 +45,16 @@ def verify(file: str | WeightsFile) -> list[WeightsReport]:
         file: name of a metric, or one of the files in its card.
 
     Returns:
-        A report for each file, the network's first.
+        A report for each file, the network's first; the last may be that of what reads local quality out of it.
 
     Raises:
         WeightsNotFoundError: if a file is not on this machine.
         WeightsHashError: if the SHA-256 of a file is not that of the published one.
         ValueError: if there is no such metric, or it needs no weights.
     """
-    return [_report(one) for one in files_of(file)]
+    main = file_of(file)
+    files = (main,) if isinstance(file, WeightsFile) else get_card(file).files_to_verify
+    return [_report(one) for one in files]
 
 
 def _report(file: WeightsFile) -> WeightsReport:

@@ -147,13 +147,14 @@ def test_the_published_board_has_the_result_of_the_card(board: Board) -> None:
     assert pearson_corrcoef(scores, mos).item() == pytest.approx(results["test_plcc"], abs=2e-3)
 
 
-def test_photographs_that_it_was_not_trained_on() -> None:
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)])
+def test_photographs_that_it_was_not_trained_on(every: int) -> None:
     """The images that stopped its training, of those that CI has: the official test part is not among them."""
     folder = Path(os.environ.get("TOPIQ_METRICS_DATA", "")) / "biq2021"
     if "TOPIQ_METRICS_DATA" not in os.environ or not folder.is_dir():
         pytest.skip("TOPIQ_METRICS_DATA names no folder with biq2021/")
     images = BIQ2021(folder, "train", partial=True)
-    indices = split_records(images, load_recipe(NAME).data).validation[::3]
+    indices = split_records(images, load_recipe(NAME).data).validation[::every]
     metric = create_metric(NAME, reduction="none")
     scores = torch.stack([metric(images[index][0][None])[0] for index in indices])
     opinions = torch.tensor([images.records[index].score for index in indices])

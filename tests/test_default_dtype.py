@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 import topiq_metrics
-from topiq_metrics import TOPIQFullReference, TOPIQNoReference, TwoAlternativeForcedChoice
+from topiq_metrics import TOPIQFullReference, TOPIQNoReference, TwoAlternativeForcedChoice, load_image
 from topiq_metrics.inference import open_predictor
 from topiq_metrics.inference.backends import choose_backend
 from topiq_metrics.losses import LPIPSPlusLoss, TOPIQLoss, TOPIQNoReferenceLoss
@@ -42,6 +44,13 @@ def under(request):
 
     under.dtype = request.param
     return under
+
+
+def test_images(under, tmp_path):
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(tmp_path / "a.png")
+    expected = load_image(tmp_path / "a.png")
+    assert expected.dtype == torch.float32
+    torch.testing.assert_close(under(load_image, tmp_path / "a.png"), expected, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["topiq_nr-lite", "topiq_fr-lite", "lpips+"])

@@ -93,6 +93,7 @@ def test_gradients_for_the_image_stay(net: CFANet) -> None:
         assert (plain - folded).norm() <= 1e-9 * plain.norm()
 
 
+@pytest.mark.slow
 def test_folding_leaves_a_network_without_batch_norm_right() -> None:
     net = lively(CFANetConfig("swin_base", dim=8, heads=2, gate_width=4))
     image = torch.rand(1, 3, 384, 384, dtype=torch.float64)

@@ -192,6 +192,7 @@ print((kibibytes("HWM") - before) // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_a_process_stays_smaller() -> None:
     whole, *bounded = (

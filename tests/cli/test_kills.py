@@ -59,8 +59,14 @@ def _json_rows(path: Path | None) -> list[dict[str, str]]:
     return [row for row in rows if "path" in row]
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(8, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    ("suffix", "kills"),
+    [
+        (".csv", 3),
+        (".parquet", 3),
+        *(pytest.param(suffix, 8, marks=pytest.mark.slow) for suffix in (".csv", ".jsonl", ".parquet")),
+    ],
+)
 def test_every_image_has_exactly_one_row(suffix, kills, start, pictures, tmp_path):
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")

@@ -150,6 +150,7 @@ def test_the_command_scores_with_it(shiny, tmp_path, save_picture):
     assert all(0.2 < float(row["brightness"]) < 0.8 and float(row["darkening"]) == 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_there_are_no_weights_to_fetch(shiny):
     run = shiny.topiq("weights", "fetch", "brightness")
     assert run.returncode == 2
@@ -193,6 +194,7 @@ def test_a_broken_one_is_named_once_and_left_out(environment, entry_point, code,
     assert problem in run.stderr
 
 
+@pytest.mark.slow
 def test_a_metric_that_cannot_be_built(environment, tmp_path, save_picture):
     environment.install("shiny", SHINY, BRIGHTNESS.replace("shiny:Brightness", "shiny:Missing"))
     picture = save_picture(tmp_path / "picture.png")
@@ -211,6 +213,7 @@ def test_a_metric_that_fails_makes_rows_with_the_reason(environment, tmp_path, s
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.slow
 def test_two_of_one_name(environment):
     for name in ("first", "second"):
         card = BRIGHTNESS.replace("shiny:", f"{name}:")
@@ -232,6 +235,7 @@ def test_the_name_of_one_of_ours(environment):
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.slow
 def test_a_trained_network_of_our_architecture(environment, lite_weights, tmp_path, save_picture):
     card = """
 from topiq_metrics import ModelCard, get_card

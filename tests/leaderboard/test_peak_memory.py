@@ -27,6 +27,7 @@ def test_a_metric_that_makes_some_maps(picture):
     assert map_ / 2 < memory < 12 * map_
 
 
+@pytest.mark.slow
 def test_a_metric_that_cannot_score_has_no_memory(picture, tmp_path):
     predictor = get_toolbox_metric("torchmetrics:psnr").open()
     assert peak_memory(predictor, "default", [picture, tmp_path / "missing.png"]) is None

@@ -70,6 +70,7 @@ def test_two_uneven_processes(alone, run, tmp_path, precision):
     assert scores == pytest.approx(alone, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_mixed_precision_in_one_process(alone, run, tmp_path):
     scores, _ = run(tmp_path, epochs=0, precision="bf16-mixed")
     assert scores == pytest.approx(alone, abs=1e-6)

@@ -28,13 +28,12 @@ def parity() -> ModuleType:
     return _parity
 
 
-ONE_ON_SWIN = [
-    pytest.param(name, marks=pytest.mark.slow) if name == "topiq_nr_swin-face" else name for name in _parity.NAMES
-]
-"""Networks on Swin take minutes: one of them is enough for all but the slow tier."""
+_LONG = {"topiq_iaa", "topiq_iaa_res50", "topiq_nr_swin-face"}
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in _LONG else name for name in _parity.NAMES]
+"""Networks on Swin take minutes, and that of ``topiq_iaa_res50`` is all but the same as that of ``topiq_nr``."""
 
 
-@pytest.fixture(scope="session", params=ONE_ON_SWIN)
+@pytest.fixture(scope="session", params=NAMES)
 def pair(request, tmp_path_factory):
     if not _parity.has_pyiqa():
         pytest.skip(_parity.MISSING)

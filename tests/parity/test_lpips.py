@@ -45,7 +45,7 @@ def networks(request, parity, tmp_path_factory):
     Path(path).unlink()
 
 
-@pytest.mark.parametrize("layer", [-1, 0, 1, 2, 3, 4])
+@pytest.mark.parametrize("layer", [-1, *(pytest.param(n, marks=pytest.mark.slow) for n in range(4)), 4])
 def test_distances(networks, parity, layer):
     reference, ours = networks
     theirs, ours = reference(layer), ours.with_semantic_layer(None if layer < 0 else layer)

@@ -13,13 +13,15 @@ UNUSED = re.compile(
     r"attn_blks\.\d\.layers\.0\.self_attn\.|semantic_model\.(norm|head)\.|.*\.(attn_mask|relative_position_index)$"
 )
 
-NONE_ON_SWIN = pytest.mark.parametrize(
+MOST_PAIRS = pytest.mark.parametrize(
     "pair",
     [
         "topiq_nr",
         "topiq_fr",
-        "topiq_iaa_res50",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("topiq_iaa", "topiq_nr_swin-face")),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("topiq_iaa", "topiq_iaa_res50", "topiq_nr_swin-face")
+        ),
     ],
     indirect=True,
 )
@@ -43,7 +45,7 @@ def test_scores(pair, parity):
     assert parity.failures(results) == []
 
 
-@NONE_ON_SWIN
+@MOST_PAIRS
 def test_image_gradients(pair, parity):
     images = [image.double().requires_grad_() for image in parity.sample_images((96, 80), 1, pair.full_reference)]
     networks = (pair.reference, pair.ours)
@@ -67,7 +69,7 @@ def two_images(pair, parity):
         return images, pair.score_theirs(*images)
 
 
-@NONE_ON_SWIN
+@MOST_PAIRS
 @pytest.mark.parametrize("mutation", ["epsilon", "gelu", "position", "levels", "scales", "shift", "swap"])
 def test_mutations_are_noticed(pair, parity, two_images, monkeypatch, mutation):
     net, (images, expected) = pair.ours, two_images

@@ -16,7 +16,11 @@ from topiq_metrics import errors, topiq_no_reference
 from topiq_metrics.catalog import CARDS
 from topiq_metrics.weights import load_network
 
-NAMES = ("topiq_nr", "topiq_fr", "topiq_iaa_res50", pytest.param("topiq_iaa", marks=pytest.mark.slow))
+NAMES = (
+    "topiq_nr",
+    "topiq_fr",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("topiq_iaa", "topiq_iaa_res50")),
+)
 KEY = "semantic_model.conv1.weight"
 
 

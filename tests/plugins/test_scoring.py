@@ -226,6 +226,7 @@ def test_a_loss_has_the_gradient_of_the_image_alone(pyiqa, images, folds, frozen
     assert (image.grad - plain_image.grad).norm() <= 1e-4 * plain_image.grad.norm()
 
 
+@pytest.mark.slow
 def test_distributions(pyiqa, options, checkpoint, images, folds):
     name = "topiq_iaa_res50"
     metric = pyiqa.create_metric(name, device="cpu", **options(name, pretrained_model_path=checkpoint(name)))

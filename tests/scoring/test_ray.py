@@ -156,6 +156,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, save_picture) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_killed_worker_costs_no_row_and_repeats_none(cluster, pictures, lite_weights, tmp_path):
     source = open_source([pictures / "folder", pictures / "shard.tar"])
     predictor = NetworkPredictor(METRIC, lite_weights, device="cpu")
@@ -175,6 +176,7 @@ def test_killed_worker_costs_no_row_and_repeats_none(cluster, pictures, lite_wei
         assert replace(row, scores={}) == replace(other, scores={})
 
 
+@pytest.mark.slow
 def test_what_is_done_is_left_out_and_what_comes_twice_comes_once(cluster):
     names = [f"caf\udce9 {i:03}" for i in range(230)]
     source = pieces(names[:100], names[90:130], names[130:])
@@ -193,6 +195,7 @@ def test_no_image_is_an_error(cluster):
         score(pieces([]))
 
 
+@pytest.mark.slow
 def test_other_weights_on_a_machine_end_the_job(cluster):
     here = os.getpid()
 

@@ -265,6 +265,7 @@ def test_result_is_the_mean_of_the_last_epochs(dataset, recipe, tmp_path, monkey
     assert torch.equal(net.state_dict()[key], ((first + second) / 2).float().half().float())
 
 
+@pytest.mark.slow
 def test_the_last_epochs_see_larger_crops_also_when_resumed(dataset, recipe, tmp_path, sides):
     larger = recipe(data__final_crop_epochs=1, optimizer__average_epochs=2)
     first = tmp_path / "whole"

@@ -28,7 +28,7 @@ def pixels_to_rgb(pixels: Pixels, name: str) -> Tensor:
     """
     rows = UnitRows(pixels, name)
     height, width = rows.size
-    rgb = torch.empty(rows.channels, height, width)
+    rgb = torch.empty(rows.channels, height, width, dtype=torch.float32)
     for start in range(0, height, BLOCK):
         end = min(start + BLOCK, height)
         rgb[:, start:end] = torch.from_numpy(rows(start, end)).permute(2, 0, 1)

@@ -67,7 +67,7 @@ class OpenedImage:
         if target[0] * target[1] < size[0] * size[1]:
             small = torch.from_numpy(shrink(self.rows, size, target))
             return small.expand(3, -1, -1).contiguous()[None]
-        whole = torch.empty(1, 3, *size)
+        whole = torch.empty(1, 3, *size, dtype=torch.float32)
 
         def fill(start: int, end: int) -> None:
             whole[0, :, start:end] = torch.from_numpy(self.rows(start, end)).permute(2, 0, 1)

@@ -115,6 +115,7 @@ def test_memory_is_bounded(monkeypatch, max_memory):
     assert (not groups) if max_memory == 1_000_000 else (sum(groups) == 5 and max(groups) < 5)
 
 
+@pytest.mark.slow
 def test_bundled_model_in_each_precision():
     pytest.importorskip("openvino")
     net = shared_network("topiq_nr-lite", "default")

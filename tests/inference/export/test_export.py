@@ -209,6 +209,7 @@ def test_exported_program(tmp_path):
         program.module()(pictures(1, 31, 40))
 
 
+@pytest.mark.slow
 def test_a_program_takes_any_size():
     net = shared_network("topiq_nr-lite")
     program = exported_program(net, SizePolicy.parse(SIZE)).module()

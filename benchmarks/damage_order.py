@@ -15,6 +15,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import skimage
 import torch
@@ -53,18 +54,20 @@ def crops() -> list[Tensor]:
 def order_by_kind(name: str, kinds: Sequence[str] = KINDS) -> dict[str, list[float]]:
     """Spearman's correlation for each kind of damage and each crop."""
     metric = create_metric(name, reduction="none")
-    compares = get_card(name).mode == "FR"
-    levels = torch.arange(1, LEVELS + 1, dtype=torch.float32)
-    order: dict[str, list[float]] = {}
-    for kind in kinds:
-        order[kind] = []
-        for index, crop in enumerate(crops()):
-            damaged = [distort(crop, kind, level / LEVELS, seed=index) for level in range(1, LEVELS + 1)]
-            references = [crop.expand(LEVELS, -1, -1, -1)] if compares else []
-            scores = metric(torch.stack(damaged), *references)
-            falling = -scores if metric.higher_is_better else scores
-            order[kind].append(spearman_corrcoef(falling, levels).item())
-    return order
+    pictures = crops()
+    return {
+        kind: [spearman_of_levels(metric, picture, kind, seed=index) for index, picture in enumerate(pictures)]
+        for kind in kinds
+    }
+
+
+def spearman_of_levels(metric: Any, picture: Tensor, kind: str, seed: int) -> float:
+    """Spearman's correlation between the level of one kind of damage to a picture and its falling score."""
+    damaged = [distort(picture, kind, level / LEVELS, seed=seed) for level in range(1, LEVELS + 1)]
+    references = [picture.expand(LEVELS, -1, -1, -1)] if get_card(metric.model).mode == "FR" else []
+    scores = metric(torch.stack(damaged), *references)
+    falling = -scores if metric.higher_is_better else scores
+    return spearman_corrcoef(falling, torch.arange(1, LEVELS + 1, dtype=torch.float32)).item()
 
 
 def main() -> int:

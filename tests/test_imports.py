@@ -67,6 +67,7 @@ def test_functions_need_no_torchmetrics():
     assert not {"torchmetrics", "matplotlib", "scipy", "transformers", "pyiqa", "timm"} & modules
 
 
+@pytest.mark.slow
 def test_a_metric_needs_little_beyond_torchmetrics():
     metric = loaded_by("import torch, torchmetrics\nfrom topiq_metrics import TOPIQNoReference\nTOPIQNoReference()")
     theirs = loaded_by("import torch, torchmetrics")

@@ -32,7 +32,9 @@ def slow(*values: object) -> list[object]:
     return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
-@pytest.fixture(scope="module", params=[f"{mode} {name}" for mode in ("NR", "FR") for name in BACKBONES])
+@pytest.fixture(
+    scope="module", params=["NR resnet50", "FR efficientnet_lite0", *slow("NR efficientnet_lite0", "FR resnet50")]
+)
 def net(request: pytest.FixtureRequest) -> CFANet:
     torch.manual_seed(0)
     mode, backbone = request.param.split()

@@ -63,7 +63,6 @@ def _json_rows(path: Path | None) -> list[dict[str, str]]:
     ("suffix", "kills"),
     [
         (".csv", 3),
-        (".parquet", 3),
         *(pytest.param(suffix, 8, marks=pytest.mark.slow) for suffix in (".csv", ".jsonl", ".parquet")),
     ],
 )

@@ -160,6 +160,7 @@ def test_several_metrics(given, arguments, topiq):
     assert "`torchmetrics:arniqa`" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_table_of_another_system(arguments, labels, tmp_path, topiq):
     rows = "".join(f"{index};pictures\\{index}.png;{index},5\r\n" for index in range(6))
     (tmp_path / "pictures").mkdir()

@@ -25,7 +25,7 @@ def code(*lines: str) -> str:
     return textwrap.indent("\n".join(lines), "    ")
 
 
-@pytest.mark.parametrize("arch_first", [True, False])
+@pytest.mark.parametrize("arch_first", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_fresh_process_builds_our_networks(fresh_process, arch_first):
     report = fresh_process(
         code(
@@ -46,6 +46,7 @@ def test_a_fresh_process_builds_our_networks(fresh_process, arch_first):
     assert report["printed"] == []
 
 
+@pytest.mark.slow
 def test_switched_off(fresh_process):
     off = fresh_process(code(CREATE, 'report["models"] = pyiqa.list_models()'), TOPIQ_METRICS_PYIQA="0")
     on = fresh_process(code(CREATE), TOPIQ_METRICS_PYIQA="1")
@@ -56,6 +57,7 @@ def test_switched_off(fresh_process):
     assert on["printed"] == off["printed"] == []
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_pyiqa_its_own_networks(fresh_process):
     report = fresh_process(
         code(f"sys.modules[{ADAPTER!r}] = None", CREATE, CREATE, 'report["models"] = pyiqa.list_models()')
@@ -84,7 +86,7 @@ def test_the_package_does_not_import_the_plugin():
 
 
 @pytest.mark.parametrize("imports", ["import topiq_metrics, pyiqa", "import pyiqa, topiq_metrics"])
-@pytest.mark.parametrize("switch", ["1", "0"])
+@pytest.mark.parametrize("switch", ["1", pytest.param("0", marks=pytest.mark.slow)])
 def test_both_packages_are_imported(imports, switch):
     script = (
         f"import sys, warnings; warnings.simplefilter('ignore'); {imports}\n"

@@ -161,7 +161,7 @@ def test_a_pipe_is_no_file(decoder, tmp_path):
 
 
 @POSIX
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("busy", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_process_ends_with_the_job(busy, tmp_path):
     script = (
         "import sys, os\nfrom topiq_metrics.scoring import decoders\n"

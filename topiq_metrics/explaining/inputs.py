@@ -132,9 +132,9 @@ def device_for(net: QualityNetwork | None, device: str | torch.device | None) ->
 
 
 def check_usable(net: QualityNetwork) -> None:
-    """Raise ValueError if the network is being trained, or not in float32."""
+    """Raise ValueError if the network is being trained, or of half precision, which images are not."""
     if net.training:
         raise ValueError("Argument `net` is in training mode, where dropout makes scores random: call `net.eval()`.")
     dtype = next(net.parameters()).dtype
-    if dtype != torch.float32:
+    if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"Argument `net` must be of torch.float32, but is of {dtype}: call `net.float()`.")

@@ -106,7 +106,7 @@ def test_a_reference_must_fit_the_network(net: CFANet) -> None:
         choose_backend()(net, *images)
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_the_mode_of_who_asks_first_is_not_in_the_graph(net: CFANet, name: str) -> None:
     pytest.importorskip(name)
     image = torch.rand(1, 3, 64, 96)

@@ -77,7 +77,7 @@ def onnx_file_with_reference(tmp_path_factory):
     return export_metric("topiq_fr-lite", tmp_path_factory.mktemp("onnx") / "fr.onnx", size=SIZE).path
 
 
-@pytest.fixture(params=["onnxruntime", "openvino"])
+@pytest.fixture(params=["onnxruntime", pytest.param("openvino", marks=pytest.mark.slow)])
 def run_onnx(request, open_file):
     """Runs an ONNX file in a runtime, as a user would."""
     runtime = pytest.importorskip(request.param)

@@ -19,9 +19,6 @@ from topiq_metrics.models.heads import AnchoredHead
 from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.models.pooling import GatedPool
 
-_CPU_GROUP = 128 << 20
-"""Bytes for images that go through the backbone together on a CPU: large maps cost more to get than to compute."""
-
 _ROWS = 256
 """Of an image, whose difference from its reference is held at a time."""
 
@@ -50,7 +47,7 @@ def output_within(net: CFANet, image: Tensor, reference: Tensor | None = None, *
     if max_memory is None or _runs_whole(net, images, max_memory):
         return net.regress(list(net.levels(*images)))
     pyramid = Pyramid(net, image.shape[-2], image.shape[-1])
-    group = max_memory if image.device.type != "cpu" else _CPU_GROUP
+    group = max_memory if image.device.type != "cpu" else net.backbone.group_bytes
     way = plan(pyramid, max_memory // image.element_size(), group // image.element_size())
     outputs = []
     for several in zip(*(torch.split(x, way.regressed) for x in images), strict=True):

@@ -26,6 +26,7 @@ class Backbone(nn.Module):
             below; empty where that is all of them, so that an image cannot be taken in strips.
         floats_per_pixel: for each step, the most floats that are held at a time for a pixel of its input; empty as
             well.
+        group_bytes: of images that are best taken together on a CPU: large maps cost more to get than to compute.
         fixed_side: of the square images that it takes and no others, in pixels; None if it takes any.
     """
 
@@ -36,6 +37,7 @@ class Backbone(nn.Module):
     step_layers: ClassVar[tuple[tuple[str, ...], ...]]
     halo_rows: ClassVar[tuple[int, ...]] = ()
     floats_per_pixel: ClassVar[tuple[int, ...]] = ()
+    group_bytes: ClassVar[int] = 128 << 20
     fixed_side: ClassVar[int | None] = None
 
     @property

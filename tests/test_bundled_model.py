@@ -15,6 +15,7 @@ from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrco
 
 from topiq_metrics import create_metric, get_card, load_image
 from topiq_metrics.datasets import BIQ2021
+from topiq_metrics.errors import WeightsHashError
 from topiq_metrics.leaderboard.board import Board, load_board
 from topiq_metrics.training.distortions import DISTORTIONS, distort
 from topiq_metrics.training.recipe import load_recipe
@@ -47,7 +48,21 @@ def test_file_is_small_and_half_precision(name: str) -> None:
 
 @SHIPPED
 def test_hash_is_in_the_catalogue(name: str) -> None:
-    assert [report.status for report in verify(name)] == ["verified"] * len(get_card(name).files_to_verify)
+    also = ["topiq_nr-lite.readout.safetensors"] if name == NAME else []
+    reports = verify(name)
+    assert [report.path.name for report in reports] == [f"{name}.safetensors", *also]
+    assert {report.status for report in reports} == {"verified"}
+
+
+def test_a_readout_that_is_not_ours_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for report in verify(NAME):
+        (tmp_path / report.path.name).write_bytes(report.path.read_bytes())
+    monkeypatch.setattr("topiq_metrics.weights.places.BUNDLED", tmp_path)
+    verify(NAME)
+    with (tmp_path / "topiq_nr-lite.readout.safetensors").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(WeightsHashError, match="is not the published file"):
+        verify(NAME)
 
 
 @SHIPPED

@@ -12,8 +12,10 @@ from PIL import Image
 from topiq_metrics import explain, load_image, rank_images
 from topiq_metrics.comparing import find_pictures, save_comparison
 from topiq_metrics.comparing.pictures import short_names
+from topiq_metrics.comparing.ranking import Views
 from topiq_metrics.errors import ImageError, ImageNotFoundError, ImageTooSmallError
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.images.loader import open_image
 from topiq_metrics.training.distortions import distort
 
 
@@ -347,3 +349,31 @@ class TestSaved:
 
 def pixels(image: Image.Image) -> torch.Tensor:
     return (load_image(image) * 255).permute(1, 2, 0)
+
+
+class TestViews:
+    def test_what_is_not_resized_is_there_once(self) -> None:
+        whole, first, last = Views.of(open_image(torch.rand(3, 60, 70)), SizePolicy()).sized
+        assert (first.shape, last.shape) == ((1, 3, 59, 69), (1, 3, 59, 69))
+        assert {x.untyped_storage().data_ptr() for x in (first, last)} == {whole.untyped_storage().data_ptr()}
+
+    @pytest.mark.parametrize("policy", ["native", "max_side=70", "max_side=50", "short_side=60", "short_side=100"])
+    def test_each_is_what_the_policy_makes_of_it(self, policy: str) -> None:
+        image, rule = torch.rand(3, 60, 70), SizePolicy.parse(policy)
+        parts = image, image[:, 1:, 1:], image[:, :-1, :-1]
+        for found, part in zip(Views.of(open_image(image), rule).sized, parts, strict=True):
+            torch.testing.assert_close(found, rule.apply(part[None]), atol=2e-6, rtol=0)
+
+    def test_grey_equals_itself_in_colour(self, tmp_path: Path) -> None:
+        values = np.random.default_rng(0).integers(0, 256, (420, 611), dtype=np.uint8)
+        names = [tmp_path / f"{name}.png" for name in ("grey", "colour", "reference")]
+        Image.fromarray(values).save(names[0])
+        for name in names[1:]:
+            Image.fromarray(values).convert("RGB").save(name)
+        first, second = rank_images(names[:2], names[2])
+        assert (first.score, second.score, second.place) == (1, 1, 1)
+
+    def test_a_reference_that_a_policy_would_blow_up(self) -> None:
+        pictures, reference = [torch.rand(3, 64, 64) for _ in range(2)], torch.rand(3, 1, 200_000)
+        with pytest.raises(ImageError, match="64 x 64 pixels, but the reference"):
+            rank_images(pictures, reference, size="short_side=512")

@@ -246,5 +246,5 @@ class TestMistakes:
 
     @pytest.mark.parametrize("find", [quality_map, explain])
     def test_a_network_in_half_precision(self, find: Any, cfanet: Any) -> None:
-        with pytest.raises(ValueError, match=r"must be of torch\.float32, but is of torch\.bfloat16"):
+        with pytest.raises(ValueError, match=r"must be of float32 or float64, but is of torch\.bfloat16"):
             find(torch.zeros(3, 64, 64), net=copy.deepcopy(cfanet("lite")).bfloat16())

@@ -55,8 +55,25 @@ class TestEqualsLoading:
         np.testing.assert_array_equal(found, expected)
 
 
-def test_a_large_image_is_no_float_image():
+def test_grey_and_the_same_in_colour_are_equal():
+    grey = Image.fromarray(noise(901, 1203))
+    sizes = [open_image(image).sized(SizePolicy.parse("max_side=384")) for image in (grey, grey.convert("RGB"))]
+    assert torch.equal(*sizes)
+
+
+def test_what_is_in_memory_is_not_copied():
+    rgb = torch.rand(3, 50, 60)
+    assert open_image(rgb).sized(SizePolicy()).data_ptr() == rgb.data_ptr()
+
+
+def test_a_large_image_is_no_float_image(monkeypatch):
     """As floats, it would take 96 MB."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError
+
+    monkeypatch.setattr(SizePolicy, "apply", refuse)
+    monkeypatch.setattr(torch, "empty", refuse)
     opened = open_image(Image.fromarray(noise(2000, 4000, 3)))
     tracemalloc.start()
     try:

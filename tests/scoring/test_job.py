@@ -313,8 +313,7 @@ def test_a_report_of_earlier_and_new_rows(photos, scored, tmp_path):
     assert next(iter(resumed.provenance.metrics)).weights.sha256 in page
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("megabytes", [1200, 800])
+@pytest.mark.parametrize("megabytes", [1200, pytest.param(800, marks=pytest.mark.slow)])
 def test_memory_that_runs_out_is_a_row(megabytes, tmp_path, save_picture, lite_weights):
     """With the real network, in a process that may have little."""
     pytest.importorskip("resource")

@@ -282,7 +282,6 @@ def processes_with(token: str) -> list[str]:
     return found
 
 
-@pytest.mark.slow
 def test_a_job_with_an_output(cluster, save_picture, tmp_path):
     for i in range(6):
         save_picture(tmp_path / "photos" / f"{i}.png", 64, 48, seed=i)

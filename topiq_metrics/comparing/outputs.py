@@ -12,15 +12,14 @@ import numpy as np
 
 from topiq_metrics._files import write_whole
 from topiq_metrics._outputs import check_new
-from topiq_metrics.catalog import get_card
 from topiq_metrics.comparing.pictures import short_names
 from topiq_metrics.comparing.ranking import MAX_MEMORY, PathLike, RankedImage, metric_for
 from topiq_metrics.explaining import Explanation, QualityMap, explain
 from topiq_metrics.explaining.explanation import check_explanation_folder
-from topiq_metrics.explaining.inputs import Reader, check_pair
+from topiq_metrics.explaining.inputs import Reader, check_pair, check_reference
 from topiq_metrics.explaining.local_quality import as_jpeg, packed
 from topiq_metrics.explaining.overlays import draw_comparison
-from topiq_metrics.explaining.quality import map_picture
+from topiq_metrics.explaining.quality import card_to_map, map_picture
 from topiq_metrics.explaining.quality_sheet import draw_quality
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.loader import ImageSource
@@ -85,8 +84,8 @@ def save_comparison(
             ranked, folder, reference, name, weights, size=size, profiles=profiles, device=device,
             overwrite=overwrite, told=told,
         )  # fmt: skip
-    card, where = get_card(name), choose_device(device)
-    card.check_reference(reference)
+    card, where = card_to_map(name), choose_device(device)
+    check_reference(name, card.mode, reference)
     read = Reader.of(name, card, size=size, profiles=profiles, device=where)
     # Read once, for all.
     original = None if reference is None else read(reference, "reference")

@@ -71,12 +71,20 @@ class Views:
 
     @classmethod
     def of(cls, picture: OpenedImage, policy: SizePolicy) -> Views:
-        """The views of a picture under a size policy."""
+        """The views of a picture under a size policy; none of one that cannot be scored under it."""
         height, width = picture.height, picture.width
-        views = [picture]
-        if min(height, width) > MIN_SIDE:
-            views += [picture.cropped(1, 1, width, height), picture.cropped(0, 0, width - 1, height - 1)]
-        return cls(height, width, picture.origin, [view.sized(policy) for view in views])
+        sized: list[Tensor] = []
+        if not policy.too_small(height, width):
+            sized.append(picture.sized(policy))
+        if sized and min(height, width) > MIN_SIDE:
+            less = height - 1, width - 1
+            if policy.output_size(height, width) == (height, width) and policy.output_size(*less) == less:
+                # Of what is not resized, which may be large, there is no second copy.
+                sized += [sized[0][..., 1:, 1:], sized[0][..., :-1, :-1]]
+            else:
+                parts = picture.cropped(1, 1, width, height), picture.cropped(0, 0, width - 1, height - 1)
+                sized += [part.sized(policy) for part in parts]
+        return cls(height, width, picture.origin, sized)
 
 
 def rank_images(

@@ -78,25 +78,25 @@ class Reader:
             if len(source) != 1:
                 raise ValueError(f"Argument `{what}` must be one image, but got shape {tuple(source.shape)}.")
             source = source[0]
-        return self.prepared(open_image(source, profiles=self.profiles))
+        return self.prepared(open_image(source, profiles=self.profiles), what)
 
-    def prepared(self, image: OpenedImage) -> Picture:
-        """What is kept of an image that is open.
+    def prepared(self, image: OpenedImage, what: str = "image") -> Picture:
+        """What is kept of an image that is open, and that errors call ``what``.
 
         Raises:
             ImageError: if the metric cannot score it.
         """
-        self._check(image.height, image.width)
+        self._check(image.height, image.width, what)
         return Picture(image.sized(self.policy).to(self.device), image.in_bytes(), image.origin)
 
-    def _check(self, height: int, width: int) -> None:
+    def _check(self, height: int, width: int, what: str) -> None:
         if self.card is not None and self.card.scores_faces and (height, width) != (FACE_SIDE, FACE_SIDE):
             raise ImageError(
-                f"{self.name!r} is explained on an aligned face of {FACE_SIDE}x{FACE_SIDE}, but the image has "
+                f"{self.name!r} is explained on an aligned face of {FACE_SIDE}x{FACE_SIDE}, but the {what} has "
                 f"{width}x{height}. `topiq_metrics.faces.find_faces` finds and aligns the faces of a photograph."
             )
         if too_small := self.policy.too_small(height, width):
-            raise ImageTooSmallError(f"The image is too small: {too_small}.")
+            raise ImageTooSmallError(f"The {what} is too small: {too_small}.")
 
 
 def check_pair(image: Picture, reference: Picture | None) -> None:
@@ -137,4 +137,4 @@ def check_usable(net: QualityNetwork) -> None:
         raise ValueError("Argument `net` is in training mode, where dropout makes scores random: call `net.eval()`.")
     dtype = next(net.parameters()).dtype
     if dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"Argument `net` must be of torch.float32, but is of {dtype}: call `net.float()`.")
+        raise ValueError(f"Argument `net` must be of float32 or float64, but is of {dtype}: call `net.float()`.")

@@ -71,12 +71,12 @@ def quality_map(
 ) -> QualityMap:
     """Compute a quality map: where an image is good and where it is bad, on the scale of its score.
 
-    - A TOPIQ metric: the value of a place is the mean score of the small windows that contain it. With a reference, 1
-      means equal to it; the mean of the map is close to the score if the image is damaged everywhere. If it is damaged
-      in one place only, the score is closer to the value of that place, which counts for more than its area. Without a
-      reference, the bundled weights of ``"topiq_nr-lite"`` have a small network that was trained to find damage, in the
-      place of windows; with others, windows show content more than damage. The map is shifted so that its mean is the
-      score.
+    - A TOPIQ metric: the value of a place is the mean score of the small windows that contain it. With ``"topiq_fr-
+      lite"``, it is 1 where the image equals its reference. With a reference, the mean of the map is close to the score
+      if the image is damaged everywhere. If it is damaged in one place only, the score is closer to the value of that
+      place, which counts for more than its area. Without a reference, the bundled weights of ``"topiq_nr-lite"`` have a
+      small network that was trained to find damage, in the place of windows; with others, windows show content more
+      than damage. The map is shifted so that its mean is the score.
     - LPIPS+: the value of a place is its contribution to the distance; the mean is the score. Lower is better.
 
     Args:
@@ -118,9 +118,7 @@ def quality_map(
     if metric is None:
         metric = default_metric(with_reference=reference is not None)
     name = metric if net is None else net.name or metric
-    card = get_card(name)
-    if card.is_foreign:
-        raise ValueError(f"{name!r} is the metric of another distribution, which has no quality map.")
+    card = card_to_map(name)
     check_reference(name, card.mode if net is None else net.config.mode, reference)
     where = device_for(net, device)
     read = Reader.of(name, card, size=size, profiles=profiles, device=where)
@@ -130,6 +128,18 @@ def quality_map(
     if net is None:
         net = shared_network(name, weights, device=where)
     return map_picture(net, card, picture, original, memory)
+
+
+def card_to_map(name: str) -> ModelCard:
+    """The card of a metric that has quality maps.
+
+    Raises:
+        ValueError: if there is no such metric, or it is of another distribution.
+    """
+    card = get_card(name)
+    if card.is_foreign:
+        raise ValueError(f"{name!r} is the metric of another distribution, which has no quality map.")
+    return card
 
 
 def map_picture(

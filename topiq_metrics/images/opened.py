@@ -25,12 +25,14 @@ class OpenedImage:
         height, width: in pixels, upright.
         origin: what its colours were in the file.
         rows: those from a first to before a last: float32 ``(n, W, C)`` in [0, 1], C being 1 or 3.
+        whole: all of them as ``(3, H, W)``, where they are in memory anyway.
     """
 
     height: int
     width: int
     origin: Origin
     rows: Rows
+    whole: Tensor | None = None
 
     @classmethod
     def of_pixels(cls, pixels: Pixels, name: str) -> OpenedImage:
@@ -45,19 +47,23 @@ class OpenedImage:
     @classmethod
     def of_rgb(cls, rgb: Tensor) -> OpenedImage:
         """``(3, H, W)`` in [0, 1], float32."""
-        values = rgb.detach()
+        values = rgb.detach().cpu()
 
         def rows(start: int, end: int) -> NDArray[np.float32]:
-            part: NDArray[np.float32] = values[:, start:end].permute(1, 2, 0).cpu().numpy()
+            part: NDArray[np.float32] = values[:, start:end].permute(1, 2, 0).numpy()
             return part
 
-        return cls(rgb.shape[1], rgb.shape[2], Origin(), rows)
+        return cls(rgb.shape[1], rgb.shape[2], Origin(), rows, values)
 
     def cropped(self, left: int, top: int, right: int, bottom: int) -> OpenedImage:
         """A part of the image: its borders, in pixels."""
         rows = self.rows
         return OpenedImage(
-            bottom - top, right - left, self.origin, lambda start, end: rows(top + start, top + end)[:, left:right]
+            bottom - top,
+            right - left,
+            self.origin,
+            lambda start, end: rows(top + start, top + end)[:, left:right],
+            None if self.whole is None else self.whole[:, top:bottom, left:right],
         )
 
     def sized(self, policy: SizePolicy) -> Tensor:
@@ -67,13 +73,7 @@ class OpenedImage:
         if target[0] * target[1] < size[0] * size[1]:
             small = torch.from_numpy(shrink(self.rows, size, target))
             return small.expand(3, -1, -1).contiguous()[None]
-        whole = torch.empty(1, 3, *size, dtype=torch.float32)
-
-        def fill(start: int, end: int) -> None:
-            whole[0, :, start:end] = torch.from_numpy(self.rows(start, end)).permute(2, 0, 1)
-
-        self._by_blocks(fill)
-        return policy.apply(whole)
+        return policy.apply((self._filled() if self.whole is None else self.whole)[None])
 
     def in_bytes(self) -> NDArray[np.uint8]:
         """The image as 8-bit values, ``(H, W, 3)``."""
@@ -84,6 +84,15 @@ class OpenedImage:
 
         self._by_blocks(fill)
         return pixels
+
+    def _filled(self) -> Tensor:
+        whole = torch.empty(3, self.height, self.width, dtype=torch.float32)
+
+        def fill(start: int, end: int) -> None:
+            whole[:, start:end] = torch.from_numpy(self.rows(start, end)).permute(2, 0, 1)
+
+        self._by_blocks(fill)
+        return whole
 
     def _by_blocks(self, fill: Callable[[int, int], None]) -> None:
         for start in range(0, self.height, BLOCK):

@@ -28,10 +28,15 @@ def shrink(rows: Rows, size: tuple[int, int], target: tuple[int, int]) -> Floats
         ``(C, h, w)``.
     """
     (height, width), (target_height, target_width) = size, target
-    short = _weighted(lambda start, end: rows(start, end).reshape(end - start, -1), height, target_height)
-    wide = short.reshape(target_height, width, -1)
-    small = _weighted(lambda start, end: wide[:, start:end], width, target_width)
-    return np.ascontiguousarray(small.transpose(2, 0, 1))
+    channels = rows(0, 1).shape[-1]
+
+    def lines(start: int, end: int) -> Floats:
+        # Grey as three channels: one alone would be rounded otherwise than the same values in colour.
+        return np.broadcast_to(rows(start, end), (end - start, width, 3)).reshape(end - start, -1)
+
+    short = _weighted(lines, height, target_height).reshape(target_height, width, -1)
+    small = _weighted(lambda start, end: short[:, start:end], width, target_width)
+    return np.ascontiguousarray(small[..., :channels].transpose(2, 0, 1))
 
 
 def _weighted(lines: Rows, side: int, target: int) -> Floats:

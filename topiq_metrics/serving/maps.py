@@ -61,7 +61,7 @@ def local_map(
         image = read.prepared(decode_whole(data, name, decoder, max_pixels))
         original = None
         if card.mode == "FR" and reference is not None:
-            original = read.prepared(decode_whole(reference, "the reference", decoder, max_pixels))
+            original = read.prepared(decode_whole(reference, "the reference", decoder, max_pixels), "reference")
         check_pair(image, original)
         net = shared_network(card.name, device=read.device)
         found = map_picture(net, card, image, original, max_memory)

@@ -71,12 +71,12 @@ def quality_map(
 ) -> QualityMap:
     """Compute a quality map: where an image is good and where it is bad, on the scale of its score.
 
-    - A TOPIQ metric: the value of a place is the mean score of the small windows that contain it. With ``"topiq_fr-
-      lite"``, it is 1 where the image equals its reference. With a reference, the mean of the map is close to the score
-      if the image is damaged everywhere. If it is damaged in one place only, the score is closer to the value of that
-      place, which counts for more than its area. Without a reference, the bundled weights of ``"topiq_nr-lite"`` have a
-      small network that was trained to find damage, in the place of windows; with others, windows show content more
-      than damage. The map is shifted so that its mean is the score.
+    - A TOPIQ metric: the value of a place is the mean score of the small windows that contain it. With
+      ``"topiq_fr-lite"``, it is 1 where the image equals its reference. With a reference, the mean of the map is close
+      to the score if the image is damaged everywhere. If it is damaged in one place only, the score is closer to the
+      value of that place, which counts for more than its area. Without a reference, the bundled weights of
+      ``"topiq_nr-lite"`` have a small network that was trained to find damage, in the place of windows; with others,
+      windows show content more than damage. The map is shifted so that its mean is the score.
     - LPIPS+: the value of a place is its contribution to the distance; the mean is the score. Lower is better.
 
     Args:

@@ -250,13 +250,12 @@ def in_process(code: str, *arguments: str) -> tuple[float, float]:
     """Seconds of processor time and most bytes of memory of a Python process of its own."""
     # What the kernel calls the most memory of a child includes that of the process that started it.
     code += (
-        "\nimport re, time; from pathlib import Path\n"
-        "size = re.search(r'VmHWM:\\s*(\\d+) kB', Path('/proc/self/status').read_text())[1]\n"
-        "print(time.process_time(), size)"
+        "\nimport time; from topiq_metrics.leaderboard.peak_memory import resident\n"
+        "print(time.process_time(), resident('VmHWM'))"
     )
     run = subprocess.run([sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.PIPE, text=True)
     seconds, size = run.stdout.split("\n")[-2].split()
-    return float(seconds), float(size) * 1024
+    return float(seconds), float(size)
 
 
 def show(means: dict[str, dict[str, dict[str, float]]]) -> None:

@@ -23,7 +23,6 @@ from topiq_metrics.explaining.quality import card_to_map, map_picture
 from topiq_metrics.explaining.quality_sheet import draw_quality
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.loader import ImageSource
-from topiq_metrics.inference.memory import parse_memory
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.weights import load_network, shared_network
 
@@ -95,7 +94,7 @@ def save_comparison(
     for image in ranked:
         picture = read(image.source)
         check_pair(picture, original)
-        found.append(map_picture(net, card, picture, original, parse_memory(MAX_MEMORY)))
+        found.append(map_picture(net, card, picture, original, MAX_MEMORY))
         _check_score(image, found[-1].score)
         told()
     folder.mkdir(exist_ok=True)

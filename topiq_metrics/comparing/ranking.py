@@ -24,8 +24,8 @@ from topiq_metrics.scoring.sources.in_memory import is_frame
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
-MAX_MEMORY = "100MB"
-"""For the network, whose images come one by one: strips of rows then cost next to no time."""
+MAX_MEMORY = 100_000_000
+"""Bytes for the network, whose images come one by one: strips of rows then cost next to no time."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,15 @@ class Views:
     def of(cls, picture: OpenedImage, policy: SizePolicy) -> Views:
         """The views of a picture under a size policy; none of one that cannot be scored under it."""
         height, width = picture.height, picture.width
-        sized: list[Tensor] = []
-        if not policy.too_small(height, width):
-            sized.append(picture.sized(policy))
-        if sized and min(height, width) > MIN_SIDE:
-            less = height - 1, width - 1
-            if policy.output_size(height, width) == (height, width) and policy.output_size(*less) == less:
-                # Of what is not resized, which may be large, there is no second copy.
-                sized += [sized[0][..., 1:, 1:], sized[0][..., :-1, :-1]]
-            else:
-                parts = picture.cropped(1, 1, width, height), picture.cropped(0, 0, width - 1, height - 1)
-                sized += [part.sized(policy) for part in parts]
-        return cls(height, width, picture.origin, sized)
+        if policy.too_small(height, width):
+            return cls(height, width, picture.origin, [])
+        if policy.output_size(height, width) == (height, width):
+            # Of what is not resized, which may be large, there is no second copy.
+            picture = picture.in_memory()
+        views = [picture]
+        if min(height, width) > MIN_SIDE:
+            views += [picture.cropped(1, 1, width, height), picture.cropped(0, 0, width - 1, height - 1)]
+        return cls(height, width, picture.origin, [view.sized(policy) for view in views])
 
 
 def rank_images(

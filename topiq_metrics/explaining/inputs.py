@@ -80,6 +80,13 @@ class Reader:
             source = source[0]
         return self.prepared(open_image(source, profiles=self.profiles), what)
 
+    def pair(self, image: ImageSource, reference: ImageSource | None) -> tuple[Picture, Picture | None]:
+        """Read an image and its reference, if there is one; raises as each of the two, and as `check_pair`."""
+        picture = self(image)
+        original = None if reference is None else self(reference, "reference")
+        check_pair(picture, original)
+        return picture, original
+
     def prepared(self, image: OpenedImage, what: str = "image") -> Picture:
         """What is kept of an image that is open, and that errors call ``what``.
 

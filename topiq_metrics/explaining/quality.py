@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from topiq_metrics.catalog import ModelCard, default_metric, get_card
-from topiq_metrics.explaining.inputs import Picture, Reader, check_pair, check_reference, check_usable, device_for
+from topiq_metrics.explaining.inputs import Picture, Reader, check_reference, check_usable, device_for
 from topiq_metrics.explaining.local_quality import QualityMap
 from topiq_metrics.explaining.maps import Array
 from topiq_metrics.explaining.readout import FINENESS, readout_for
@@ -122,9 +122,7 @@ def quality_map(
     check_reference(name, card.mode if net is None else net.config.mode, reference)
     where = device_for(net, device)
     read = Reader.of(name, card, size=size, profiles=profiles, device=where)
-    picture = read(image)
-    original = None if reference is None else read(reference, "reference")
-    check_pair(picture, original)
+    picture, original = read.pair(image, reference)
     if net is None:
         net = shared_network(name, weights, device=where)
     return map_picture(net, card, picture, original, memory)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from topiq_metrics.catalog import CARDS, ModelCard, default_metric, get_card
 from topiq_metrics.explaining.explanation import Explanation
-from topiq_metrics.explaining.inputs import Reader, check_pair, check_reference, check_usable, device_for
+from topiq_metrics.explaining.inputs import Reader, check_reference, check_usable, device_for
 from topiq_metrics.explaining.maps import KINDS, LevelMap
 from topiq_metrics.explaining.ms_ssim import explain_ms_ssim
 from topiq_metrics.explaining.passes import Findings, explain_cfanet, explain_lpips
@@ -95,9 +95,7 @@ def explain(
     _check_arguments(name, net, weights, point)
     where = device_for(net, device)
     read = Reader.of(name, card, size=size, profiles=profiles, device=where)
-    picture = read(image)
-    original = None if reference is None else read(reference, "reference")
-    check_pair(picture, original)
+    picture, original = read.pair(image, reference)
     place = None if point is None else _share(point, *picture.pixels.shape[:2])
     if net is None and card is not None:
         with for_all_modes():

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images.color import Pixels
-from topiq_metrics.images.resampling import BLOCK
+from topiq_metrics.images.resampling import BLOCK, Rows
 from topiq_metrics.images.unit_range import UnitRows, check_unit_range
 
 _FULL_SCALE = {torch.uint8: 255, torch.uint16: 65535}
@@ -27,12 +27,16 @@ def pixels_to_rgb(pixels: Pixels, name: str) -> Tensor:
         ImageError: if floats are out of range.
     """
     rows = UnitRows(pixels, name)
-    height, width = rows.size
-    rgb = torch.empty(rows.channels, height, width, dtype=torch.float32)
+    return rows_to_rgb(rows, *rows.size)
+
+
+def rows_to_rgb(rows: Rows, height: int, width: int) -> Tensor:
+    """All rows ``(n, W, C)``, C being 1 or 3, as a float32 ``(3, H, W)`` tensor."""
+    rgb = torch.empty(3, height, width, dtype=torch.float32)
     for start in range(0, height, BLOCK):
         end = min(start + BLOCK, height)
         rgb[:, start:end] = torch.from_numpy(rows(start, end)).permute(2, 0, 1)
-    return rgb.expand(3, -1, -1).contiguous()
+    return rgb
 
 
 def array_to_rgb(array: npt.NDArray[Any]) -> Tensor:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from topiq_metrics.images.arrays import rows_to_rgb
 from topiq_metrics.images.color import Pixels
 from topiq_metrics.images.profiles import Origin
 from topiq_metrics.images.resampling import BLOCK, Rows, shrink
@@ -73,27 +73,17 @@ class OpenedImage:
         if target[0] * target[1] < size[0] * size[1]:
             small = torch.from_numpy(shrink(self.rows, size, target))
             return small.expand(3, -1, -1).contiguous()[None]
-        return policy.apply((self._filled() if self.whole is None else self.whole)[None])
+        whole = rows_to_rgb(self.rows, *size) if self.whole is None else self.whole
+        return policy.apply(whole[None])
+
+    def in_memory(self) -> OpenedImage:
+        """The image with all of its values: parts of it that are not resized then share them."""
+        return self if self.whole is not None else replace(self, whole=rows_to_rgb(self.rows, self.height, self.width))
 
     def in_bytes(self) -> NDArray[np.uint8]:
         """The image as 8-bit values, ``(H, W, 3)``."""
         pixels = np.empty((self.height, self.width, 3), dtype=np.uint8)
-
-        def fill(start: int, end: int) -> None:
-            pixels[start:end] = np.rint(self.rows(start, end) * np.float32(255)).astype(np.uint8)
-
-        self._by_blocks(fill)
-        return pixels
-
-    def _filled(self) -> Tensor:
-        whole = torch.empty(3, self.height, self.width, dtype=torch.float32)
-
-        def fill(start: int, end: int) -> None:
-            whole[:, start:end] = torch.from_numpy(self.rows(start, end)).permute(2, 0, 1)
-
-        self._by_blocks(fill)
-        return whole
-
-    def _by_blocks(self, fill: Callable[[int, int], None]) -> None:
         for start in range(0, self.height, BLOCK):
-            fill(start, min(start + BLOCK, self.height))
+            end = min(start + BLOCK, self.height)
+            pixels[start:end] = np.rint(self.rows(start, end) * np.float32(255)).astype(np.uint8)
+        return pixels

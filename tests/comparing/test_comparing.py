@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -304,6 +305,32 @@ class TestSaved:
     def test_pictures_of_several_sizes(self, pictures, tmp_path, save_picture):
         other = save_picture(tmp_path / "again" / "other.png", 64, 64)
         assert len(save_comparison(rank_images([other, pictures[1]]), tmp_path / "out")) == 2
+
+    def test_not_all_pictures_are_in_memory(self, tmp_path):
+        # NumPy's memory is traced, which pixels are in; they are resized, so that nothing else is large.
+        size = (1200, 900)
+        peaks = []
+        for count in (2, 6):
+            paths = [tmp_path / f"{index}.png" for index in range(count)]
+            for index, path in enumerate(paths):
+                Image.new("RGB", size, (40 * index, 90, 160)).save(path)
+            ranked = rank_images(paths, paths[0], size="max_side=256")
+            tracemalloc.start()
+            save_comparison(ranked, tmp_path / f"out-{count}", paths[0], size="max_side=256")
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        # The page grows with the number of pictures, too.
+        assert peaks[1] - peaks[0] < 1.5 * (3 * size[0] * size[1])
+
+    def test_a_picture_that_is_changed_meanwhile(self, pictures, tmp_path):
+        ranked = rank_images(pictures[1:])
+
+        def change() -> None:
+            Image.new("RGB", (64, 64)).save(pictures[1])
+
+        with pytest.raises(ImageError, match=r"copy\.png was changed while it was compared: it had 160x128 pixels"):
+            save_comparison(ranked, tmp_path / "out", progress=change)
+        assert not (tmp_path / "out" / "comparison.jpg").exists()
 
     def test_the_network(self, pictures, tmp_path):
         ranked = rank_images(pictures[1:])

@@ -16,7 +16,7 @@ from topiq_metrics import QualityMap, explain, load_image, quality_map
 from topiq_metrics.explaining import quality
 from topiq_metrics.explaining.local_quality import worst_places
 from topiq_metrics.explaining.quality import Windows, local_scores
-from topiq_metrics.explaining.quality_sheet import draw_quality, limits
+from topiq_metrics.explaining.quality_sheet import Column, draw_quality, limits
 from topiq_metrics.models.lpips import LPIPSPlusConfig, LPIPSPlusNetwork
 from topiq_metrics.training.distortions import distort
 
@@ -138,6 +138,7 @@ def made(values: Any, height: int, width: int, **changes: Any) -> QualityMap:
         "metric": "topiq_nr-lite",
         "score": 0.5,
         "values": np.asarray(values, dtype=np.float32),
+        "image_size": (height, width),
         "size": (height, width),
         "higher_is_better": True,
         "score_range": (0.0, 1.0),
@@ -193,7 +194,8 @@ class TestPage:
         values[4:9, 3:8] = 0
         found = made(values, 640, 480, image=image, reference=255 - image)
         left, top, right, bottom = found.worst_places()[0]
-        page = np.asarray(draw_quality([found], ["a title that is longer than a picture of the page is wide"]))
+        column = Column("a title that is longer than a picture of the page is wide", found, lambda: image)
+        page = np.asarray(draw_quality([column], lambda: 255 - image))
         for pixels in (image, 255 - image):
             assert contains(page, pixels[top:bottom, left:right])
             assert not contains(page, pixels[top + 1 : bottom + 1, left:right].copy()[:, ::-1])

@@ -6,21 +6,24 @@ import io
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from topiq_metrics._files import write_whole
 from topiq_metrics._outputs import check_new
 from topiq_metrics.comparing.pictures import short_names
 from topiq_metrics.comparing.ranking import MAX_MEMORY, PathLike, RankedImage, metric_for
-from topiq_metrics.explaining import Explanation, QualityMap, explain
+from topiq_metrics.errors import ImageError
+from topiq_metrics.explaining import Explanation, explain
 from topiq_metrics.explaining.explanation import check_explanation_folder
 from topiq_metrics.explaining.inputs import Reader, check_pair, check_reference
-from topiq_metrics.explaining.local_quality import as_jpeg, packed
+from topiq_metrics.explaining.local_quality import LocalQuality, as_jpeg, packed
 from topiq_metrics.explaining.overlays import draw_comparison
 from topiq_metrics.explaining.quality import card_to_map, map_picture
-from topiq_metrics.explaining.quality_sheet import draw_quality
+from topiq_metrics.explaining.quality_sheet import Column, draw_quality
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.loader import ImageSource
 from topiq_metrics.inference.predictor import choose_device
@@ -86,26 +89,32 @@ def save_comparison(
     card, where = card_to_map(name), choose_device(device)
     check_reference(name, card.mode, reference)
     read = Reader.of(name, card, size=size, profiles=profiles, device=where)
-    # Read once, for all.
+    # Resized once, for all.
     original = None if reference is None else read(reference, "reference")
     # Kept from one picture to the next.
     net = shared_network(name, weights, device=where)
-    found: list[QualityMap] = []
+    found: list[LocalQuality] = []
     for image in ranked:
         picture = read(image.source)
         check_pair(picture, original)
         found.append(map_picture(net, card, picture, original, MAX_MEMORY))
+        del picture
         _check_score(image, found[-1].score)
         told()
     folder.mkdir(exist_ok=True)
     names = short_names([image.path for image in ranked])
     arrays = {f"map-{index}": each.values for index, each in enumerate(found, start=1)}
-    titles = [f"{image.place}. {name}" for image, name in zip(ranked, names, strict=True)]
+    # As many pictures as are compared would not fit into memory: they are read again when they are drawn.
+    columns = [
+        Column(f"{image.place}. {name}", each, partial(_pixels, read, image.source, image.path, each.image_size))
+        for image, name, each in zip(ranked, names, found, strict=True)
+    ]
+    beside = None if reference is None else partial(_pixels, read, reference, "reference", found[0].image_size)
     contents = {_MAPS: packed({"names": np.array(names), "scores": np.array([each.score for each in found]), **arrays})}
     pages = range(0, len(found), COLUMNS)
     for number, first in reversed([*enumerate(pages, start=1)]):
         shown = slice(first, first + COLUMNS)
-        page = draw_quality(found[shown], titles[shown], among=found)
+        page = draw_quality(columns[shown], beside, among=found)
         contents[_PAGE if number == 1 else f"comparison-{number}.jpg"] = as_jpeg(page)
     # The first page is the last, so that what was interrupted does not look whole.
     for name, content in contents.items():
@@ -114,6 +123,18 @@ def save_comparison(
         if path.name not in contents and _is_page(path):
             path.unlink()
     return [folder / name for name in reversed(contents)]
+
+
+def _pixels(read: Reader, source: ImageSource, name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture that was mapped, ``(H, W, 3)``.
+
+    Raises:
+        ImageError: if it is not what it was.
+    """
+    image = read.open(source)
+    if (image.height, image.width) != size:
+        raise ImageError(f"{name} was changed while it was compared: it had {size[1]}x{size[0]} pixels.")
+    return image.in_bytes()
 
 
 def _save_network(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from topiq_metrics.catalog import Mode, ModelCard
@@ -26,12 +24,13 @@ class Picture:
 
     Attributes:
         sized: as it is scored, ``(1, 3, h, w)`` in [0, 1], on the device of the network.
-        pixels: as it is in its file, upright, ``(H, W, 3)``, uint8.
+        height, width: in pixels, upright, before it was resized.
         origin: what its colours were in the file.
     """
 
     sized: Tensor
-    pixels: NDArray[np.uint8]
+    height: int
+    width: int
     origin: Origin
 
 
@@ -68,35 +67,36 @@ class Reader:
         return cls(name, card, policy, profiles, device)
 
     def __call__(self, source: ImageSource, what: str = "image") -> Picture:
+        """Read ``source``, which errors call ``what``, and resize it; raises as `open` and `prepared`."""
+        return self.prepared(self.open(source, what), what)
+
+    def open(self, source: ImageSource, what: str = "image") -> OpenedImage:
         """Read ``source``, which errors call ``what``.
 
         Raises:
             ValueError: if it is no picture.
-            ImageError: if it cannot be had or used.
+            ImageError: if it cannot be had.
         """
         if isinstance(source, Tensor) and source.ndim == 4:
             if len(source) != 1:
                 raise ValueError(f"Argument `{what}` must be one image, but got shape {tuple(source.shape)}.")
             source = source[0]
-        return self.prepared(open_image(source, profiles=self.profiles), what)
+        return open_image(source, profiles=self.profiles)
 
-    def pair(self, image: ImageSource, reference: ImageSource | None) -> tuple[Picture, Picture | None]:
-        """Read an image and its reference, if there is one; raises as each of the two, and as `check_pair`."""
-        picture = self(image)
-        original = None if reference is None else self(reference, "reference")
-        check_pair(picture, original)
-        return picture, original
+    def pair(self, image: ImageSource, reference: ImageSource | None) -> tuple[OpenedImage, OpenedImage | None]:
+        """Read an image and its reference, if there is one; raises as `open` for each, and as `check_pair`."""
+        opened = self.open(image)
+        original = None if reference is None else self.open(reference, "reference")
+        check_pair(opened, original)
+        return opened, original
 
     def prepared(self, image: OpenedImage, what: str = "image") -> Picture:
-        """What is kept of an image that is open, and that errors call ``what``.
+        """Resize an image that is open, and that errors call ``what``.
 
         Raises:
             ImageError: if the metric cannot score it.
         """
-        self._check(image.height, image.width, what)
-        return Picture(image.sized(self.policy).to(self.device), image.in_bytes(), image.origin)
-
-    def _check(self, height: int, width: int, what: str) -> None:
+        height, width = image.height, image.width
         if self.card is not None and self.card.scores_faces and (height, width) != (FACE_SIDE, FACE_SIDE):
             raise ImageError(
                 f"{self.name!r} is explained on an aligned face of {FACE_SIDE}x{FACE_SIDE}, but the {what} has "
@@ -104,13 +104,15 @@ class Reader:
             )
         if too_small := self.policy.too_small(height, width):
             raise ImageTooSmallError(f"The {what} is too small: {too_small}.")
+        return Picture(image.sized(self.policy).to(self.device), height, width, image.origin)
 
 
-def check_pair(image: Picture, reference: Picture | None) -> None:
+def check_pair(image: Picture | OpenedImage, reference: Picture | OpenedImage | None) -> None:
     """Raise ImageError if an image and its reference differ in size."""
-    if reference is not None and image.pixels.shape != reference.pixels.shape:
-        (height, width), other = image.pixels.shape[:2], reference.pixels.shape
-        raise ImageError(f"The image has {width}x{height}, but its reference {other[1]}x{other[0]}.")
+    if reference is not None and (image.height, image.width) != (reference.height, reference.width):
+        raise ImageError(
+            f"The image has {image.width}x{image.height}, but its reference {reference.width}x{reference.height}."
+        )
 
 
 def check_reference(name: str, mode: Mode, reference: object) -> None:

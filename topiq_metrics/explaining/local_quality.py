@@ -32,30 +32,17 @@ Box = tuple[int, int, int, int]
 """Left, top, right, bottom."""
 
 
-@dataclass(frozen=True, eq=False)
-class QualityMap:
-    """Where an image is good and where it is bad, on the scale of the metric's score.
-
-    Attributes:
-        metric: name of the metric.
-        score: the metric's score of the image.
-        values: the score of each cell, ``(h, w)``, float32. The cells tile the image.
-        size: height and width, in pixels, at which the image was scored.
-        higher_is_better: direction of the score, and of the map.
-        score_range: lowest and highest score of the metric; a cell may be outside.
-        image: the image, upright, ``(H, W, 3)``, uint8.
-        reference: the reference, as ``image``, or None.
-        note: a remark on the score, for example that the reference has another colour profile; or an empty string.
-    """
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LocalQuality:
+    """What a `QualityMap` is without its pictures, which may be large."""
 
     metric: str
     score: float
     values: Array = field(repr=False)
+    image_size: tuple[int, int]
     size: tuple[int, int]
     higher_is_better: bool
     score_range: tuple[float, float]
-    image: NDArray[np.uint8] = field(repr=False)
-    reference: NDArray[np.uint8] | None = field(default=None, repr=False)
     note: str = ""
 
     def on_pixels(self, height: int, width: int) -> Array:
@@ -83,7 +70,7 @@ class QualityMap:
 
     def quality_in(self, box: Box) -> float:
         """The mean of the map over the cells that a box touches: left, top, right and bottom in pixels of the image."""
-        height, width = self.image.shape[:2]
+        height, width = self.image_size
         rows, columns = self.values.shape
         left, top, right, bottom = box
         inside = self.values[
@@ -91,11 +78,34 @@ class QualityMap:
         ]
         return float(inside.mean(dtype=np.float64))
 
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QualityMap(LocalQuality):
+    """Where an image is good and where it is bad, on the scale of the metric's score.
+
+    Attributes:
+        metric: name of the metric.
+        score: the metric's score of the image.
+        values: the score of each cell, ``(h, w)``, float32. The cells tile the image.
+        image_size: height and width of the image, in pixels.
+        size: height and width, in pixels, at which the image was scored.
+        higher_is_better: direction of the score, and of the map.
+        score_range: lowest and highest score of the metric; a cell may be outside.
+        image: the image, upright, ``(H, W, 3)``, uint8.
+        reference: the reference, as ``image``, or None.
+        note: a remark on the score, for example that the reference has another colour profile; or an empty string.
+    """
+
+    image: NDArray[np.uint8] = field(repr=False)
+    reference: NDArray[np.uint8] | None = field(default=None, repr=False)
+
     def sheet(self) -> Image.Image:
         """The image, its map with a scale, and its worst places at 1:1, next to those of the reference."""
-        from topiq_metrics.explaining.quality_sheet import draw_quality
+        from topiq_metrics.explaining.quality_sheet import Column, draw_quality
 
-        return draw_quality([self], ["picture"])
+        reference = self.reference
+        column = Column("picture", self, lambda: self.image)
+        return draw_quality([column], None if reference is None else lambda: reference)
 
     def _repr_jpeg_(self) -> bytes:
         # What a notebook shows of it.
@@ -123,14 +133,14 @@ class QualityMap:
         return [folder / name for name in contents]
 
 
-def worst_places(maps: Sequence[QualityMap], count: int = PLACES, side: int | None = None) -> list[Box]:
+def worst_places(maps: Sequence[LocalQuality], count: int = PLACES, side: int | None = None) -> list[Box]:
     """The places that are worst in any of several versions of a picture, as `QualityMap.worst_places`.
 
     Raises:
         ValueError: if the pictures are not of one size.
     """
-    height, width = maps[0].image.shape[:2]
-    if any(found.image.shape != maps[0].image.shape for found in maps):
+    height, width = maps[0].image_size
+    if any(found.image_size != maps[0].image_size for found in maps):
         raise ValueError("The pictures are not of one size: they have no places in common.")
     if side is None:
         side = min(CROP, max(_LEAST_CROP, min(height, width) // 3))

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from topiq_metrics.catalog import ModelCard, default_metric, get_card
 from topiq_metrics.explaining.inputs import Picture, Reader, check_reference, check_usable, device_for
-from topiq_metrics.explaining.local_quality import QualityMap
+from topiq_metrics.explaining.local_quality import LocalQuality, QualityMap
 from topiq_metrics.explaining.maps import Array
 from topiq_metrics.explaining.readout import FINENESS, readout_for
 from topiq_metrics.images import SizePolicy
@@ -123,9 +123,14 @@ def quality_map(
     where = device_for(net, device)
     read = Reader.of(name, card, size=size, profiles=profiles, device=where)
     picture, original = read.pair(image, reference)
+    prepared = read.prepared(picture)
+    beside = None if original is None else read.prepared(original, "reference")
     if net is None:
         net = shared_network(name, weights, device=where)
-    return map_picture(net, card, picture, original, memory)
+    found = map_picture(net, card, prepared, beside, memory)
+    return QualityMap(
+        **vars(found), image=picture.in_bytes(), reference=None if original is None else original.in_bytes()
+    )
 
 
 def card_to_map(name: str) -> ModelCard:
@@ -142,7 +147,7 @@ def card_to_map(name: str) -> ModelCard:
 
 def map_picture(
     net: QualityNetwork, card: ModelCard, image: Picture, reference: Picture | None, max_memory: int | None
-) -> QualityMap:
+) -> LocalQuality:
     """`quality_map` of pictures that are read; the card is that of the network, and ``max_memory`` in bytes."""
     inputs = [each.sized for each in (image, reference) if each is not None]
     with torch.inference_mode(), torch.autocast(inputs[0].device.type, enabled=False):
@@ -150,15 +155,14 @@ def map_picture(
             score, values = _scores(net, inputs, max_memory)
         else:
             score, values = _distances(cast(LPIPSPlusNetwork, net), inputs)
-    return QualityMap(
+    return LocalQuality(
         metric=card.name,
         score=score,
         values=values,
+        image_size=(image.height, image.width),
         size=(inputs[0].shape[-2], inputs[0].shape[-1]),
         higher_is_better=card.higher_is_better,
         score_range=card.score_range,
-        image=image.pixels,
-        reference=None if reference is None else reference.pixels,
         note=note_on_colors(image.origin, None if reference is None else reference.origin),
     )
 

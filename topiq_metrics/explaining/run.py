@@ -96,20 +96,22 @@ def explain(
     where = device_for(net, device)
     read = Reader.of(name, card, size=size, profiles=profiles, device=where)
     picture, original = read.pair(image, reference)
-    place = None if point is None else _share(point, *picture.pixels.shape[:2])
+    inputs = [read.prepared(picture).sized]
+    if original is not None:
+        inputs.append(read.prepared(original, "reference").sized)
+    place = None if point is None else _share(point, picture.height, picture.width)
     if net is None and card is not None:
         with for_all_modes():
             net = load_network(name, weights, device=where)
     with torch.inference_mode(), torch.autocast(where.type, enabled=False):
-        inputs = [each.sized for each in (picture, original) if each is not None]
         found = _explain(net, inputs, place)
     return Explanation(
         metric=name,
         score=found.score,
         size=(inputs[0].shape[-2], inputs[0].shape[-1]),
         maps={level_map.name: level_map for level_map in sorted(found.maps, key=_order)},
-        image=picture.pixels,
-        reference=None if original is None else original.pixels,
+        image=picture.in_bytes(),
+        reference=None if original is None else original.in_bytes(),
         point=point,
         note=note_on_colors(picture.origin, None if original is None else original.origin),
     )

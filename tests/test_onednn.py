@@ -110,7 +110,8 @@ def test_what_is_packed_is_neither_copied_nor_saved() -> None:
     file.seek(0)
     for other in (copy.deepcopy(fused), torch.load(file, weights_only=False)):
         assert other[0]._packed is None
-        assert torch.equal(other(x), expected)
+        # Before it is packed again, a processor may take another algorithm.
+        torch.testing.assert_close(other(x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_gradients_take_the_plain_way(used: list[bool]) -> None:

@@ -4,11 +4,13 @@ import csv
 import json
 import re
 import shutil
+import time
 
 import numpy as np
 import pytest
 
 from topiq_metrics.catalog import CARDS
+from topiq_metrics.contenders import ToolboxMetric
 from topiq_metrics.errors import WeightsNotFoundError
 
 
@@ -129,6 +131,13 @@ def test_who_has_learned_from_the_data(labels, tmp_path, topiq):
 
 def test_lines_while_it_runs(arguments, monkeypatch, topiq):
     monkeypatch.setattr("topiq_metrics.cli.progress._LINE_SECONDS", 0.002)
+    open_metric = ToolboxMetric.open
+
+    def open_slowly(*args, **options):
+        time.sleep(0.1)
+        return open_metric(*args, **options)
+
+    monkeypatch.setattr(ToolboxMetric, "open", open_slowly)
     result = topiq(*arguments)
     assert result.exit_code == 0, result.output
     lines = [line for line in result.stderr.splitlines() if line.startswith("1 of 1: topiq_nr-lite on labels")]

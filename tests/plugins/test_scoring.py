@@ -223,7 +223,8 @@ def test_a_loss_has_the_gradient_of_the_image_alone(pyiqa, images, folds, frozen
     plain_image = images.clone().requires_grad_()
     loss.net.net(plain_image, reference).mean().backward()
     assert plain_image.grad.norm() > 0
-    assert (image.grad - plain_image.grad).norm() <= 1e-4 * plain_image.grad.norm()
+    # Rounding, which is another on each processor, may bring a value to the other side of a ReLU's kink.
+    assert (image.grad - plain_image.grad).norm() <= 2e-3 * plain_image.grad.norm()
 
 
 @pytest.mark.slow

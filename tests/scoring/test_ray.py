@@ -184,6 +184,7 @@ def test_what_is_done_is_left_out_and_what_comes_twice_comes_once(cluster):
     assert score(source, AllBut(frozenset(names))) == []
 
 
+@pytest.mark.slow
 def test_name_of_two_images_is_an_error(cluster):
     source = Pieces([Piece([Item("a", data=b"1")]), Piece([Item("a", data=b"2")])])
     with pytest.raises(SourceError, match="a comes twice, as different images"):
@@ -206,6 +207,7 @@ def test_other_weights_on_a_machine_end_the_job(cluster):
         score(pieces(["a"]), identify=identify)
 
 
+@pytest.mark.slow
 def test_error_of_an_engine_arrives_as_itself(cluster):
     def fail() -> FakeEngine:
         raise WeightsNotFoundError("there are no weights here")

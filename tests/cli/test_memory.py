@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import sys
 
@@ -12,14 +14,14 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 _SCRIPT = """
 import resource
 import torch
-from topiq_metrics.cli.memory_limit import _available_bytes, limit_memory
+from topiq_metrics.cli.memory_limit import available_bytes, limit_memory
 
 resource.setrlimit(resource.RLIMIT_DATA, ({before}, -1))
 limit_memory()
 limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
 print(limit)
 try:
-    torch.empty(2 * max(limit, _available_bytes()), dtype=torch.uint8)
+    torch.empty(2 * max(limit, available_bytes()), dtype=torch.uint8)
 except RuntimeError as error:
     print("allocate memory" in str(error))
 """
@@ -38,3 +40,30 @@ def test_more_than_there_is_is_refused():
 
 def test_a_lower_limit_stays():
     assert _run(1_500_000_000) == ["1500000000", "True"]
+
+
+_REUSED = """
+import resource
+import torch
+from topiq_metrics.cli.allocator import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        torch.ones(20_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults(), keep_freed_memory(), faults() and faults())
+"""
+
+
+@pytest.mark.parametrize("tuned", [{}, {"MALLOC_ARENA_MAX": "2"}, {"GLIBC_TUNABLES": "glibc.malloc.check=0"}])
+def test_freed_memory_is_used_again(tuned):
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("another C library")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    command = [sys.executable, "-c", _REUSED]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env={**clean, **tuned})
+    before, kept, after = run.stdout.split()
+    assert kept == str(not tuned)
+    assert (int(after) < int(before) / 4) == (not tuned)

@@ -16,7 +16,7 @@ def limit_memory() -> None:
     try:
         import resource
 
-        available = _available_bytes()
+        available = available_bytes()
         used = int(_field(Path("/proc/self/status"), "VmData:")) * 1024
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     except (ImportError, AttributeError, OSError, ValueError):
@@ -26,7 +26,7 @@ def limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
-def _available_bytes() -> int:
+def available_bytes() -> int:
     """What the machine has left, or the control group of this process if that is less."""
     available = int(_field(Path("/proc/meminfo"), "MemAvailable:")) * 1024
     group = Path("/sys/fs/cgroup")

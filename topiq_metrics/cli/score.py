@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from topiq_metrics.catalog import DEFAULT_FR, DEFAULT_NR, default_metric, get_card
+from topiq_metrics.cli.allocator import keep_freed_memory
 from topiq_metrics.cli.console import exit_on_error, fail
 from topiq_metrics.cli.memory_limit import limit_memory
 from topiq_metrics.cli.options import (
@@ -246,6 +247,7 @@ def score(
     from topiq_metrics.scoring.ordering import Order
 
     limit_threads()
+    keep_freed_memory()
     with exit_on_error(refused=(ValueError, OSError, ImportError, RuntimeError)):
         part, output, html = _part(shard, output, html)
         job = ScoreJob(

@@ -12,8 +12,11 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Rows: TypeAlias = Callable[[int, int], Floats]
 """Rows from a first to before a last: ``(n, W, C)``."""
 
-BLOCK = 64
-"""Lines that are weighted at once: what they hold stays in a processor's cache."""
+BLOCK = 16
+"""Rows that are weighted at once: what they hold stays in a processor's cache."""
+
+_COLUMNS = 64
+"""The same of columns, of which each holds three values of a row only."""
 
 
 def shrink(rows: Rows, size: tuple[int, int], target: tuple[int, int]) -> Floats:
@@ -34,18 +37,18 @@ def shrink(rows: Rows, size: tuple[int, int], target: tuple[int, int]) -> Floats
         # Grey as three channels: one alone would be rounded otherwise than the same values in colour.
         return np.broadcast_to(rows(start, end), (end - start, width, 3)).reshape(end - start, -1)
 
-    short = _weighted(lines, height, target_height).reshape(target_height, width, -1)
-    small = _weighted(lambda start, end: short[:, start:end], width, target_width)
+    short = _weighted(lines, height, target_height, BLOCK).reshape(target_height, width, -1)
+    small = _weighted(lambda start, end: short[:, start:end], width, target_width, _COLUMNS)
     return np.ascontiguousarray(small[..., :channels].transpose(2, 0, 1))
 
 
-def _weighted(lines: Rows, side: int, target: int) -> Floats:
-    """Weighted sums ``(…, target, K)`` of ``side`` lines, which come as ``(…, n, K)``."""
+def _weighted(lines: Rows, side: int, target: int, count: int) -> Floats:
+    """Weighted sums ``(…, target, K)`` of ``side`` lines, which come as ``(…, n, K)``, at most ``count`` at a time."""
     starts, weights = triangles(side, target)
     ends = starts + weights.shape[1]
     out = np.zeros(0, np.float32)
-    for start in range(0, side, BLOCK):
-        end = min(start + BLOCK, side)
+    for start in range(0, side, count):
+        end = min(start + count, side)
         first, last = int(np.searchsorted(ends, start, "right")), int(np.searchsorted(starts, end))
         values = lines(start, end)
         if not start:

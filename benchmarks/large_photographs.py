@@ -42,6 +42,9 @@ from throughput import (
     topiq,
 )
 
+from topiq_metrics.catalog import get_card
+from topiq_metrics.weights import find
+
 METRIC = "topiq_nr-lite"
 LARGEST_SIDE = 1024
 AUTO = ("--backend", "auto")
@@ -50,7 +53,9 @@ FAST = (*HALF, "--decode", "fast")
 
 
 def lite(processes: Processes, *options: str) -> Contender:
-    return topiq(processes, METRIC, None, *options)
+    # Those of this checkout for both builds, which may bundle other ones.
+    place = find(get_card(METRIC).files[0])
+    return topiq(processes, METRIC, None if place is None else place.path, *options)
 
 
 class Alternating:

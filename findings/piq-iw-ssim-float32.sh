@@ -2,9 +2,9 @@
 # piq 0.8.0: IW-SSIM of float32 images is NaN for some smooth pictures, which in float64 have a score.
 #
 # Good guess: float32 costs some digits; a picture that has a score in float64 has nearly the same in float32.
-# Seen: NaN for smooth waves beside the same with noise, 0.90 in float64: the weights are logarithms of eigenvalues of
-#       covariances, of which those that are 0 come out below it in float32. Photographs have scores, but for a blurred
-#       one they may differ in the third digit.
+# Seen: of 20 pictures of smooth waves beside the same with noise, 19 or so have NaN, and 0.88 to 0.92 in float64. The
+#       covariances of neighbours that are nearly alike have eigenvalues near 0, which float32 cannot tell from less.
+#       Photographs have scores, but for a blurred one the third digit may differ.
 # Way round: images.double().
 set -euo pipefail
 work=$(mktemp -d)
@@ -17,12 +17,15 @@ import torch
 
 torch.manual_seed(0)
 y, x = torch.meshgrid(torch.arange(256.0), torch.arange(320.0), indexing="ij")
-waves = torch.sin(x / 9) * torch.cos(y / 7), torch.cos(x / 15), torch.sin((x + y) / 11)
-reference = 0.5 + 0.3 * torch.stack(waves)[None]
-image = (reference + 0.05 * torch.randn(reference.shape)).clamp(0, 1)
-single = piq.information_weighted_ssim(image, reference).item()
-double = piq.information_weighted_ssim(image.double(), reference.double()).item()
-print(f"float32 {single}, float64 {double:.4f}")
-assert single != single, "float32 has a score now"
-assert 0.8 < double < 1
+lost = 0
+for k in range(20):
+    waves = 0.3 * torch.sin(x / (5 + k / 3)) * torch.cos(y / (7 + k / 2)), 0.2 * torch.cos(x / (9 + k)) - 0.1
+    reference = 0.5 + torch.stack([*waves, 0.3 * torch.sin((x + y) / 11)])[None]
+    image = (reference + 0.05 * torch.randn(reference.shape)).clamp(0, 1)
+    single = piq.information_weighted_ssim(image, reference).item()
+    double = piq.information_weighted_ssim(image.double(), reference.double()).item()
+    assert 0.8 < double < 1
+    lost += single != single
+print(f"{lost} of 20 are NaN in float32")
+assert lost >= 10, "float32 has scores now"
 PY

@@ -7,7 +7,7 @@ Measured are the pictures of CID22 that the model never saw (`make_pairs.py` dea
 - SRCC with KADID-10k's mean scores, of every kind and level of damage made on these pictures at KADID-10k's size: over
   all, and within each kind; for the model and for the quickest teachers;
 - SRCC with the consensus of the quickest teachers at 256, 512 and 1024 px, where four pictures make a large one: a sum
-  of their ranks at that size, with the weights that foretell KADID-10k's mean scores best at all sizes together;
+  of their ranks at that size, with the weights that foretell KADID-10k's mean scores best at all ``--sizes`` together;
 - how far a score moves when both images are enlarged to twice their size;
 - whether equal images score 1 and above all others, what moving the image by a pixel costs beside mild blur, and that
   damage of one place is not spared.

@@ -51,6 +51,7 @@ def no_weights_of_this_machine(tmp_path_factory, monkeypatch):
 def no_limit_on_the_memory_of_the_tests(monkeypatch):
     for command in ("score", "serve"):
         monkeypatch.setattr(f"topiq_metrics.cli.{command}.limit_memory", lambda: None)
+    monkeypatch.setattr("topiq_metrics.cli.score.keep_freed_memory", lambda: None)
 
 
 @pytest.fixture

@@ -124,6 +124,9 @@ class TestScale:
 def test_damage_is_found(damaged: Any) -> None:
     image, reference, (rows, columns) = damaged
     found = quality_map(image, reference)
+    for pixels, given in ((found.image, image), (found.reference, reference)):
+        np.testing.assert_array_equal(pixels, given.mul(255).round().byte().permute(1, 2, 0))
+    assert found.image_size == image.shape[-2:]
     values = found.on_pixels(*image.shape[-2:])
     inside = np.zeros(values.shape, dtype=bool)
     inside[rows, columns] = True

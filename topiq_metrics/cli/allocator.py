@@ -9,25 +9,34 @@ from topiq_metrics.cli.memory_limit import available_bytes
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Of glibc's malloc.h."""
 
-_MOST = 1 << 30
+_MOST, _LEAST = 1 << 30, 64 << 20
+"""Bytes of a free array that is kept: below the least, glibc does better by itself."""
+
+_OLD_MOST = 32 << 20
+"""The largest threshold for arrays that glibc before 2.35 accepts."""
+
 _SHARE = 8
-"""Of what the machine has left, such a part at most."""
+"""Of what the machine has left, the largest array that is kept is such a part at most."""
 
 
 def keep_freed_memory() -> bool:
     """Let glibc keep large arrays that are free, unless the user has tuned it; returns whether it does.
 
     By default it gives them back to the kernel, which has to clear as much memory again for the next image: about an
-    eighth of the time of a job.
+    eighth of the time of a job. What is kept counts against a limit on the memory of the process.
     """
     if any(name.startswith("MALLOC_") for name in os.environ) or "malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return False
     import ctypes
 
     try:
-        kept = min(_MOST, available_bytes() // _SHARE)
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        kept = min(_MOST, available_bytes() // (_SHARE * max(1, processes)))
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, ValueError, AttributeError):
         # Another system, or another C library.
         return False
-    return all(mallopt(option, kept) == 1 for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD))
+    if kept < _LEAST:
+        return False
+    large = mallopt(_M_MMAP_THRESHOLD, kept) or mallopt(_M_MMAP_THRESHOLD, _OLD_MOST)
+    return bool(large and mallopt(_M_TRIM_THRESHOLD, kept))

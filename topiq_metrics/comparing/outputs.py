@@ -86,6 +86,8 @@ def save_comparison(
             ranked, folder, reference, name, weights, size=size, profiles=profiles, device=device,
             overwrite=overwrite, told=told,
         )  # fmt: skip
+    if not ranked:
+        raise ValueError("Argument `ranked` must be the result of `rank_images`, but is empty.")
     card, where = card_to_map(name), choose_device(device)
     check_reference(name, card.mode, reference)
     read = Reader.of(name, card, size=size, profiles=profiles, device=where)
@@ -101,7 +103,7 @@ def save_comparison(
         del picture
         _check_score(image, found[-1].score)
         told()
-    folder.mkdir(exist_ok=True)
+    del original, net
     names = short_names([image.path for image in ranked])
     arrays = {f"map-{index}": each.values for index, each in enumerate(found, start=1)}
     # As many pictures as are compared would not fit into memory: they are read again when they are drawn.
@@ -116,6 +118,7 @@ def save_comparison(
         shown = slice(first, first + COLUMNS)
         page = draw_quality(columns[shown], beside, among=found)
         contents[_PAGE if number == 1 else f"comparison-{number}.jpg"] = as_jpeg(page)
+    folder.mkdir(exist_ok=True)
     # The first page is the last, so that what was interrupted does not look whole.
     for name, content in contents.items():
         write_whole(folder / name, content)
@@ -129,7 +132,7 @@ def _pixels(read: Reader, source: ImageSource, name: str, size: tuple[int, int])
     """A picture that was mapped, ``(H, W, 3)``.
 
     Raises:
-        ImageError: if it is not what it was.
+        ImageError: if it cannot be had any more, or has another size.
     """
     image = read.open(source)
     if (image.height, image.width) != size:

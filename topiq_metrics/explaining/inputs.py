@@ -67,21 +67,21 @@ class Reader:
         return cls(name, card, policy, profiles, device)
 
     def __call__(self, source: ImageSource, what: str = "image") -> Picture:
-        """Read ``source``, which errors call ``what``, and resize it; raises as `open` and `prepared`."""
-        return self.prepared(self.open(source, what), what)
+        """Read ``source``, which errors call ``what``, and resize it; raises as `open`."""
+        return self.prepared(self.open(source, what))
 
     def open(self, source: ImageSource, what: str = "image") -> OpenedImage:
         """Read ``source``, which errors call ``what``.
 
         Raises:
             ValueError: if it is no picture.
-            ImageError: if it cannot be had.
+            ImageError: if it cannot be had, or the metric cannot score it.
         """
         if isinstance(source, Tensor) and source.ndim == 4:
             if len(source) != 1:
                 raise ValueError(f"Argument `{what}` must be one image, but got shape {tuple(source.shape)}.")
             source = source[0]
-        return open_image(source, profiles=self.profiles)
+        return self.checked(open_image(source, profiles=self.profiles), what)
 
     def pair(self, image: ImageSource, reference: ImageSource | None) -> tuple[OpenedImage, OpenedImage | None]:
         """Read an image and its reference, if there is one; raises as `open` for each, and as `check_pair`."""
@@ -90,8 +90,12 @@ class Reader:
         check_pair(opened, original)
         return opened, original
 
-    def prepared(self, image: OpenedImage, what: str = "image") -> Picture:
-        """Resize an image that is open, and that errors call ``what``.
+    def prepared(self, image: OpenedImage) -> Picture:
+        """Resize an image that is `checked`."""
+        return Picture(image.sized(self.policy).to(self.device), image.height, image.width, image.origin)
+
+    def checked(self, image: OpenedImage, what: str = "image") -> OpenedImage:
+        """An image that is open, and that errors call ``what``.
 
         Raises:
             ImageError: if the metric cannot score it.
@@ -104,7 +108,7 @@ class Reader:
             )
         if too_small := self.policy.too_small(height, width):
             raise ImageTooSmallError(f"The {what} is too small: {too_small}.")
-        return Picture(image.sized(self.policy).to(self.device), height, width, image.origin)
+        return image
 
 
 def check_pair(image: Picture | OpenedImage, reference: Picture | OpenedImage | None) -> None:

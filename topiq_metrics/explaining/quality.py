@@ -122,15 +122,15 @@ def quality_map(
     check_reference(name, card.mode if net is None else net.config.mode, reference)
     where = device_for(net, device)
     read = Reader.of(name, card, size=size, profiles=profiles, device=where)
-    picture, original = read.pair(image, reference)
-    prepared = read.prepared(picture)
-    beside = None if original is None else read.prepared(original, "reference")
+    opened = [each for each in read.pair(image, reference) if each is not None]
+    pictures = [read.prepared(each) for each in opened]
+    # Before the network runs: as bytes they are small.
+    pixels = [each.in_bytes() for each in opened]
+    del opened
     if net is None:
         net = shared_network(name, weights, device=where)
-    found = map_picture(net, card, prepared, beside, memory)
-    return QualityMap(
-        **vars(found), image=picture.in_bytes(), reference=None if original is None else original.in_bytes()
-    )
+    found = map_picture(net, card, pictures[0], pictures[1] if reference is not None else None, memory)
+    return QualityMap(**vars(found), image=pixels[0], reference=pixels[1] if reference is not None else None)
 
 
 def card_to_map(name: str) -> ModelCard:

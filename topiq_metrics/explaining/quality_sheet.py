@@ -26,7 +26,7 @@ _OPACITY = 0.6
 _INK, _PAPER, _RING = (20, 20, 20), (255, 255, 255), (0, 255, 200)
 
 
-Pixels: TypeAlias = "Callable[[], NDArray[np.uint8]]"
+PixelSource: TypeAlias = "Callable[[], NDArray[np.uint8]]"
 """Gives a picture, ``(H, W, 3)``; called when it is drawn, so that not all have to be in memory."""
 
 
@@ -42,11 +42,11 @@ class Column:
 
     title: str
     found: LocalQuality
-    pixels: Pixels
+    pixels: PixelSource
 
 
 def draw_quality(
-    columns: Sequence[Column], reference: Pixels | None = None, *, among: Sequence[LocalQuality] | None = None
+    columns: Sequence[Column], reference: PixelSource | None = None, *, among: Sequence[LocalQuality] | None = None
 ) -> Image.Image:
     """A column for each picture, the reference's before them: the picture, its map, and its worst places.
 

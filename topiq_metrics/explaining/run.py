@@ -96,9 +96,7 @@ def explain(
     where = device_for(net, device)
     read = Reader.of(name, card, size=size, profiles=profiles, device=where)
     picture, original = read.pair(image, reference)
-    inputs = [read.prepared(picture).sized]
-    if original is not None:
-        inputs.append(read.prepared(original, "reference").sized)
+    inputs = [read.prepared(each).sized for each in (picture, original) if each is not None]
     place = None if point is None else _share(point, picture.height, picture.width)
     if net is None and card is not None:
         with for_all_modes():

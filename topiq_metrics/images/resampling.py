@@ -13,10 +13,10 @@ Rows: TypeAlias = Callable[[int, int], Floats]
 """Rows from a first to before a last: ``(n, W, C)``."""
 
 BLOCK = 16
-"""Rows that are weighted at once: what they hold stays in a processor's cache."""
+"""Rows that are taken at once: what they hold stays in a processor's cache."""
 
 _COLUMNS = 64
-"""The same of columns, of which each holds three values of a row only."""
+"""Columns that are weighted at once: of each row, such a block holds 192 values only."""
 
 
 def shrink(rows: Rows, size: tuple[int, int], target: tuple[int, int]) -> Floats:

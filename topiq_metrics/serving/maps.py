@@ -58,10 +58,11 @@ def local_map(
         return None
     try:
         read = Reader.of(card.name, card, device=device_for(None, device))
-        image = read.prepared(decode_whole(data, name, decoder, max_pixels))
+        image = read.prepared(read.checked(decode_whole(data, name, decoder, max_pixels)))
         original = None
         if card.mode == "FR" and reference is not None:
-            original = read.prepared(decode_whole(reference, "the reference", decoder, max_pixels), "reference")
+            opened = decode_whole(reference, "the reference", decoder, max_pixels)
+            original = read.prepared(read.checked(opened, "reference"))
         check_pair(image, original)
         net = shared_network(card.name, device=read.device)
         found = map_picture(net, card, image, original, max_memory)

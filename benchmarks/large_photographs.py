@@ -42,8 +42,7 @@ from throughput import (
     topiq,
 )
 
-from topiq_metrics.catalog import get_card
-from topiq_metrics.weights import find
+from topiq_metrics.weights import resolve
 
 METRIC = "topiq_nr-lite"
 LARGEST_SIDE = 1024
@@ -54,8 +53,7 @@ FAST = (*HALF, "--decode", "fast")
 
 def lite(processes: Processes, *options: str) -> Contender:
     # Those of this checkout for both builds, which may bundle other ones.
-    place = find(get_card(METRIC).files[0])
-    return topiq(processes, METRIC, None if place is None else place.path, *options)
+    return topiq(processes, METRIC, resolve(METRIC, download=False), *options)
 
 
 class Alternating:

@@ -5,8 +5,8 @@
 # Seen: GMSDLoss, MultiScaleGMSDLoss and MDSILoss take a root of what is 0 there: its derivative is infinite, times 0. One
 #       such pair in a batch is enough: after the step, all weights are NaN. A network that starts as the identity meets
 #       it with the first input that is not degraded. MDSILoss has none even for an image that is only near its reference,
-#       such as the same with noise of 1e-4: one pixel that equals the mean is enough. SSIMLoss, FSIMLoss, VSILoss, HaarPSILoss,
-#       DSSLoss and VIFLoss are finite.
+#       such as the same with noise of 1e-4: one pixel that equals the mean is enough. SSIMLoss, FSIMLoss, VSILoss,
+#       HaarPSILoss, DSSLoss and VIFLoss are finite.
 # Way round: leave out pairs that are equal, or add noise of 1e-4 to the image for GMSD and MS-GMSD; none for MDSI.
 set -euo pipefail
 work=$(mktemp -d)

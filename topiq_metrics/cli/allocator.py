@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from topiq_metrics.cli.memory_limit import available_bytes
+from topiq_metrics.cli.threads import local_processes
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Of glibc's malloc.h."""
@@ -30,8 +31,7 @@ def keep_freed_memory() -> bool:
     import ctypes
 
     try:
-        processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        kept = min(_MOST, available_bytes() // (_SHARE * max(1, processes)))
+        kept = min(_MOST, available_bytes() // (_SHARE * max(1, local_processes() or 1)))
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, ValueError, AttributeError):
         # Another system, or another C library.

@@ -25,7 +25,7 @@ from topiq_metrics.cli.options import (
     split_names,
 )
 from topiq_metrics.cli.running import run_job
-from topiq_metrics.cli.threads import limit_threads
+from topiq_metrics.cli.threads import limit_threads, local_processes
 from topiq_metrics.scoring.children import started_early
 
 if TYPE_CHECKING:
@@ -344,8 +344,8 @@ def _local_workers() -> int | None:
     """A share of the machine's processors, where `torchrun` has started several processes."""
     from topiq_metrics.scoring.processors import usable_processors
 
-    neighbours = os.environ.get("LOCAL_WORLD_SIZE")
-    return None if neighbours is None else max(1, usable_processors() // int(neighbours))
+    processes = local_processes()
+    return None if processes is None else max(1, usable_processors() // processes)
 
 
 def _limit_memory(runner: str) -> None:

@@ -1,8 +1,18 @@
-"""How many threads a command's networks take."""
+"""How many threads a command's networks take, and how many processes share the machine."""
 
 from __future__ import annotations
 
 import os
+
+
+def local_processes() -> int | None:
+    """How many processes `torchrun` has started on this machine; None where it has not.
+
+    Raises:
+        ValueError: if the variable is no number.
+    """
+    processes = os.environ.get("LOCAL_WORLD_SIZE")
+    return None if processes is None else int(processes)
 
 
 def limit_threads() -> None:

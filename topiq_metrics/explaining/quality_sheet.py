@@ -16,6 +16,9 @@ from topiq_metrics.explaining.local_quality import Box, LocalQuality, worst_plac
 _GAP, _TILE = 12, 360
 """Between pictures, and the longer side of a picture, in pixels."""
 
+_CAPTION = 30
+"""Between crops, for the words above each."""
+
 _LEAST_WIDTH = 560
 """Of a page, for its words."""
 
@@ -70,16 +73,13 @@ def draw_quality(
     tops = [70, 70 + tall + 44]
     crops = tops[1] + tall + 62
     across = max(_LEAST_WIDTH, (len(found) + first) * (width + _GAP) + _GAP)
-    canvas = Image.new("RGB", (across, crops + rows * (side + 30)), _PAPER)
+    canvas = Image.new("RGB", (across, crops + rows * (side + _CAPTION)), _PAPER)
     _write(canvas, (_GAP, 8), f"{found[0].metric}: quality of each place, {_direction(found[0])}", 17)
     if reference is not None:
         _heading(canvas, _GAP, "reference", width)
         picture, cuts = _parts(reference(), places[0])
         canvas.paste(_ringed(picture, places[0], found[0].image_size), (_GAP, tops[0]))
-        for row, cut in enumerate(cuts):
-            top = crops + row * (side + 30)
-            _write(canvas, (_GAP, top), f"{row + 1}: reference, 1:1", 13)
-            canvas.paste(cut, (_GAP, top + 18))
+        _crops(canvas, (_GAP, crops), side, cuts, ["reference, 1:1"] * len(cuts))
     _scale(canvas, (_GAP, tops[1] + tall + 8), min(canvas.width - 2 * _GAP, 520), low, high)
     for index, (column, boxes) in enumerate(zip(columns, places, strict=True)):
         each, left = column.found, _GAP + (index + first) * (width + _GAP)
@@ -88,10 +88,7 @@ def draw_quality(
         canvas.paste(_ringed(picture, boxes, each.image_size), (left, tops[0]))
         _write(canvas, (left, tops[1] - 18), _extremes(each), 12)
         canvas.paste(_ringed(_colored(picture, each, low, high), boxes, each.image_size), (left, tops[1]))
-        for row, (box, cut) in enumerate(zip(boxes, cuts, strict=True)):
-            top = crops + row * (side + 30)
-            _write(canvas, (left, top), f"{row + 1}: {each.quality_in(box):.3f}", 13)
-            canvas.paste(cut, (left, top + 18))
+        _crops(canvas, (left, crops), side, cuts, [f"{each.quality_in(box):.3f}" for box in boxes])
     _write(canvas, (_GAP, crops - 20), "The worst places, at 1:1, with their mean quality", 14)
     return canvas
 
@@ -111,6 +108,17 @@ def _parts(pixels: NDArray[np.uint8], boxes: Sequence[Box]) -> tuple[Image.Image
     picture = Image.fromarray(pixels)
     small = picture.resize(_fitted_size(*pixels.shape[:2]), Image.Resampling.BICUBIC, reducing_gap=3)
     return small, [picture.crop(box) for box in boxes]
+
+
+def _crops(
+    canvas: Image.Image, corner: tuple[int, int], side: int, cuts: Sequence[Image.Image], captions: Sequence[str]
+) -> None:
+    """Numbered places of a picture, one below the other."""
+    left, top = corner
+    for number, (cut, caption) in enumerate(zip(cuts, captions, strict=True), start=1):
+        _write(canvas, (left, top), f"{number}: {caption}", 13)
+        canvas.paste(cut, (left, top + 18))
+        top += side + _CAPTION
 
 
 def _colored(picture: Image.Image, found: LocalQuality, low: float, high: float) -> Image.Image:

@@ -13,6 +13,7 @@ from PIL import Image
 from topiq_metrics import create_metric
 from topiq_metrics.images import load_image
 from topiq_metrics.training.distortions import distort
+from topiq_metrics.training.module import QualityModule
 from topiq_metrics.weights import load_network, read_metadata, resolve
 from topiq_metrics.weights.hashes import sha256_of
 
@@ -185,10 +186,31 @@ class TestMistakes:
         assert "16-mixed" in result.stderr
 
 
-def test_mixed_precision(few, tmp_path, topiq):
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_mixed_precision(few, tmp_path, topiq, monkeypatch, precision):
+    """Its steps are quicker ones on a CPU, and what is saved scores as what was tested."""
+    steps, networks = [], []
+    step = QualityModule.training_step
+
+    def watched(self, batch, index):
+        networks.append(self.net)
+        steps.append(any("_conv_forward" in vars(part) for part in self.net.modules()))
+        return step(self, batch, index)
+
+    monkeypatch.setattr(QualityModule, "training_step", watched)
     folder = tmp_path / "run"
-    result = topiq("train", NAME, "--data", few, "-o", folder, "--precision", "bf16-mixed", *tiny())
+    result = topiq("train", NAME, "--data", few, "-o", folder, "--precision", precision, *tiny())
     assert result.exit_code == 0, result.stderr
+    on_cpu = networks[0].mean.device.type == "cpu"
+    assert steps
+    assert set(steps) == {precision == "bf16-mixed" and on_cpu}
+    assert not any("_conv_forward" in vars(part) for part in networks[0].modules())
     card = read_metadata(folder / f"{NAME}.safetensors")
-    assert card["recipe"]["optimizer"]["precision"] == "bf16-mixed"
-    assert card["results"]["test_images"] > 1
+    assert card["recipe"]["optimizer"]["precision"] == precision
+    with (folder / "test_scores.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == card["results"]["test_images"] > 1
+    metric = create_metric(NAME, weights=folder / f"{NAME}.safetensors")
+    for row in rows:
+        (path,) = few.parent.rglob(Path(row["image"]).name)
+        assert metric(load_image(path)[None]).item() == pytest.approx(float(row["score"]), abs=1e-4)

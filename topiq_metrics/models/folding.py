@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from topiq_metrics.models.rewrites.batch_norm import fold_batch_norm
+from topiq_metrics.models.rewrites.carried_norms import return_norms
 from topiq_metrics.models.rewrites.gated_pool import merge_gates
 from topiq_metrics.models.rewrites.onednn import fuse
 
@@ -22,6 +23,7 @@ def fold(net: Network) -> Network:
     Returns:
         The same network.
     """
+    return_norms(net)
     fold_batch_norm(net)
     merge_gates(net)
     fuse(net)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.regression import pearson_corrcoef, spearman_corrcoef
 
 from topiq_metrics.models.cfanet import CFANet
+from topiq_metrics.models.rewrites.carried_norms import carry_norms, return_norms
 from topiq_metrics.training import losses, qfm
 from topiq_metrics.training.backbones import load_pretrained_backbone
 from topiq_metrics.training.crops import generator_of
@@ -120,7 +121,12 @@ class QualityModule(LightningModule):
         return qfm.distillation_loss(self.net(images).float(), taught, weights)
 
     def on_fit_start(self) -> None:
+        if self.device.type == "cpu" and self.recipe.optimizer.precision == "bf16-mixed":
+            carry_norms(self.net)
         self._teachers = [teacher.to(self.device) for teacher in self._teachers]
+
+    def on_fit_end(self) -> None:
+        return_norms(self.net)
 
     def training_step(self, batch: TrainingBatch, batch_index: int) -> Tensor:  # noqa: ARG002
         total, terms = self.loss(batch)

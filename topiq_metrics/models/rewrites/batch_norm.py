@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 from torch import nn
@@ -13,17 +14,25 @@ Network = TypeVar("Network", bound=nn.Module)
 def fold_batch_norm(net: Network) -> Network:
     """Fold each BatchNorm into the convolution that feeds it, in place.
 
-    A pair is a convolution and the BatchNorm registered right after it, which holds for every backbone here. The
-    products are taken in float64, so that folding rounds once.
+    The products are taken in float64, so that folding rounds once.
     """
-    for parent in list(net.modules()):
-        previous: tuple[str, nn.Module] | None = None
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm2d) and previous and isinstance(previous[1], nn.Conv2d):
-                _fold(previous[1], child)
-                setattr(parent, name, nn.Identity())
-            previous = name, child
+    for parent, name, conv, norm in list(pairs(net)):
+        _fold(conv, norm)
+        setattr(parent, name, nn.Identity())
     return net
+
+
+def pairs(net: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Conv2d, nn.BatchNorm2d]]:
+    """Each convolution with the BatchNorm that it feeds, and the parent of the latter and its name there.
+
+    A pair is a convolution and the BatchNorm registered right after it, which holds for every backbone here.
+    """
+    for parent in net.modules():
+        previous: nn.Module | None = None
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d) and isinstance(previous, nn.Conv2d):
+                yield parent, name, previous, child
+            previous = child
 
 
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -99,6 +100,20 @@ def test_threads_may_share_it(net, run):
     for index, some in scores.items():
         torch.testing.assert_close(torch.cat(some), net(*inputs[index]).expand(4), rtol=1e-5, atol=1e-5)
     assert len(scores) == len(inputs)
+
+
+def test_bfloat16_of_a_pair_in_threads_of_several_sizes():
+    """The maps of image and reference lie where OpenVINO made them until they are read."""
+    pytest.importorskip("openvino")
+    net = small_network("FR")
+    run = openvino_backend.open_network(net, "bfloat16", None)
+    inputs = [images(net, *size) for size in SIZES]
+    with ThreadPoolExecutor(len(SIZES)) as threads:
+        found = list(threads.map(lambda pair: run(*pair), inputs * 3))
+    for scores, pair in zip(found, inputs * 3, strict=True):
+        torch.testing.assert_close(scores, net(*pair), rtol=0.03, atol=0)
+        # Not those of the image beside itself.
+        assert (net(pair[0], pair[0]) == 1).all()
 
 
 @pytest.mark.parametrize("max_memory", [1_000_000, 100_000_000])

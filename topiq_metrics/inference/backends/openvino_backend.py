@@ -7,9 +7,10 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from topiq_metrics.models.rewrites.exact_head import keep_head_exact
 from topiq_metrics.models.rewrites.first_step import AfterFirstStep, FirstStep
 
 Network = TypeVar("Network", bound=QualityNetwork)
+Array: TypeAlias = "npt.NDArray[np.float32]"
 
 _STRUCTURE, _WEIGHTS = "graph.xml", "graph.bin"
 _WIDE = 64
@@ -34,17 +36,31 @@ def open_network(net: QualityNetwork, precision: str, max_memory: int | None) ->
     noise. Of wider ones, that takes a third more time.
     """
     if precision == "float32" or not isinstance(net, CFANet) or net.backbone.channels[0] >= _WIDE:
-        return run_within(net, _compiled(net, "", precision, lambda: _make_whole(net)), max_memory)
+        whole = _compiled(net, "", precision, lambda: _make_whole(net))
+        return run_within(net, lambda *images: _scores(whole(*map(_array, images))), max_memory)
     first = _compiled(net, "-first", "float32", lambda: _make_first(net))
     rest = _compiled(net, "-rest", precision, lambda: _make_rest(net))
 
     def run_in_two(*images: Tensor) -> Tensor:
-        return rest(*images, *map(first, images))
+        arrays = [_array(image) for image in images]
+        # The maps are large: they are read where they were made, which their requests hold.
+        made = [first(array) for array in arrays]
+        return _scores(rest(*arrays, *(request.get_output_tensor().data for request in made)))
 
     return run_within(net, run_in_two, max_memory)
 
 
-def _compiled(net: QualityNetwork, part: str, precision: str, make: Callable[[], Graph]) -> Run:
+def _array(image: Tensor) -> Array:
+    found: Array = image.detach().float().contiguous().numpy()
+    return found
+
+
+def _scores(request: Any) -> Tensor:
+    return torch.from_numpy(request.get_output_tensor().data.copy())
+
+
+def _compiled(net: QualityNetwork, part: str, precision: str, make: Callable[[], Graph]) -> Callable[..., Any]:
+    """Runs a graph on arrays; gives the request that holds what it made of them."""
     import openvino
 
     graph = cached_graph(net, f"openvino-{openvino.__version__.partition('-')[0]}{part}", make)
@@ -57,11 +73,11 @@ def _compiled(net: QualityNetwork, part: str, precision: str, make: Callable[[],
     }
     compiled = core.compile_model(core.read_model(graph[_STRUCTURE], weights), "CPU", settings)
 
-    def run(*images: Tensor) -> Tensor:
+    def run(*arrays: Array) -> Any:
         # Of its own, so that several threads may call.
         request = compiled.create_infer_request()
-        request.infer([x.detach().float().contiguous().numpy() for x in images], share_inputs=True)
-        return torch.from_numpy(request.get_output_tensor().data.copy())
+        request.infer(list(arrays), share_inputs=True)
+        return request
 
     return run
 

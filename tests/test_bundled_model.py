@@ -88,7 +88,7 @@ def test_it_was_made_by_the_recipe_that_ships(name: str) -> None:
 
 @pytest.mark.parametrize("measure", ["srcc", "plcc"])
 def test_result_meets_the_bar(measure: str) -> None:
-    assert read_metadata(resolve(NAME, download=False))["results"][f"test_{measure}"] >= 0.88
+    assert read_metadata(resolve(NAME, download=False))["results"][f"test_{measure}"] >= 0.885
 
 
 def test_demo_photographs_fall_with_each_degree_of_damage() -> None:

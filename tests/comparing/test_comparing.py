@@ -103,7 +103,7 @@ class TestMetrics:
     def test_the_bundled_one(self, pictures):
         found = rank_images(pictures)
         assert [Path(image.path).stem for image in found] == ["copy", "original", "soft", "blurred"]
-        assert [image.place for image in found] == [1, 1, 3, 3]
+        assert [image.place for image in found] == [1, 1, 3, 4]
 
     def test_pictures_in_memory(self, pictures, tmp_path):
         """Arrays, tensors, PIL images, bytes and batches are ranked as their files are."""

@@ -21,7 +21,7 @@ def test_shipped_recipe():
     assert recipe.name in CARDS
     assert recipe.data.dataset in DATASETS
     assert recipe.model.frozen == ("stem", "stages.0", "stages.1")
-    assert recipe.data.crop == 288
+    assert recipe.data.crop == 448
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_shipped_recipes(source, metric, dataset, split):
 def test_the_bundled_model_keeps_its_settings():
     assert load_recipe(SHIPPED).to_dict() == {
         "name": "topiq_nr-lite",
-        "seed": 20261130,
+        "seed": 20261201,
         "data": {
             "dataset": "biq2021",
             "about": "",
@@ -80,30 +80,30 @@ def test_the_bundled_model_keeps_its_settings():
             "reference_column": "",
             "size": "native",
             "batch_size": 16,
-            "images_per_epoch": 4096,
-            "crop": 288,
-            "final_crop": 384,
+            "images_per_epoch": 2816,
+            "crop": 448,
+            "final_crop": 512,
             "final_crop_epochs": 1,
-            "rescale_probability": 0.5,
-            "rescale_smallest": 0.5,
+            "rescale_probability": 0.3,
+            "rescale_smallest": 0.75,
             "enlarge_probability": 0.0,
             "enlarge_largest": 1.0,
-            "damaged_per_batch": 2,
+            "damaged_per_batch": 1,
             "workers": 2,
         },
         "optimizer": {
-            "epochs": 6,
+            "epochs": 4,
             "patience": 8,
-            "average_epochs": 2,
-            "lr": 1.5e-4,
-            "backbone_lr": 5e-5,
+            "average_epochs": 1,
+            "lr": 1e-4,
+            "backbone_lr": 4e-5,
             "weight_decay": 1e-4,
-            "warmup_steps": 100,
+            "warmup_steps": 50,
             "gradient_clip": 1.0,
-            "precision": "32-true",
+            "precision": "bf16-mixed",
         },
         "model": {
-            "weights": "topiq_nr-lite-start.safetensors",
+            "weights": "second.safetensors",
             "pretrained_backbone": True,
             "frozen": ("stem", "stages.0", "stages.1"),
         },

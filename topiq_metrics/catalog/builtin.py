@@ -183,12 +183,12 @@ _CARDS = (
         summary="photographs; bundled, runs offline",
         weights=WeightsFile(
             "topiq_nr-lite.safetensors",
-            "a1e80780f5d0bbbafa1a26892b491b178bd89e7d6947f340d0fd104e2f3356d2",
+            "55def26645379f7692d5267456a7b562a051e9a3b72843253217648e10b35d7c",
             "Apache-2.0 (see its card for the data)",
         ),
         readout=WeightsFile(
             "topiq_nr-lite.readout.safetensors",
-            "338a72b9e8ebbd9ae3e740bde732d105a0d91e0d877f9c526cfaf38f89c9acd8",
+            "581fe2b946b774094a08f4590ed500dd9b20caa7785268c3959caedb6b6bb288",
             "Apache-2.0 (see its card for the data)",
         ),
         network=_LITE,

@@ -463,6 +463,9 @@ function sort(key) {
   draw();
 }
 
+// Two scores of one picture may differ by as much, relative to 1 or more: what rounds depends on the batch it was in.
+const ROUNDING = 1e-5;
+
 // 1 plus the number of pictures with a better score of the metric that the threshold is on.
 function placeAll() {
   const name = thresholdMetric();
@@ -470,7 +473,15 @@ function placeAll() {
   const values = scored.map((picture) => picture.scores.get(name));
   values.sort((a, b) => (isBetter(name, a, b) ? -1 : isBetter(name, b, a) ? 1 : 0));
   const first = new Map();
-  values.forEach((value, i) => first.has(value) || first.set(value, i + 1));
+  let best = null;
+  values.forEach((value, i) => {
+    if (best === null || Math.abs(value - best) > ROUNDING * Math.max(1, Math.abs(best))) {
+      best = value;
+      first.set(value, i + 1);
+    } else {
+      first.set(value, first.get(best));
+    }
+  });
   for (const picture of state.pictures) picture.place = first.get(picture.scores.get(name)) ?? null;
 }
 

@@ -463,8 +463,10 @@ function sort(key) {
   draw();
 }
 
-// Two scores of one picture may differ by as much, relative to 1 or more: what rounds depends on the batch it was in.
-const ROUNDING = 1e-5;
+// Two scores of one picture may differ by as much: what rounds depends on the batch it was in.
+function isRounding(value, other) {
+  return Math.abs(value - other) <= 1e-5 * Math.max(1, Math.abs(other));
+}
 
 // 1 plus the number of pictures with a better score of the metric that the threshold is on.
 function placeAll() {
@@ -473,14 +475,10 @@ function placeAll() {
   const values = scored.map((picture) => picture.scores.get(name));
   values.sort((a, b) => (isBetter(name, a, b) ? -1 : isBetter(name, b, a) ? 1 : 0));
   const first = new Map();
-  let best = null;
+  let [best, place] = [NaN, 0];
   values.forEach((value, i) => {
-    if (best === null || Math.abs(value - best) > ROUNDING * Math.max(1, Math.abs(best))) {
-      best = value;
-      first.set(value, i + 1);
-    } else {
-      first.set(value, first.get(best));
-    }
+    if (!isRounding(value, best)) [best, place] = [value, i + 1];
+    first.set(value, place);
   });
   for (const picture of state.pictures) picture.place = first.get(picture.scores.get(name)) ?? null;
 }

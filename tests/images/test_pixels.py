@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from topiq_metrics.errors import ImageError
+from topiq_metrics.errors import ImageError, ImageNotFoundError
 from topiq_metrics.images import load_image
+from topiq_metrics.images.files import read_size
 
 pytestmark = pytest.mark.quick
 
@@ -47,6 +48,21 @@ class TestOrientation:
         assert result.shape == (40, 56, 3)
         tolerance = 0.03 if kind in ("JPEG", "AVIF") else 0
         np.testing.assert_allclose(result, unit(picture), atol=tolerance)
+
+    @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+    def test_the_size_in_the_header_is_upright(self, orientation, picture, encode, tmp_path):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / "turned.jpg"
+        path.write_bytes(encode(np.ascontiguousarray(SENSOR[orientation](picture)), "JPEG", exif=exif))
+        assert read_size(path) == (40, 56)
+
+    def test_the_size_of_what_is_no_image(self, tmp_path):
+        (tmp_path / "notes.png").write_bytes(b"not an image at all")
+        with pytest.raises(ImageError, match="notes"):
+            read_size(tmp_path / "notes.png")
+        with pytest.raises(ImageNotFoundError, match="there is no such file"):
+            read_size(tmp_path / "missing.png")
 
     def test_pillow_source_is_turned_and_not_changed(self, picture):
         image = Image.fromarray(np.ascontiguousarray(SENSOR[6](picture)))

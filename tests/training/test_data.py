@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import pickle
+import shutil
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 import torch
 
 from topiq_metrics.training.crops import RandomCrop
-from topiq_metrics.training.data import Collate, QualityData, TrainingItem
+from topiq_metrics.training.data import Collate, QualityData, TrainingItem, epoch_order_by_size
 from topiq_metrics.training.distortions import PLAIN, distort
 from topiq_metrics.training.recipe import RecipeError
 from topiq_metrics.training.splitting import split_by_name
@@ -101,6 +103,56 @@ class TestCrop:
             shares.append((first.max() - first.min()).item() * 127 / 63)
         assert 0.45 < min(shares) < 0.6
         assert 0.85 < max(shares) <= 1.01
+
+
+class TestWholeImages:
+    def test_a_side_of_0_mirrors_all_of_the_images_or_nothing(self, recipe, picture):
+        crop = RandomCrop(recipe(data__crop=0, data__rescale_probability=0.0).data, 0)
+        image = picture(40, 70)
+        mirrored = 0
+        for seed in range(40):
+            first, second = crop([image, 1 - image], seeded(seed))
+            assert torch.equal(first, image) or torch.equal(first, image.flip(-1))
+            assert torch.equal(second, 1 - first)
+            mirrored += not torch.equal(first, image)
+        assert 10 < mirrored < 30
+
+    @pytest.mark.parametrize("per_epoch", [0, 12, 14, 1000])
+    def test_batches_are_of_one_size(self, per_epoch):
+        sizes = [(64, 64 + 8 * (i % 3)) for i in range(50)] + [(32, 32)] * 3
+        orders = [epoch_order_by_size(sizes, 4, per_epoch, 7, epoch).tolist() for epoch in range(12)]
+        for order in orders:
+            # 17, 17 and 16 images of a size are four batches each, and three of another none.
+            assert len(order) == (12 if per_epoch in {12, 14} else 48)
+            assert len(set(order)) == len(order)
+            for start in range(0, len(order), 4):
+                assert len({sizes[index] for index in order[start : start + 4]}) == 1
+        assert orders[0] != orders[1]
+        assert orders == [epoch_order_by_size(sizes, 4, per_epoch, 7, epoch).tolist() for epoch in range(12)]
+        # What one round leaves out, another shows.
+        assert {index for order in orders for index in order} == set(range(50))
+
+    def test_epochs_of_one_round_show_no_image_twice(self):
+        sizes = [(64, 64), (64, 96)] * 24
+        orders = [epoch_order_by_size(sizes, 4, 16, 0, epoch).tolist() for epoch in range(3)]
+        assert sorted(index for order in orders for index in order) == list(range(48))
+
+    def test_a_loader_gives_whole_images_of_several_sizes(self, dataset, recipe, tmp_path, save_picture, capsys):
+        shutil.copytree(dataset, tmp_path / "data")
+        whole = recipe(data__crop=0, data__rescale_probability=0.0, data__batch_size=2)
+        names = QualityData(whole, dataset)
+        training = [names.whole.records[index].image.name for index in names.splits.training]
+        for name, size in zip(training, [(80, 112)] * 5 + [(50, 60)], strict=False):
+            save_picture(tmp_path / "data" / "Images" / name, *size[::-1], seed=1)
+        data = QualityData(whole, tmp_path / "data")
+        shapes = Counter(tuple(batch.images.shape) for batch in data.train_dataloader())
+        assert shapes == {(2, 3, 80, 112): 2, (2, 3, 96, 96): (len(training) - 6) // 2}
+        assert capsys.readouterr().err == "1 training image is left out: too few are of the same size to fill a batch\n"
+
+    def test_no_batch_of_one_size(self, dataset, recipe):
+        data = QualityData(recipe(data__crop=0, data__rescale_probability=0.0, data__batch_size=1000), dataset)
+        with pytest.raises(RecipeError, match="'crop' in data is 0, but no 1000 training images, a batch, are of one"):
+            data.train_dataloader()
 
 
 class TestCollate:

@@ -228,7 +228,19 @@ def test_whole_numbers_are_numbers(recipe):
         ({"model__pretrained_backbone": 1}, r"'pretrained_backbone' in model must be bool \| str, but got 1"),
         ({"model__frozen": "stem"}, r"'frozen' in model must be tuple\[str, ...\], but got 'stem'"),
         ({"model__frozen": [1]}, r"'frozen' in model must be tuple\[str, ...\], but got \[1\]"),
-        ({"data__crop": 31}, "'crop' in data must be from 32 to inf, but got 31"),
+        ({"data__crop": 31}, "'crop' in data must be 0 or from 32 to inf, but got 31"),
+        (
+            {"data__crop": 0, "data__rescale_probability": 0.5},
+            "'rescale_probability' in data is of crops, but with a 'crop' of 0 there are whole images only",
+        ),
+        (
+            {"data__crop": 0, "data__enlarge_probability": 0.5, "data__rescale_probability": 0.0},
+            "'enlarge_probability' in data is of crops",
+        ),
+        (
+            {"data__final_crop": 0, "data__final_crop_epochs": 1, "loss__sensitivity": 1.0},
+            "need crops of one size, and a 'crop' of 0 in data is whole images",
+        ),
         ({"data__batch_size": 0}, "'batch_size' in data must be from 1 to inf, but got 0"),
         ({"data__test_share": 1.5}, "'test_share' in data must be from 0 to 1, but got 1.5"),
         ({"data__rescale_smallest": 0.0}, "'rescale_smallest' in data must be from 0.1 to 1, but got 0.0"),

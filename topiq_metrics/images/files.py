@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -14,6 +15,7 @@ from topiq_metrics._extras import install_line
 from topiq_metrics.errors import ImageError, ImageNotFoundError, TruncatedImageError
 from topiq_metrics.images.color import Pixels, pillow_to_pixels
 from topiq_metrics.images.decoding import image_errors, open_image
+from topiq_metrics.images.orientation import lies_on_its_side
 from topiq_metrics.images.pillow_state import quiet_pillow, strict_pillow
 from topiq_metrics.images.profiles import Profiles
 from topiq_metrics.images.reduced import LeastSize, reduce_decoding
@@ -33,12 +35,26 @@ def decode_path(
     least_size: LeastSize | None = None,
 ) -> Pixels:
     """Decode the file at ``path``, as `decode_stream` does; raises as `topiq_metrics.load_image` does."""
+    with _opened(path) as (stream, name):
+        return decode_stream(stream, name, max_pixels, admit, profiles, least_size)
+
+
+def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Height and width of an image file, upright, of which only the header is read; raises as `decode_path` does."""
+    with _opened(path) as (stream, name), quiet_pillow(), strict_pillow(), image_errors(name, stream):
+        image = open_image(stream, name, None)
+        return image.size if lies_on_its_side(image) else (image.height, image.width)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], str]]:
+    """A file, and what to call it in errors; what fails meanwhile is an `ImageError`."""
     name = os.fspath(path)
     try:
         if _may_block(name):
             raise ImageError(f"{name}: is no regular file.")
         with Path(path).open("rb") as stream:
-            return decode_stream(stream, name, max_pixels, admit, profiles, least_size)
+            yield stream, name
     except ImageError:
         raise
     except (OSError, ValueError) as error:

@@ -22,7 +22,10 @@ def generator_of(*parts: object) -> torch.Generator:
 
 
 class RandomCrop:
-    """The same square crop of images of one size, mirrored at random, as they are or scaled down a little."""
+    """The same square crop of images of one size, mirrored at random, as they are or scaled a little.
+
+    With a side of 0 all of the images, mirrored at random.
+    """
 
     def __init__(self, settings: DataSettings, side: int) -> None:
         self.side = side
@@ -35,6 +38,8 @@ class RandomCrop:
         def draw() -> float:
             return torch.rand((), generator=generator).item()
 
+        if not self.side:
+            return self._mirrored(images, draw())
         side = self.side
         if draw() < self.probability:
             side = round(side / (self.smallest + (1 - self.smallest) * draw()))
@@ -52,4 +57,8 @@ class RandomCrop:
                 ]
                 for crop in crops
             ]
-        return [crop.flip(-1) for crop in crops] if draw() < 0.5 else crops
+        return self._mirrored(crops, draw())
+
+    @staticmethod
+    def _mirrored(images: Sequence[Tensor], share: float) -> list[Tensor]:
+        return [image.flip(-1) if share < 0.5 else image for image in images]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import DATASETS, CSVDataset, IQADataset
 from topiq_metrics.images import SizePolicy
+from topiq_metrics.images.files import read_size
 from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
 from topiq_metrics.training.distortions import PLAIN, distort
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
@@ -202,12 +205,42 @@ class EpochSampler(Sampler[int]):
 
 def epoch_order(count: int, per_epoch: int, seed: int, epoch: int) -> Tensor:
     """Which of ``count`` images an epoch shows, in its order: all, or the next ``per_epoch`` of a shuffled round."""
+
+    def shuffled(turn: int) -> Tensor:
+        return torch.randperm(count, generator=generator_of("order", seed, turn))
+
+    return _dealt(shuffled, count, per_epoch, epoch)
+
+
+def epoch_order_by_size(
+    sizes: Sequence[tuple[int, int]], batch_size: int, per_epoch: int, seed: int, epoch: int
+) -> Tensor:
+    """As `epoch_order`, where each ``batch_size`` of the order, one after another, are images of one size.
+
+    A round leaves out the images of each size that do not fill a batch, others each time.
+    """
+
+    def shuffled(turn: int) -> Tensor:
+        generator = generator_of("order", seed, turn)
+        batches: list[list[int]] = []
+        waiting: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for index in torch.randperm(len(sizes), generator=generator).tolist():
+            alike = waiting[sizes[index]]
+            alike.append(index)
+            if len(alike) == batch_size:
+                batches.append(waiting.pop(sizes[index]))
+        return torch.tensor(batches)[torch.randperm(len(batches), generator=generator)].flatten()
+
+    count = sum(number // batch_size * batch_size for number in Counter(sizes).values())
+    return _dealt(shuffled, count, per_epoch // batch_size * batch_size, epoch)
+
+
+def _dealt(shuffled: Callable[[int], Tensor], count: int, per_epoch: int, epoch: int) -> Tensor:
     if not 0 < per_epoch < count:
-        return torch.randperm(count, generator=generator_of("order", seed, epoch))
-    start, shown = epoch * per_epoch, torch.arange(per_epoch)
+        return shuffled(epoch)
+    start = epoch * per_epoch
     rounds = range(start // count, (start + per_epoch - 1) // count + 1)
-    dealt = torch.cat([torch.randperm(count, generator=generator_of("order", seed, turn)) for turn in rounds])
-    return dealt[start % count + shown]
+    return torch.cat([shuffled(turn) for turn in rounds])[start % count + torch.arange(per_epoch)]
 
 
 class QualityData(LightningDataModule):
@@ -246,7 +279,13 @@ class QualityData(LightningDataModule):
         crop = RandomCrop(settings, side)
         crops: Dataset[Any] = TrainingCrops(split, self.crop_size, crop, self.seed, epoch)
         others = UnlabelledImages(self.unlabelled, self.crop_size, crop) if self.unlabelled else None
-        order = epoch_order(len(split), settings.images_per_epoch, self.seed, epoch)
+        order = (
+            epoch_order(len(split), settings.images_per_epoch, self.seed, epoch)
+            if side
+            else epoch_order_by_size(
+                self.training_sizes, settings.batch_size, settings.images_per_epoch, self.seed, epoch
+            )
+        )
         return DataLoader(
             crops,
             batch_size=settings.batch_size // world,
@@ -255,6 +294,22 @@ class QualityData(LightningDataModule):
             collate_fn=Collate(settings.damaged_per_batch // world, others, self.unlabelled_per_batch // world),
             generator=torch.Generator(),
         )
+
+    @cached_property
+    def training_sizes(self) -> list[tuple[int, int]]:
+        """The height and the width at which each training image is shown whole; images that are alone are told of."""
+        records = [self.whole.records[index] for index in self.splits.training]
+        sizes = [self.crop_size.output_size(*read_size(record.image)) for record in records]
+        counts = Counter(sizes)
+        alone = sum(number for number in counts.values() if number < self.settings.batch_size)
+        if alone == len(sizes):
+            raise RecipeError(
+                f"'crop' in data is 0, but no {self.settings.batch_size} training images, a batch, are of one size."
+            )
+        if alone:
+            are = "image is" if alone == 1 else "images are"
+            sys.stderr.write(f"{alone} training {are} left out: too few are of the same size to fill a batch\n")
+        return sizes
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """The validation images of this process."""

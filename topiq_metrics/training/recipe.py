@@ -40,12 +40,12 @@ class RecipeError(ValueError):
     """A recipe that cannot be read; the message names the key."""
 
 
-def _within(low: float, high: float = math.inf) -> AfterValidator:
+def _within(low: float, high: float = math.inf, *, or_0: bool = False) -> AfterValidator:
     """Refuse numbers outside of a range, and all that are not finite."""
 
     def check(value: float) -> float:
-        if not (low <= value <= high and math.isfinite(value)):
-            raise ValueError(f"must be from {low:g} to {high:g}")
+        if not (low <= value <= high and math.isfinite(value)) and not (or_0 and value == 0):
+            raise ValueError(f"must be {'0 or ' if or_0 else ''}from {low:g} to {high:g}")
         return value
 
     return AfterValidator(check)
@@ -54,7 +54,7 @@ def _within(low: float, high: float = math.inf) -> AfterValidator:
 Seed = Annotated[StrictInt, _within(0, 2**32 - 1)]
 Count = Annotated[StrictInt, _within(0)]
 Positive = Annotated[StrictInt, _within(1)]
-Side = Annotated[StrictInt, _within(32)]
+Side = Annotated[StrictInt, _within(32, or_0=True)]
 Share = Annotated[StrictFloat, _within(0, 1)]
 Amount = Annotated[StrictFloat, _within(0)]
 Above0 = Annotated[StrictFloat, _within(1e-6)]
@@ -319,9 +319,25 @@ def _check_trainable(recipe: Recipe) -> None:
         raise RecipeError("'rank' in loss needs pairs of rising damage: set 'damaged_per_batch' in data.")
     if loss.emd and card.bins == 1:
         raise RecipeError(f"'emd' in loss needs a network that predicts ratings, but {recipe.name} predicts a score.")
+    _check_whole_images(recipe)
     if len(recipe.data.score_range) not in {0, 2}:
         raise RecipeError(
             f"'score_range' in data must be two numbers or none, but got {list(recipe.data.score_range)}."
+        )
+
+
+def _check_whole_images(recipe: Recipe) -> None:
+    data = recipe.data
+    sides = {"crop": data.crop, "final_crop": data.final_crop if data.final_crop_epochs else data.crop}
+    if 0 not in sides.values():
+        return
+    for key in ("rescale_probability", "enlarge_probability"):
+        if getattr(data, key) and not any(sides.values()):
+            raise RecipeError(f"{key!r} in data is of crops, but with a 'crop' of 0 there are whole images only.")
+    if recipe.loss.sensitivity or recipe.unlabelled.teachers:
+        raise RecipeError(
+            "'sensitivity' in loss and 'teachers' in unlabelled put images of several batches together: they need "
+            "crops of one size, and a 'crop' of 0 in data is whole images."
         )
 
 

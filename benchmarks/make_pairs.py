@@ -2,13 +2,15 @@
 
     python benchmarks/make_pairs.py --cid22 FOLDER --biq2021 FOLDER --kadid10k FOLDER -o PAIRS
 
-References are crops of CID22's pictures, and the best-rated photographs of BIQ2021, each scaled down by 2 so that
-traces of their own compression vanish. Many versions have a damage of KADID-10k at a level from 1 to 5, and for a score
-what people gave that kind and level there, on other pictures, on average; others are enlargements, the bank of
-`topiq_metrics.training.distortions`, mixtures, and moves by a pixel. What people would say of these, and what the
-content of a picture changes, is foretold from full-reference metrics, the teachers, whose weights are fitted to the
-human scores (`consensus.py`). A score s is (MOS - 1) / 4 on KADID-10k's scale from 1 (very annoying) to 5
-(imperceptible).
+References are crops of CID22's pictures, these as they are, four of them put together, and the best-rated photographs
+of BIQ2021: some scaled down by 2, so that traces of their own compression vanish, others cut to the size that
+KADID-10k's observers saw. A third of the versions of the small ones is there at 1.5 times the size, too.
+
+Many versions have a damage of KADID-10k at a level from 1 to 5, and for a score what people gave that kind and level
+there, on other pictures, on average; others are enlargements, the bank of `topiq_metrics.training.distortions`,
+mixtures, and moves by a pixel. What people would say of these, and what the content of a small picture changes, is
+foretold from full-reference metrics, the teachers, whose weights are fitted to the human scores (`consensus.py`). A
+score s is (MOS - 1) / 4 on KADID-10k's scale from 1 (very annoying) to 5 (imperceptible).
 
 Writes `PAIRS/measured.csv` as it goes, and `PAIRS/pairs.csv` at the end. What is there is not made again.
 """
@@ -17,12 +19,17 @@ from __future__ import annotations
 
 import argparse
 import csv
+import multiprocessing
+import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from consensus import label
 from PIL import Image
@@ -41,14 +48,17 @@ LOWEST_MOS = 0.75
 VALIDATION, TEST = 0.08, 0.14
 SIDE = 256
 WHOLE = (384, 512)
+"""Height and width of KADID-10k's pictures."""
 CROPS = 2
-"""References that are cut out of each picture of CID22."""
+"""Small references that are cut out of each picture of CID22."""
+LARGER_SIDE, LARGER_EVERY = 384, 3
+"""So many small pairs are there at a larger size, too."""
 
 UPSCALINGS = tuple(kind for kind in DISTORTIONS if kind.endswith("upscaling"))
 OTHERS = {"upscaling": 0.45, "bank": 0.3, "mixture": 0.15, "shift": 0.1}
 """Shares of the versions that are not KADID-10k's."""
 
-COLUMNS = ["image", "reference", "group", "split", "kind", "level", *QUICK]
+COLUMNS = ["image", "reference", "group", "split", "kind", "level", "larger", *QUICK]
 
 
 @dataclass(frozen=True)
@@ -61,10 +71,13 @@ class Content:
     others: int
     picture: Image.Image
     group: str
-    taught: bool = True
+
+    @property
+    def is_small(self) -> bool:
+        return self.picture.size == (SIDE, SIDE)
 
 
-def find_contents(cid22: Path, biq2021: Path, most: int) -> Iterator[Content]:
+def find_contents(cid22: Path, biq2021: Path, small: int, whole: int) -> Iterator[Content]:
     paths = sorted((cid22 / "images").glob("*.webp"))
     splits = picture_splits([path.stem for path in paths])
     for path in paths:
@@ -73,13 +86,14 @@ def find_contents(cid22: Path, biq2021: Path, most: int) -> Iterator[Content]:
         generator = generator_of("crops", path.stem)
         split = splits[path.stem]
         for crop in range(CROPS):
-            top, left = (_draw(length - SIDE + 1, generator) for length in picture.size[::-1])
-            part = picture.crop((left, top, left + SIDE, top + SIDE))
-            yield Content(f"cid22-{path.stem}-{crop}", split, 9, 4, part, path.stem)
-        # The size that KADID-10k's observers saw; its scores need no teachers.
-        top, left = (_draw(picture.size[1 - i] - WHOLE[i] + 1, generator) for i in (0, 1))
-        whole = picture.crop((left, top, left + WHOLE[1], top + WHOLE[0]))
-        yield Content(f"cid22-{path.stem}-whole", split, 8, 0, whole, path.stem, taught=False)
+            yield Content(f"cid22-{path.stem}-{crop}", split, 9, 4, _cut(picture, (SIDE, SIDE), generator), path.stem)
+        yield Content(f"cid22-{path.stem}-whole", split, 20, 6, _cut(picture, WHOLE, generator), path.stem)
+        yield Content(f"cid22-{path.stem}-full", split, 5, 2, picture, path.stem)
+    for split in ("train", "validation", "test"):
+        named = [path for path in paths if splits[path.stem] == split]
+        for first in range(0, len(named) - 3, 4):
+            four = named[first : first + 4]
+            yield Content(f"cid22-{four[0].stem}-four", split, 10, 0, _put_together(four), four[0].stem)
     photographs = {
         record.image.stem.replace(" ", "-"): record.image
         for record in BIQ2021(biq2021, "train", partial=True).records
@@ -87,10 +101,29 @@ def find_contents(cid22: Path, biq2021: Path, most: int) -> Iterator[Content]:
     }
     splits = picture_splits(sorted(photographs))
     # In an order that has nothing to do with their names.
-    for name in sorted(photographs, key=lambda name: generator_of("order", name).initial_seed())[:most]:
+    order = sorted(photographs, key=lambda name: generator_of("order", name).initial_seed())
+    for place, name in enumerate(order[: small + whole]):
         with Image.open(photographs[name]) as opened:
-            picture = opened.convert("RGB").reduce(2)
-        yield Content(f"biq2021-{name}", splits[name], 5, 4, picture, name)
+            picture = opened.convert("RGB")
+        if place < small:
+            yield Content(f"biq2021-{name}", splits[name], 5, 4, picture.reduce(2), name)
+        elif picture.height >= WHOLE[0] and picture.width >= WHOLE[1]:
+            cut = _cut(picture, WHOLE, generator_of("crops", name))
+            yield Content(f"biq2021-{name}-whole", splits[name], 8, 3, cut, name)
+
+
+def _cut(picture: Image.Image, size: tuple[int, int], generator: torch.Generator) -> Image.Image:
+    top, left = (_draw(picture.size[1 - axis] - size[axis] + 1, generator) for axis in (0, 1))
+    return picture.crop((left, top, left + size[1], top + size[0]))
+
+
+def _put_together(paths: Sequence[Path]) -> Image.Image:
+    """Four pictures of one size, as one of twice their sides."""
+    pictures = []
+    for path in paths:
+        with Image.open(path) as opened:
+            pictures.append(np.asarray(opened.convert("RGB")))
+    return Image.fromarray(np.block([[[pictures[0]], [pictures[1]]], [[pictures[2]], [pictures[3]]]]))
 
 
 def picture_splits(names: Sequence[str]) -> dict[str, str]:
@@ -103,32 +136,56 @@ def make_versions(content: Content, folder: Path) -> list[dict[str, object]]:
     """The rows of one content, without scores."""
     reference = f"contents/{content.name}.png"
     content.picture.save(folder / reference, compress_level=1)
+    if content.is_small:
+        _enlarge(folder / reference)
     clean = load_image(folder / reference)
     generator = generator_of("versions", content.name)
     rows: list[dict[str, object]] = []
-    images = []
+    taught = []
     for version in range(content.kadid + content.others):
-        damaged, kind, level = (
-            _kadid(clean, generator, content) if version < content.kadid else _other(clean, generator)
-        )
+        is_kadid = version < content.kadid
+        damaged, kind, level = _kadid(clean, generator) if is_kadid else _other(clean, generator)
         # The teachers see what is saved, in 8 bits.
         picture = as_picture(damaged)
         name = f"pairs/{content.name}-{version}.png"
         picture.save(folder / name, compress_level=1)
-        images.append(load_image(picture))
-        rows.append({"image": name, "reference": reference, "kind": kind, "level": level})
-    if content.taught:
-        values = measure(torch.stack(images), clean.expand(len(images), -1, -1, -1), QUICK)
+        row: dict[str, object] = {"image": name, "reference": reference, "kind": kind, "level": level}
+        rows.append(row)
+        # People have scored KADID-10k's kinds: of large pictures, which take long, that will do.
+        if content.is_small or not is_kadid:
+            taught.append((row, load_image(picture)))
+        if content.is_small and version % LARGER_EVERY == 0:
+            row["larger"] = "yes"
+            _enlarge(folder / name)
+    if taught:
+        images = torch.stack([image for _, image in taught])
+        values = measure(images, clean.expand(len(images), -1, -1, -1), QUICK)
         for metric, scores in values.items():
-            for row, score in zip(rows, scores, strict=True):
+            for (row, _), score in zip(taught, scores, strict=True):
                 row[metric] = f"{score:.6g}"
     return [{**row, "group": content.group, "split": content.split} for row in rows]
 
 
-def _kadid(clean: Tensor, generator: torch.Generator, content: Content) -> tuple[Tensor, str, str]:
-    # A crop does not show local damage as the whole does: that is for the pictures that are never cropped.
-    kinds = [number for number, kind in KADID.items() if content.taught or not kind.is_local]
-    number = kinds[_draw(len(kinds), generator)]
+def _enlarge(path: Path) -> None:
+    with Image.open(path) as small:
+        larger = small.resize((LARGER_SIDE, LARGER_SIDE), Image.Resampling.BICUBIC)
+    larger.save(_larger(path), compress_level=1)
+
+
+def _larger(path: Path) -> Path:
+    return path.with_stem(f"{path.stem}-larger")
+
+
+def larger_pairs(rows: Sequence[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """The enlarged ones of scored pairs: people see the same damage, and the network sees it larger."""
+    for row in rows:
+        if row["larger"]:
+            paths = {key: _larger(Path(row[key])).as_posix() for key in ("image", "reference")}
+            yield {**row, **paths, **dict.fromkeys(QUICK, "")}
+
+
+def _kadid(clean: Tensor, generator: torch.Generator) -> tuple[Tensor, str, str]:
+    number = list(KADID)[_draw(len(KADID), generator)]
     level = float(f"{1 + 4 * torch.rand((), generator=generator).item():.3f}")
     if torch.rand((), generator=generator) < 0.5:
         level = float(round(level))
@@ -172,31 +229,41 @@ def main() -> int:
     parser.add_argument("--biq2021", type=Path, required=True, help="its folder")
     parser.add_argument("--kadid10k", type=Path, required=True, help="the folder of kinds.csv: mean scores")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the pairs")
-    parser.add_argument("--photographs", type=int, default=260, help="so many of BIQ2021 at most")
+    parser.add_argument("--small", type=int, default=260, help="so many photographs of BIQ2021 at most, scaled down")
+    parser.add_argument("--whole", type=int, default=120, help="so many others of them, not scaled down")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="so many make pairs at a time")
     arguments = parser.parse_args()
     folder = arguments.output
     for name in ("contents", "pairs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     measured = folder / "measured.csv"
-    done = set()
+    done: Counter[str] = Counter()
     if measured.exists():
         with measured.open(newline="") as stream:
-            done = {row["reference"] for row in csv.DictReader(stream)}
+            reader = csv.DictReader(stream)
+            if reader.fieldnames not in (None, COLUMNS):
+                raise SystemExit(f"{measured} is not of this version: give another folder")
+            done.update(row["reference"] for row in reader)
     start = time.monotonic()
     with measured.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         if stream.tell() == 0:
             writer.writeheader()
-        for count, content in enumerate(find_contents(arguments.cid22, arguments.biq2021, arguments.photographs)):
-            if f"contents/{content.name}.png" in done:
-                continue
-            writer.writerows(make_versions(content, folder))
-            stream.flush()
-            if count % 25 == 0:
-                print(f"{count} references, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        contents = find_contents(arguments.cid22, arguments.biq2021, arguments.small, arguments.whole)
+        # One that was interrupted is made again; of rows that are there twice, the last counts.
+        missing = (
+            content for content in contents if done[f"contents/{content.name}.png"] < content.kadid + content.others
+        )
+        with multiprocessing.get_context("spawn").Pool(arguments.processes, torch.set_num_threads, (1,)) as pool:
+            for count, made in enumerate(pool.imap(partial(make_versions, folder=folder), missing)):
+                writer.writerows(made)
+                stream.flush()
+                if count % 25 == 0:
+                    print(f"{count} references, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     with measured.open(newline="") as stream:
         rows = list({row["image"]: row for row in csv.DictReader(stream)}.values())
     scored = label(rows, arguments.kadid10k / "kinds.csv")
+    scored = [*scored, *larger_pairs(scored)]
     with (folder / "pairs.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, [*COLUMNS[:2], "score", *COLUMNS[2:]])
         writer.writeheader()

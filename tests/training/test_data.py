@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from topiq_metrics.datasets import DatasetError
 from topiq_metrics.training.crops import RandomCrop
-from topiq_metrics.training.data import Collate, QualityData, TrainingItem, epoch_order_by_size
+from topiq_metrics.training.data import Collate, EpochSampler, QualityData, TrainingItem, epoch_order_by_size
 from topiq_metrics.training.distortions import PLAIN, distort
 from topiq_metrics.training.recipe import RecipeError
 from topiq_metrics.training.splitting import split_by_name
@@ -117,20 +118,27 @@ class TestWholeImages:
             mirrored += not torch.equal(first, image)
         assert 10 < mirrored < 30
 
-    @pytest.mark.parametrize("per_epoch", [0, 12, 14, 1000])
+    @pytest.mark.parametrize("per_epoch", [0, 3, 12, 14, 1000])
     def test_batches_are_of_one_size(self, per_epoch):
         sizes = [(64, 64 + 8 * (i % 3)) for i in range(50)] + [(32, 32)] * 3
-        orders = [epoch_order_by_size(sizes, 4, per_epoch, 7, epoch).tolist() for epoch in range(12)]
+        orders = [epoch_order_by_size(sizes, 4, per_epoch, 7, epoch).tolist() for epoch in range(60)]
         for order in orders:
             # 17, 17 and 16 images of a size are four batches each, and three of another none.
-            assert len(order) == (12 if per_epoch in {12, 14} else 48)
+            assert len(order) == {3: 4, 12: 12, 14: 16}.get(per_epoch, 48)
             assert len(set(order)) == len(order)
             for start in range(0, len(order), 4):
                 assert len({sizes[index] for index in order[start : start + 4]}) == 1
         assert orders[0] != orders[1]
-        assert orders == [epoch_order_by_size(sizes, 4, per_epoch, 7, epoch).tolist() for epoch in range(12)]
+        assert orders == [epoch_order_by_size(sizes, 4, per_epoch, 7, epoch).tolist() for epoch in range(60)]
         # What one round leaves out, another shows.
         assert {index for order in orders for index in order} == set(range(50))
+
+    def test_processes_have_one_size_at_each_step(self):
+        sizes = [(64, 64 + 8 * (i % 3)) for i in range(50)]
+        order = epoch_order_by_size(sizes, 4, 0, 7, 0)
+        first, second = (list(EpochSampler(order, 4, rank, 2)) for rank in range(2))
+        assert sorted(first + second) == sorted(order.tolist())
+        assert [sizes[index] for index in first] == [sizes[index] for index in second]
 
     def test_epochs_of_one_round_show_no_image_twice(self):
         sizes = [(64, 64), (64, 96)] * 24
@@ -140,7 +148,7 @@ class TestWholeImages:
     def test_a_loader_gives_whole_images_of_several_sizes(self, dataset, recipe, tmp_path, save_picture, capsys):
         shutil.copytree(dataset, tmp_path / "data")
         whole = recipe(data__crop=0, data__rescale_probability=0.0, data__batch_size=2)
-        names = QualityData(whole, dataset)
+        names = QualityData(recipe(), dataset)
         training = [names.whole.records[index].image.name for index in names.splits.training]
         for name, size in zip(training, [(80, 112)] * 5 + [(50, 60)], strict=False):
             save_picture(tmp_path / "data" / "Images" / name, *size[::-1], seed=1)
@@ -150,9 +158,29 @@ class TestWholeImages:
         assert capsys.readouterr().err == "1 training image is left out: too few are of the same size to fill a batch\n"
 
     def test_no_batch_of_one_size(self, dataset, recipe):
-        data = QualityData(recipe(data__crop=0, data__rescale_probability=0.0, data__batch_size=1000), dataset)
-        with pytest.raises(RecipeError, match="'crop' in data is 0, but no 1000 training images, a batch, are of one"):
-            data.train_dataloader()
+        whole = recipe(data__crop=0, data__rescale_probability=0.0, data__batch_size=1000)
+        with pytest.raises(RecipeError, match="needs batches of one size, but no 1000 training images, a batch, are"):
+            QualityData(whole, dataset)
+
+    def test_a_reference_of_another_size(self, recipe, tmp_path, save_picture):
+        rows = ["image,reference,score,split"]
+        for index in range(12):
+            save_picture(tmp_path / f"{index}.png", 80, 64, seed=index)
+            split = ("validation", "test")[index] if index < 2 else "train"
+            rows.append(f"{index}.png,reference.png,{index / 12},{split}")
+        save_picture(tmp_path / "reference.png", 64, 80, seed=0)
+        (tmp_path / "pairs.csv").write_text("\n".join(rows), encoding="utf-8")
+        pairs = recipe(
+            name="topiq_fr-lite",
+            data__dataset="csv",
+            data__split="official",
+            data__subset="",
+            data__score_range=[0, 1],
+            data__crop=0,
+            data__rescale_probability=0.0,
+        )
+        with pytest.raises(DatasetError, match=r"\.png is not of the size of its reference .*reference\.png"):
+            next(iter(QualityData(pairs, tmp_path).train_dataloader()))
 
 
 class TestCollate:

@@ -238,8 +238,8 @@ def test_whole_numbers_are_numbers(recipe):
             "'enlarge_probability' in data is of crops",
         ),
         (
-            {"data__final_crop": 0, "data__final_crop_epochs": 1, "loss__sensitivity": 1.0},
-            "need crops of one size, and a 'crop' of 0 in data is whole images",
+            {**TAUGHT, "data__final_crop": 0, "data__final_crop_epochs": 1},
+            "'teachers' in unlabelled score crops of one size, but a 'crop' or 'final_crop' of 0 in data is whole",
         ),
         ({"data__batch_size": 0}, "'batch_size' in data must be from 1 to inf, but got 0"),
         ({"data__test_share": 1.5}, "'test_share' in data must be from 0 to 1, but got 1.5"),

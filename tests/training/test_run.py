@@ -21,7 +21,7 @@ from topiq_metrics.images import load_image
 from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import RecipeError
-from topiq_metrics.training.run import _trainer, train
+from topiq_metrics.training.run import _trainer, _without_folders, train
 from topiq_metrics.weights import load_network, read_metadata
 
 NAME = "topiq_nr-lite"
@@ -29,7 +29,7 @@ KILLED = """
 import os, signal, sys, json
 from topiq_metrics.training.recipe import Recipe
 from topiq_metrics.training.module import QualityModule
-from topiq_metrics.training.run import _trainer, train
+from topiq_metrics.training.run import _trainer, _without_folders, train
 
 def on_train_batch_start(self, batch, index):
     if (self.current_epoch, index) == (1, 1):
@@ -295,6 +295,21 @@ def test_tensorboard_is_not_needed(recipe, tmp_path, monkeypatch, capsys):
         "The curves are not written for TensorBoard, which is not installed: pip install tensorboard\n"
     )
     assert not (tmp_path / "tensorboard").exists()
+
+
+def test_the_folders_of_who_trained_are_not_told(recipe):
+    values = _without_folders(
+        recipe(
+            model__weights="/home/me/first.safetensors",
+            model__pretrained_backbone="/home/me/imagenet.pth",
+            unlabelled__teachers=["topiq_nr-lite", "/home/me/teacher.safetensors"],
+            unlabelled__images="/home/me/photos",
+        )
+    )
+    assert values["model"]["weights"] == "first.safetensors"
+    assert values["model"]["pretrained_backbone"] == "imagenet.pth"
+    assert values["unlabelled"]["teachers"] == ("topiq_nr-lite", "teacher.safetensors")
+    assert values["unlabelled"]["images"] == "photos"
 
 
 class TestModule:

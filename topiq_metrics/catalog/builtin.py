@@ -216,7 +216,7 @@ _CARDS = (
         summary="against a reference; bundled, runs offline",
         weights=WeightsFile(
             "topiq_fr-lite.safetensors",
-            "ecf9f5462bbdf4c58d4292d932c916f2cf0774a8fcab64b47b43b7b3f1ae83e8",
+            "0a77bd60c44bb2362fcd5b622ac7c096da3e2ccc4cbb6e7294c6488e3059194f",
             "Apache-2.0 (see its card for the data)",
         ),
         network=replace(_LITE, mode="FR", anchored=True),

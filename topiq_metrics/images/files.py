@@ -40,10 +40,14 @@ def decode_path(
 
 
 def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Height and width of an image file, upright, of which only the header is read; raises as `decode_path` does."""
+    """Height and width of an image file, upright; raises as `decode_path` does.
+
+    Only the header is read, and of some formats (PNG, HEIF), unless it is square, what may tell how it lies behind it.
+    """
     with _opened(path) as (stream, name), quiet_pillow(), strict_pillow(), image_errors(name, stream):
         image = open_image(stream, name, None)
-        return image.size if lies_on_its_side(image) else (image.height, image.width)
+        width, height = image.size
+        return (width, height) if width != height and lies_on_its_side(image) else (height, width)
 
 
 @contextmanager

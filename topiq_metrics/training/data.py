@@ -7,11 +7,11 @@ on how many processes share the work.
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from topiq_metrics.catalog import get_card
-from topiq_metrics.datasets import DATASETS, CSVDataset, IQADataset
+from topiq_metrics.datasets import DATASETS, CSVDataset, DatasetError, IQADataset
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.files import read_size
 from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
@@ -164,6 +164,9 @@ class TrainingCrops(Dataset[TrainingItem]):
 
     def __getitem__(self, index: int) -> TrainingItem:
         images, score = self.split.read(index)
+        if images[0].shape != images[-1].shape:
+            record = self.split.dataset.records[self.split.indices[index]]
+            raise DatasetError(f"{record.image} is not of the size of its reference {record.reference}.")
         crops = self.crop([self.size.apply(image) for image in images], generator_of("crop", *self.seeds, index))
         seed = draw_seed("damage", *self.seeds, index)
         return TrainingItem(crops[0], score, seed, crops[1] if len(crops) > 1 else None, self.split.shares(index))
@@ -215,7 +218,7 @@ def epoch_order(count: int, per_epoch: int, seed: int, epoch: int) -> Tensor:
 def epoch_order_by_size(
     sizes: Sequence[tuple[int, int]], batch_size: int, per_epoch: int, seed: int, epoch: int
 ) -> Tensor:
-    """As `epoch_order`, where each ``batch_size`` of the order, one after another, are images of one size.
+    """As `epoch_order` in whole batches, where each ``batch_size`` of the order, one after another, are of one size.
 
     A round leaves out the images of each size that do not fill a batch, others each time.
     """
@@ -232,7 +235,7 @@ def epoch_order_by_size(
         return torch.tensor(batches)[torch.randperm(len(batches), generator=generator)].flatten()
 
     count = sum(number // batch_size * batch_size for number in Counter(sizes).values())
-    return _dealt(shuffled, count, per_epoch // batch_size * batch_size, epoch)
+    return _dealt(shuffled, count, -(-per_epoch // batch_size) * batch_size, epoch)
 
 
 def _dealt(shuffled: Callable[[int], Tensor], count: int, per_epoch: int, epoch: int) -> Tensor:
@@ -263,6 +266,8 @@ class QualityData(LightningDataModule):
                 raise RecipeError(
                     f"The {part} part of {root} is empty: {len(self.whole)} images are too few for the shares."
                 )
+        # Height and width of each training image as it is shown whole, where any epoch shows them so.
+        self.sizes = self._keep_common_sizes() if 0 in settings.sides else []
         if recipe.loss.emd:
             self._check_ratings()
         unlabelled = recipe.unlabelled
@@ -282,9 +287,7 @@ class QualityData(LightningDataModule):
         order = (
             epoch_order(len(split), settings.images_per_epoch, self.seed, epoch)
             if side
-            else epoch_order_by_size(
-                self.training_sizes, settings.batch_size, settings.images_per_epoch, self.seed, epoch
-            )
+            else epoch_order_by_size(self.sizes, settings.batch_size, settings.images_per_epoch, self.seed, epoch)
         )
         return DataLoader(
             crops,
@@ -294,22 +297,6 @@ class QualityData(LightningDataModule):
             collate_fn=Collate(settings.damaged_per_batch // world, others, self.unlabelled_per_batch // world),
             generator=torch.Generator(),
         )
-
-    @cached_property
-    def training_sizes(self) -> list[tuple[int, int]]:
-        """The height and the width at which each training image is shown whole; images that are alone are told of."""
-        records = [self.whole.records[index] for index in self.splits.training]
-        sizes = [self.crop_size.output_size(*read_size(record.image)) for record in records]
-        counts = Counter(sizes)
-        alone = sum(number for number in counts.values() if number < self.settings.batch_size)
-        if alone == len(sizes):
-            raise RecipeError(
-                f"'crop' in data is 0, but no {self.settings.batch_size} training images, a batch, are of one size."
-            )
-        if alone:
-            are = "image is" if alone == 1 else "images are"
-            sys.stderr.write(f"{alone} training {are} left out: too few are of the same size to fill a batch\n")
-        return sizes
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """The validation images of this process."""
@@ -326,6 +313,23 @@ class QualityData(LightningDataModule):
 
     def _split(self, indices: Sequence[int]) -> DataSplit:
         return DataSplit(self.whole, indices, self.scale, self.bins)
+
+    def _keep_common_sizes(self) -> list[tuple[int, int]]:
+        """Leave out the training images of sizes that fewer than a batch have; the sizes of the others."""
+        records, batch_size = self.whole.records, self.settings.batch_size
+        sizes = {i: self.crop_size.output_size(*read_size(records[i].image)) for i in self.splits.training}
+        counts = Counter(sizes.values())
+        kept = [index for index, size in sizes.items() if counts[size] >= batch_size]
+        if not kept:
+            raise RecipeError(
+                f"A 'crop' or 'final_crop' of 0 in data needs batches of one size, but no {batch_size} training "
+                "images, a batch, are of the same one."
+            )
+        if (alone := len(sizes) - len(kept)) and os.environ.get("LOCAL_RANK", "0") == "0":
+            are = "image is" if alone == 1 else "images are"
+            sys.stderr.write(f"{alone} training {are} left out: too few are of the same size to fill a batch\n")
+        self.splits = replace(self.splits, training=kept)
+        return [sizes[index] for index in kept]
 
     def _check_ratings(self) -> None:
         split = self._split(self.splits.training)

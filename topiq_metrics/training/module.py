@@ -170,7 +170,9 @@ class QualityModule(LightningModule):
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / warmup
-            return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+            # Of whole images, an epoch may have more batches than the first, which `total` is estimated from.
+            share = min((step - warmup) / (total - warmup), 1.0)
+            return 0.5 * (1 + math.cos(math.pi * share))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

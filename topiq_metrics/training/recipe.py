@@ -94,6 +94,11 @@ class DataSettings(_Settings):
     damaged_per_batch: Count
     workers: Count
 
+    @property
+    def sides(self) -> set[int]:
+        """Those of the crops of all epochs; 0 is whole images."""
+        return {self.crop, self.final_crop} if self.final_crop_epochs else {self.crop}
+
 
 @dataclass(frozen=True)
 class OptimizerSettings(_Settings):
@@ -327,17 +332,14 @@ def _check_trainable(recipe: Recipe) -> None:
 
 
 def _check_whole_images(recipe: Recipe) -> None:
-    data = recipe.data
-    sides = {"crop": data.crop, "final_crop": data.final_crop if data.final_crop_epochs else data.crop}
-    if 0 not in sides.values():
-        return
+    sides = recipe.data.sides
     for key in ("rescale_probability", "enlarge_probability"):
-        if getattr(data, key) and not any(sides.values()):
+        if sides == {0} and getattr(recipe.data, key):
             raise RecipeError(f"{key!r} in data is of crops, but with a 'crop' of 0 there are whole images only.")
-    if recipe.loss.sensitivity or recipe.unlabelled.teachers:
+    if 0 in sides and recipe.unlabelled.teachers:
         raise RecipeError(
-            "'sensitivity' in loss and 'teachers' in unlabelled put images of several batches together: they need "
-            "crops of one size, and a 'crop' of 0 in data is whole images."
+            "'teachers' in unlabelled score crops of one size, but a 'crop' or 'final_crop' of 0 in data is whole "
+            "images."
         )
 
 

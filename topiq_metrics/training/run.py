@@ -275,7 +275,7 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
             },
             "scores": {"low": scale.low, "high": scale.high, "higher_is_better": not scale.lower_is_better},
         },
-        "recipe": recipe.to_dict(),
+        "recipe": _without_folders(recipe),
         # JSON has no NaN, which is the correlation of a constant.
         "results": {key: value if math.isfinite(value) else None for key, value in results.items()},
         "versions": {
@@ -291,6 +291,16 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
     path = folder / f"{recipe.name}.safetensors"
     save_network(net, path, card=card)
     return path
+
+
+def _without_folders(recipe: Recipe) -> dict[str, Any]:
+    """A recipe's values with the names of files alone: weights are given to others, whom folders do not concern."""
+    values = recipe.to_dict()
+    for section, key in (("model", "weights"), ("model", "pretrained_backbone"), ("unlabelled", "images")):
+        if isinstance(path := values[section][key], str):
+            values[section][key] = Path(path).name
+    values["unlabelled"]["teachers"] = tuple(Path(path).name for path in values["unlabelled"]["teachers"])
+    return values
 
 
 def _origin(recipe: Recipe) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from topiq_metrics.inference.backends.base import Run
 from topiq_metrics.inference.backends.graphs import Graph, cached_graph, run_within
+from topiq_metrics.models.backbones.efficientnet_lite import SameConv2d
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.models.rewrites.exact_head import keep_head_exact
@@ -114,6 +115,7 @@ def _make(net: QualityNetwork, part: nn.Module, inputs: tuple[Tensor, ...]) -> G
     from topiq_metrics.inference.export.graph import fixed_side
 
     model = _convert(part, inputs)
+    _fuse_same_padding(model, part)
     shapes: dict[int, list[int]] = {}
     for index, x in enumerate(inputs):
         sides = x.shape[2:] if fixed_side(net) else (-1, -1)
@@ -123,6 +125,21 @@ def _make(net: QualityNetwork, part: nn.Module, inputs: tuple[Tensor, ...]) -> G
         path = Path(folder) / _STRUCTURE
         openvino.save_model(model, path, compress_to_fp16=False)
         return {name: (path.parent / name).read_bytes() for name in (_STRUCTURE, _WEIGHTS)}
+
+
+def _fuse_same_padding(model: Any, part: nn.Module) -> None:
+    """Have convolutions with uneven padding pad by themselves: a step of its own copies maps and keeps others apart."""
+    from openvino import opset13
+
+    makers = {"Convolution": opset13.convolution, "GroupConvolution": opset13.group_convolution}
+    padded = tuple(f"__module.{name}/" for name, child in part.named_modules() if isinstance(child, SameConv2d))
+    for node in model.get_ordered_ops():
+        if node.get_type_name() in makers and node.get_friendly_name().startswith(padded):
+            pad, weights, of = node.input_value(0).get_node(), node.input_value(1), node.get_attributes()
+            fused = makers[node.get_type_name()](
+                pad.input_value(0), weights, of["strides"], [0, 0], [0, 0], of["dilations"], auto_pad="same_upper"
+            )
+            node.output(0).replace(fused.output(0))
 
 
 def _convert(net: nn.Module, images: tuple[Tensor, ...]) -> Any:

@@ -44,14 +44,12 @@ class Kind:
         parameters: of its five levels, in KADID-10k's order. That is not the order of severity for mean shift and
             contrast change, whose third level changes least.
         damage: image, parameter and generator to the damaged image.
-        is_local: it strikes places, so that a part of the image does not show it as the whole does.
     """
 
     number: int
     name: str
     parameters: tuple[float, float, float, float, float]
     damage: Damage
-    is_local: bool = False
 
     def parameter(self, level: float) -> float:
         """The parameter of a level from 1 to 5.
@@ -291,10 +289,10 @@ KADID: dict[int, Kind] = {
         Kind(17, "darken", (0.05, 0.1, 0.2, 0.4, 0.8), _darken),
         Kind(18, "mean shift", (0.15, 0.08, 0, -0.08, -0.15), _mean_shift),
         Kind(19, "jitter", (0.05, 0.1, 0.2, 0.5, 1), _jitter),
-        Kind(20, "displaced patches", (20, 40, 60, 80, 100), _displaced_patches, is_local=True),
+        Kind(20, "displaced patches", (20, 40, 60, 80, 100), _displaced_patches),
         Kind(21, "pixelate", (0.01, 0.05, 0.1, 0.2, 0.5), _pixelate),
         Kind(22, "quantization", (20, 16, 13, 10, 7), _quantization),
-        Kind(23, "color blocks", (2, 4, 6, 8, 10), _color_blocks, is_local=True),
+        Kind(23, "color blocks", (2, 4, 6, 8, 10), _color_blocks),
         Kind(24, "sharpen", (1, 2, 3, 6, 12), _sharpen),
         Kind(25, "contrast change", (0.3, 0.15, 0, -0.4, -0.6), _contrast_change),
     )

@@ -243,7 +243,7 @@ def main() -> int:
             reader = csv.DictReader(stream)
             if reader.fieldnames not in (None, COLUMNS):
                 raise SystemExit(f"{measured} is not of this version: give another folder")
-            done.update(row["reference"] for row in reader)
+            done.update({row["image"]: row["reference"] for row in reader}.values())
     start = time.monotonic()
     with measured.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)

@@ -21,7 +21,7 @@ from topiq_metrics.images import load_image
 from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import RecipeError
-from topiq_metrics.training.run import _trainer, _without_folders, train
+from topiq_metrics.training.run import _origin, _trainer, _without_folders, train
 from topiq_metrics.weights import load_network, read_metadata
 
 NAME = "topiq_nr-lite"
@@ -29,7 +29,7 @@ KILLED = """
 import os, signal, sys, json
 from topiq_metrics.training.recipe import Recipe
 from topiq_metrics.training.module import QualityModule
-from topiq_metrics.training.run import _trainer, _without_folders, train
+from topiq_metrics.training.run import _trainer, train
 
 def on_train_batch_start(self, batch, index):
     if (self.current_epoch, index) == (1, 1):
@@ -306,6 +306,8 @@ def test_the_folders_of_who_trained_are_not_told(recipe):
             unlabelled__images="/home/me/photos",
         )
     )
+    origin = _origin(recipe(model__pretrained_backbone="/home/me/imagenet.pth"))
+    assert origin["backbone_initialised_from"] == "imagenet.pth"
     assert values["model"]["weights"] == "first.safetensors"
     assert values["model"]["pretrained_backbone"] == "imagenet.pth"
     assert values["unlabelled"]["teachers"] == ("topiq_nr-lite", "teacher.safetensors")

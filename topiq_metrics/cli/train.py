@@ -114,7 +114,7 @@ def train(
     ):
         try:
             path = run(loaded, data, folder, devices=devices)
-        except ImageError as error:
+        except (ImageError, DatasetError) as error:
             # A worker process adds its traceback above.
             fail(str(error).strip().splitlines()[-1])
     typer.echo(f"{path}\n{path.parent / 'report.md'}")

@@ -14,7 +14,7 @@ from typing import IO, TypeAlias
 from topiq_metrics._extras import install_line
 from topiq_metrics.errors import ImageError, ImageNotFoundError, TruncatedImageError
 from topiq_metrics.images.color import Pixels, pillow_to_pixels
-from topiq_metrics.images.decoding import image_errors, open_image
+from topiq_metrics.images.decoding import MAX_PIXELS, image_errors, open_image
 from topiq_metrics.images.orientation import lies_on_its_side
 from topiq_metrics.images.pillow_state import quiet_pillow, strict_pillow
 from topiq_metrics.images.profiles import Profiles
@@ -45,7 +45,7 @@ def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     Only the header is read, and of some formats (PNG, HEIF), unless it is square, what may tell how it lies behind it.
     """
     with _opened(path) as (stream, name), quiet_pillow(), strict_pillow(), image_errors(name, stream):
-        image = open_image(stream, name, None)
+        image = open_image(stream, name, MAX_PIXELS)
         width, height = image.size
         return (width, height) if width != height and lies_on_its_side(image) else (height, width)
 

@@ -36,10 +36,10 @@ PAIRS = "pairs.csv"
 
 @dataclass(frozen=True)
 class TrainingItem:
-    """A crop with its opinion score.
+    """A crop, or a whole image, with its opinion score.
 
     Attributes:
-        image: ``(3, S, S)``.
+        image: ``(3, H, W)``.
         score: on the scale of the network.
         seed: of what else is drawn for it.
         reference: the same crop of the reference, if there is one.
@@ -55,14 +55,14 @@ class TrainingItem:
 
 @dataclass
 class TrainingBatch:
-    """Crops with their scores, and crops whose order of quality is known.
+    """Crops or whole images of one size with their scores, and some whose order of quality is known.
 
     Shape:
-        - ``images``: ``(N, 3, S, S)``; ``scores``: ``(N,)``.
-        - ``damaged``: ``(2 K, 3, S, S)``: the first K are the first K ``images`` after some damage, the last K
+        - ``images``: ``(N, 3, H, W)``; ``scores``: ``(N,)``.
+        - ``damaged``: ``(2 K, 3, H, W)``: the first K are the first K ``images`` after some damage, the last K
           after more of it; ``severities``: ``(2 K,)``.
-        - ``references``: ``(N, 3, S, S)``, or None; ``shares`` of the ratings: ``(N, R)``, or None.
-        - ``unlabelled``: ``(U, 3, S, S)``, crops of images without opinion scores, or None.
+        - ``references``: ``(N, 3, H, W)``, or None; ``shares`` of the ratings: ``(N, R)``, or None.
+        - ``unlabelled``: ``(U, 3, H, W)``, crops of images without opinion scores, or None.
     """
 
     images: Tensor

@@ -298,9 +298,13 @@ def _without_folders(recipe: Recipe) -> dict[str, Any]:
     values = recipe.to_dict()
     for section, key in (("model", "weights"), ("model", "pretrained_backbone"), ("unlabelled", "images")):
         if isinstance(path := values[section][key], str):
-            values[section][key] = Path(path).name
-    values["unlabelled"]["teachers"] = tuple(Path(path).name for path in values["unlabelled"]["teachers"])
+            values[section][key] = _file_name(path)
+    values["unlabelled"]["teachers"] = tuple(map(_file_name, values["unlabelled"]["teachers"]))
     return values
+
+
+def _file_name(path: str) -> str:
+    return Path(path).name or path
 
 
 def _origin(recipe: Recipe) -> dict[str, Any]:
@@ -319,7 +323,11 @@ def _origin(recipe: Recipe) -> dict[str, Any]:
     bundled = metric.weights is not None and metric.weights.bundled
     return {
         "license": published if bundled else "not stated; the terms of the data and of the backbone's weights apply",
-        "backbone_initialised_from": PRETRAINED_SOURCE if source is True else source or "random",
+        "backbone_initialised_from": PRETRAINED_SOURCE
+        if source is True
+        else _file_name(source)
+        if source
+        else "random",
     }
 
 

@@ -136,10 +136,11 @@ def _fuse_same_padding(model: Any, part: nn.Module) -> None:
     for node in model.get_ordered_ops():
         if node.get_type_name() in makers and node.get_friendly_name().startswith(padded):
             pad, weights, of = node.input_value(0).get_node(), node.input_value(1), node.get_attributes()
-            fused = makers[node.get_type_name()](
-                pad.input_value(0), weights, of["strides"], [0, 0], [0, 0], of["dilations"], auto_pad="same_upper"
-            )
-            node.output(0).replace(fused.output(0))
+            if pad.get_type_name() == "Pad":
+                fused = makers[node.get_type_name()](
+                    pad.input_value(0), weights, of["strides"], [0, 0], [0, 0], of["dilations"], auto_pad="same_upper"
+                )
+                node.output(0).replace(fused.output(0))
 
 
 def _convert(net: nn.Module, images: tuple[Tensor, ...]) -> Any:

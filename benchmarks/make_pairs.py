@@ -137,7 +137,7 @@ def make_versions(content: Content, folder: Path) -> list[dict[str, object]]:
     reference = f"contents/{content.name}.png"
     content.picture.save(folder / reference, compress_level=1)
     if content.is_small:
-        _enlarge(folder / reference)
+        save_larger(content.picture, folder / reference)
     clean = load_image(folder / reference)
     generator = generator_of("versions", content.name)
     rows: list[dict[str, object]] = []
@@ -156,7 +156,7 @@ def make_versions(content: Content, folder: Path) -> list[dict[str, object]]:
             taught.append((row, load_image(picture)))
         if content.is_small and version % LARGER_EVERY == 0:
             row["larger"] = "yes"
-            _enlarge(folder / name)
+            save_larger(picture, folder / name)
     if taught:
         images = torch.stack([image for _, image in taught])
         values = measure(images, clean.expand(len(images), -1, -1, -1), QUICK)
@@ -166,9 +166,9 @@ def make_versions(content: Content, folder: Path) -> list[dict[str, object]]:
     return [{**row, "group": content.group, "split": content.split} for row in rows]
 
 
-def _enlarge(path: Path) -> None:
-    with Image.open(path) as small:
-        larger = small.resize((LARGER_SIDE, LARGER_SIDE), Image.Resampling.BICUBIC)
+def save_larger(picture: Image.Image, path: Path) -> None:
+    """Enlarge what is saved under a path, and save it beside that."""
+    larger = picture.resize((LARGER_SIDE, LARGER_SIDE), Image.Resampling.BICUBIC)
     larger.save(_larger(path), compress_level=1)
 
 

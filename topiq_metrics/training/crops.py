@@ -35,17 +35,16 @@ class RandomCrop:
         self.largest = settings.enlarge_largest
 
     def __call__(self, images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
-        def draw() -> float:
-            return torch.rand((), generator=generator).item()
+        crops = self._cropped(images, generator) if self.side else list(images)
+        return [crop.flip(-1) for crop in crops] if _draw(generator) < 0.5 else crops
 
-        if not self.side:
-            return self._mirrored(images, draw())
+    def _cropped(self, images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
         side = self.side
-        if draw() < self.probability:
-            side = round(side / (self.smallest + (1 - self.smallest) * draw()))
+        if _draw(generator) < self.probability:
+            side = round(side / (self.smallest + (1 - self.smallest) * _draw(generator)))
         # Nothing is drawn for what is not asked for, so that a recipe without it draws what it always drew.
-        if self.enlarge_probability and draw() < self.enlarge_probability:
-            side = round(self.side / self.largest ** draw())
+        if self.enlarge_probability and _draw(generator) < self.enlarge_probability:
+            side = round(self.side / self.largest ** _draw(generator))
         size = images[0].shape[-2:]
         side = min(side, *size)
         top, left = (int(torch.randint(0, length - side + 1, (), generator=generator).item()) for length in size)
@@ -57,8 +56,8 @@ class RandomCrop:
                 ]
                 for crop in crops
             ]
-        return self._mirrored(crops, draw())
+        return crops
 
-    @staticmethod
-    def _mirrored(images: Sequence[Tensor], share: float) -> list[Tensor]:
-        return [image.flip(-1) if share < 0.5 else image for image in images]
+
+def _draw(generator: torch.Generator) -> float:
+    return torch.rand((), generator=generator).item()

@@ -7,7 +7,6 @@ on how many processes share the work.
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.files import read_size
 from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
 from topiq_metrics.training.distortions import PLAIN, distort
+from topiq_metrics.training.gathering import is_first_process
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
 from topiq_metrics.training.splitting import split_records
 from topiq_metrics.training.unlabelled import UnlabelledImages, find_unlabelled
@@ -325,7 +325,7 @@ class QualityData(LightningDataModule):
                 f"A 'crop' or 'final_crop' of 0 in data needs batches of one size, but no {batch_size} training "
                 "images, a batch, are of the same one."
             )
-        if (alone := len(sizes) - len(kept)) and os.environ.get("LOCAL_RANK", "0") == "0":
+        if (alone := len(sizes) - len(kept)) and is_first_process():
             are = "image is" if alone == 1 else "images are"
             sys.stderr.write(f"{alone} training {are} left out: too few are of the same size to fill a batch\n")
         self.splits = replace(self.splits, training=kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypeVar
 
 import torch
@@ -9,6 +10,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 T = TypeVar("T")
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that tells people things, also before the processes know of each other."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def gather(part: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.training.backbones import PRETRAINED_SOURCE
 from topiq_metrics.training.crops import draw_seed
 from topiq_metrics.training.data import QualityData
+from topiq_metrics.training.gathering import is_first_process
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import Recipe, RecipeError
 from topiq_metrics.training.teachers import describe_teacher
@@ -162,7 +163,7 @@ def _loggers(folder: Path, *, progress: bool) -> list[Logger]:
     curves: list[Logger] = [CSVLogger(folder, name="", version=_next_version(folder), flush_logs_every_n_steps=1)]
     if find_spec("tensorboard") is not None:
         curves.append(TensorBoardLogger(folder, name="tensorboard", version=""))
-    elif progress and os.environ.get("LOCAL_RANK", "0") == "0":
+    elif progress and is_first_process():
         sys.stderr.write(
             "The curves are not written for TensorBoard, which is not installed: pip install tensorboard\n"
         )
@@ -323,11 +324,7 @@ def _origin(recipe: Recipe) -> dict[str, Any]:
     bundled = metric.weights is not None and metric.weights.bundled
     return {
         "license": published if bundled else "not stated; the terms of the data and of the backbone's weights apply",
-        "backbone_initialised_from": PRETRAINED_SOURCE
-        if source is True
-        else _file_name(source)
-        if source
-        else "random",
+        "backbone_initialised_from": PRETRAINED_SOURCE if source is True else _file_name(source or "random"),
     }
 
 

@@ -64,6 +64,7 @@ TINY: dict[str, Any] = {
         "pairwise_rank": 0.0,
         "rank": 0.5,
         "rank_margin": 0.1,
+        "damage": 0.0,
         "emd": 0.0,
         "sensitivity": 0.0,
         "distillation": 1.0,

@@ -11,7 +11,7 @@ import torch
 from topiq_metrics.datasets import DatasetError
 from topiq_metrics.training.crops import RandomCrop
 from topiq_metrics.training.data import Collate, EpochSampler, QualityData, TrainingItem, epoch_order_by_size
-from topiq_metrics.training.distortions import PLAIN, distort
+from topiq_metrics.training.distortions import PLAIN, VISIBLE, distort
 from topiq_metrics.training.recipe import RecipeError
 from topiq_metrics.training.splitting import split_by_name
 
@@ -220,17 +220,23 @@ class TestCollate:
                 assert batch.severities[j].item() == pytest.approx(severity)
                 assert torch.equal(batch.damaged[j], distort(items[i].image, kind, severity, seed=seed))
 
-    def test_every_kind_comes_up(self, items, monkeypatch):
+    @pytest.mark.parametrize("wanted", [PLAIN, VISIBLE])
+    def test_every_kind_comes_up(self, items, monkeypatch, wanted):
         kinds = set()
         monkeypatch.setattr(
             "topiq_metrics.training.data.distort", lambda image, kind, *_, **__: kinds.add(kind) or image
         )
-        for seed in range(20):
-            Collate(5)([replace(item, seed=5 * seed + item.seed) for item in items])
-        assert kinds == set(PLAIN)
+        for seed in range(60):
+            Collate(5, kinds=wanted)([replace(item, seed=5 * seed + item.seed) for item in items])
+        assert kinds == set(wanted)
 
 
 class TestQualityData:
+    @pytest.mark.parametrize(("weight", "kinds"), [(0.0, PLAIN), (1.0, VISIBLE)])
+    def test_kinds_of_damage(self, weight, kinds, dataset, recipe):
+        loader = QualityData(recipe(loss__damage=weight), dataset).train_dataloader()
+        assert loader.collate_fn.kinds == kinds
+
     def test_loaders(self, dataset, recipe):
         data = QualityData(recipe(), dataset)
         assert len(data.splits.training) + len(data.splits.validation) + len(data.splits.test) == 24

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from topiq_metrics.training.distortions import DISTORTIONS, LEVELS, PLAIN, distort
+from topiq_metrics.training.distortions import DISTORTIONS, LEVELS, PLAIN, VISIBLE, distort
 from topiq_metrics.training.distortions.blur import smoothed
 
 SIZES = [(128, 128), (32, 40), (97, 61), (33, 200)]
@@ -96,6 +96,8 @@ def test_a_mixture_is_random_throughout(picture):
 def test_plain_ones_are_of_the_bank():
     assert set(PLAIN) <= set(DISTORTIONS)
     assert len(set(PLAIN)) == 8
+    assert set(PLAIN) < set(VISIBLE) <= set(DISTORTIONS)
+    assert len(set(VISIBLE)) == len(VISIBLE)
 
 
 @pytest.mark.parametrize("kind", ["fog", "blur+fog", "", "blur+"])

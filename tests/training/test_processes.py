@@ -56,6 +56,7 @@ def runs(dataset, recipe_values, tmp_path_factory):
         "optimizer__gradient_clip": 0.0,
         "model__pretrained_backbone": True,
         "loss__sensitivity": 1.0,
+        "loss__damage": 1.0,
         "matching__max_score_difference": 0.5,
         "unlabelled__teachers": ["topiq_nr-lite"],
         "unlabelled__images": str(dataset / "Images"),

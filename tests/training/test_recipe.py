@@ -114,6 +114,7 @@ def test_the_bundled_model_keeps_its_settings():
             "pairwise_rank": 0.0,
             "rank": 0.5,
             "rank_margin": 0.1,
+            "damage": 0.0,
             "emd": 0.0,
             "sensitivity": 0.0,
             "distillation": 1.0,
@@ -198,6 +199,13 @@ class TestFineTuning:
         with pytest.raises(RecipeError, match=r"lpips\+ is not the metric of a network that is trained here"):
             fine_tuning_recipe("lpips+")
 
+    def test_nothing_to_start_from(self):
+        none = 'model.weights=""'
+        with pytest.raises(RecipeError, match="start from random numbers: set 'pretrained_backbone'"):
+            fine_tuning_recipe("topiq_nr-lite", settings=[none])
+        recipe = fine_tuning_recipe("topiq_nr-lite", settings=[none, "model.pretrained_backbone=true"])
+        assert recipe.model.pretrained_backbone is True
+
 
 def test_file(tmp_path, recipe_values, write_recipe):
     values = recipe_values()
@@ -273,6 +281,11 @@ def test_whole_numbers_are_numbers(recipe):
             "Every weight in loss of what tells good from bad is 0: there is nothing to learn",
         ),
         ({"data__damaged_per_batch": 0}, "'rank' in loss needs pairs of rising damage: set 'damaged_per_batch'"),
+        (
+            {"data__damaged_per_batch": 0, "loss__rank": 0.0, "loss__damage": 1.0},
+            "'damage' in loss needs pairs of rising damage: set 'damaged_per_batch'",
+        ),
+        ({"name": "topiq_fr", "loss__damage": 1.0}, "are for no-reference metrics, but topiq_fr compares"),
     ],
 )
 def test_bad_values(changes, message, recipe):

@@ -24,7 +24,7 @@ from topiq_metrics.datasets import DATASETS, CSVDataset, DatasetError, IQADatase
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.files import read_size
 from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
-from topiq_metrics.training.distortions import PLAIN, distort
+from topiq_metrics.training.distortions import PLAIN, VISIBLE, distort
 from topiq_metrics.training.gathering import is_first_process
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
 from topiq_metrics.training.splitting import split_records
@@ -95,8 +95,15 @@ class Collate:
     Beside the first ``count`` of them is one of the unlabelled images each, if there are any.
     """
 
-    def __init__(self, damaged: int, unlabelled: UnlabelledImages | None = None, count: int = 0) -> None:
+    def __init__(
+        self,
+        damaged: int,
+        unlabelled: UnlabelledImages | None = None,
+        count: int = 0,
+        kinds: Sequence[str] = PLAIN,
+    ) -> None:
         self.damaged = damaged
+        self.kinds = kinds
         self.unlabelled = unlabelled
         self.count = count
 
@@ -106,7 +113,7 @@ class Collate:
         severe: list[tuple[Tensor, float]] = []
         for item in items[: self.damaged]:
             generator = torch.Generator().manual_seed(item.seed)
-            kind = PLAIN[int(torch.randint(len(PLAIN), (), generator=generator))]
+            kind = self.kinds[int(torch.randint(len(self.kinds), (), generator=generator))]
             severities = torch.rand(2, generator=generator).sort().values.tolist()
             seed = int(torch.randint(2**31, (), generator=generator))
             for step, severity in zip((mild, severe), severities, strict=True):
@@ -270,6 +277,7 @@ class QualityData(LightningDataModule):
         self.sizes = self._keep_common_sizes() if 0 in settings.sides else []
         if recipe.loss.emd:
             self._check_ratings()
+        self.kinds = VISIBLE if recipe.loss.damage else PLAIN
         unlabelled = recipe.unlabelled
         self.unlabelled = find_unlabelled(unlabelled.images) if unlabelled.teachers else []
         self.unlabelled_per_batch = unlabelled.images_per_batch if self.unlabelled else 0
@@ -294,7 +302,9 @@ class QualityData(LightningDataModule):
             batch_size=settings.batch_size // world,
             sampler=EpochSampler(order, settings.batch_size, rank, world),
             num_workers=settings.workers,
-            collate_fn=Collate(settings.damaged_per_batch // world, others, self.unlabelled_per_batch // world),
+            collate_fn=Collate(
+                settings.damaged_per_batch // world, others, self.unlabelled_per_batch // world, self.kinds
+            ),
             generator=torch.Generator(),
         )
 

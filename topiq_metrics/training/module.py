@@ -17,6 +17,7 @@ from topiq_metrics.models.rewrites.carried_norms import carry_norms, return_norm
 from topiq_metrics.training import losses, qfm
 from topiq_metrics.training.backbones import load_pretrained_backbone
 from topiq_metrics.training.crops import generator_of
+from topiq_metrics.training.damage import DamageJudge
 from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.gathering import gather, gather_dealt, gather_objects, own_part, world_size
 from topiq_metrics.training.recipe import Recipe, RecipeError
@@ -45,6 +46,8 @@ class QualityModule(LightningModule):
             self.queue = qfm.FeatureQueue(recipe.matching.queue, width)
         # In a list, so as not to be part of checkpoints.
         self._teachers = [load_teacher(teacher, recipe) for teacher in recipe.unlabelled.teachers]
+        bins = self.net.config.bins
+        self._judges = [DamageJudge(low=float(bins > 1), span=self._span)] if recipe.loss.damage else []
         self._collected: list[tuple[Tensor, Tensor]] = []
 
     def loss(self, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -72,6 +75,8 @@ class QualityModule(LightningModule):
                 torch.cat([mild, severe]),
                 weights.rank_margin * torch.cat([mild_severity, severe_severity - mild_severity]),
             )
+        if weights.damage:
+            terms["damage"] = self._damage(torch.cat([mild, severe]), batch)
         if weights.emd and batch.shares is not None:
             terms["emd"] = losses.emd(gather(output[:count].softmax(dim=1)), gather(batch.shares))
         if weights.sensitivity:
@@ -120,10 +125,20 @@ class QualityModule(LightningModule):
             weights = qfm.confidence(deviations, self.recipe.unlabelled.confidence_scale * self._span)
         return qfm.distillation_loss(self.net(images).float(), taught, weights)
 
+    def _damage(self, scores: Tensor, batch: TrainingBatch) -> Tensor:
+        """The error to what the judge foretells for the damaged images."""
+        pairs = len(batch.damaged) // 2
+        if not pairs:
+            return scores.sum()
+        before = torch.cat([batch.images[:pairs]] * 2)
+        foretold = self._judges[0](batch.damaged, before, torch.cat([batch.scores[:pairs]] * 2))
+        return losses.mse(scores, foretold)
+
     def on_fit_start(self) -> None:
         if self.device.type == "cpu" and self.recipe.optimizer.precision == "bf16-mixed":
             carry_norms(self.net)
         self._teachers = [teacher.to(self.device) for teacher in self._teachers]
+        self._judges = [judge.to(self.device) for judge in self._judges]
 
     def on_fit_end(self) -> None:
         return_norms(self.net)

@@ -128,6 +128,7 @@ class LossWeights(_Settings):
     pairwise_rank: Amount
     rank: Amount
     rank_margin: Amount
+    damage: Amount
     emd: Amount
     sensitivity: Amount
     distillation: Amount
@@ -217,12 +218,18 @@ def fine_tuning_recipe(
         settings: as for `load_recipe`.
 
     Raises:
-        RecipeError: the metric is not one that is trained here, or a setting is wrong.
+        RecipeError: the metric is not one that is trained here, a setting is wrong, or there is nothing to start from.
     """
     values = _merged(_resolved(_FINE_TUNING), {"name": name, "model": {"weights": os.fspath(weights)}})
     if name in CARDS and (side := _whole_side(CARDS[name])):
         values = _merged(values, {"data": {"crop": side}})
-    return Recipe.from_dict(_changed(values, settings))
+    recipe = Recipe.from_dict(_changed(values, settings))
+    if not recipe.model.weights and recipe.model.pretrained_backbone is False:
+        raise RecipeError(
+            "Without 'weights' in model, fine-tuning would start from random numbers: set 'pretrained_backbone' in "
+            "model, to start from ImageNet weights."
+        )
+    return recipe
 
 
 def _whole_side(card: ModelCard) -> int:
@@ -307,12 +314,12 @@ def _check_trainable(recipe: Recipe) -> None:
     loss = recipe.loss
     unlabelled = recipe.unlabelled
     taught = loss.distillation if unlabelled.teachers else 0.0
-    if not any((loss.mse, loss.nin, loss.plcc, loss.pairwise_rank, loss.rank, loss.emd, taught)):
+    if not any((loss.mse, loss.nin, loss.plcc, loss.pairwise_rank, loss.rank, loss.damage, loss.emd, taught)):
         raise RecipeError("Every weight in loss of what tells good from bad is 0: there is nothing to learn from.")
-    if card.mode == "FR" and (loss.sensitivity or unlabelled.teachers):
+    if card.mode == "FR" and (loss.sensitivity or loss.damage or unlabelled.teachers):
         raise RecipeError(
-            f"'sensitivity' in loss and 'teachers' in unlabelled are for no-reference metrics, but {recipe.name} "
-            "compares with references."
+            "'sensitivity' and 'damage' in loss and 'teachers' in unlabelled are for no-reference metrics, but "
+            f"{recipe.name} compares with references."
         )
     if bool(unlabelled.teachers) != bool(unlabelled.images):
         raise RecipeError("'teachers' and 'images' in unlabelled go together: the ones score the others.")
@@ -320,8 +327,9 @@ def _check_trainable(recipe: Recipe) -> None:
         raise RecipeError("There are 'teachers' in unlabelled, but 'distillation' in loss is 0.")
     if unlabelled.teachers and unlabelled.images_per_batch > recipe.data.batch_size:
         raise RecipeError("'images_per_batch' in unlabelled must not be more than 'batch_size' in data.")
-    if loss.rank and not recipe.data.damaged_per_batch:
-        raise RecipeError("'rank' in loss needs pairs of rising damage: set 'damaged_per_batch' in data.")
+    for key in ("rank", "damage"):
+        if getattr(loss, key) and not recipe.data.damaged_per_batch:
+            raise RecipeError(f"{key!r} in loss needs pairs of rising damage: set 'damaged_per_batch' in data.")
     if loss.emd and card.bins == 1:
         raise RecipeError(f"'emd' in loss needs a network that predicts ratings, but {recipe.name} predicts a score.")
     _check_whole_images(recipe)

@@ -32,6 +32,7 @@ from topiq_metrics.datasets import split_hash
 from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.training.backbones import PRETRAINED_SOURCE
 from topiq_metrics.training.crops import draw_seed
+from topiq_metrics.training.damage import describe_judge
 from topiq_metrics.training.data import QualityData
 from topiq_metrics.training.gathering import is_first_process
 from topiq_metrics.training.module import QualityModule
@@ -42,6 +43,8 @@ from topiq_metrics.weights.hashes import sha256_of
 from topiq_metrics.weights.load import locate
 
 _CLAIM = "recipe.json"
+_HISTORY = ("trained_on", "fine_tuned_from", "taught_by", "damage_judged_by")
+"""What a weights file says of the weights that it started from."""
 
 
 @float32_by_default()
@@ -287,6 +290,8 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
             "python": platform.python_version(),
         },
     }
+    if recipe.loss.damage:
+        card["damage_judged_by"] = describe_judge()
     if recipe.unlabelled.teachers:
         card |= _taught_by(recipe, data, str(card["license"]))
     path = folder / f"{recipe.name}.safetensors"
@@ -316,7 +321,7 @@ def _origin(recipe: Recipe) -> dict[str, Any]:
         path = locate(recipe.name, settings.weights)
         about = read_metadata(path)
         origin: dict[str, Any] = {"name": about.get("name", recipe.name), "file": path.name, "sha256": sha256_of(path)}
-        origin |= {key: about[key] for key in ("trained_on", "fine_tuned_from") if key in about}
+        origin |= {key: about[key] for key in _HISTORY if key in about}
         default = published if settings.weights == "default" else f"that of {path.name}, which it started from"
         return {"license": about.get("license") or default, "fine_tuned_from": origin}
     source = settings.pretrained_backbone

@@ -6,6 +6,6 @@ image is RGB ``(3, H, W)`` in [0, 1], on the CPU; so is what comes back. Severit
 
 from __future__ import annotations
 
-from topiq_metrics.training.distortions.bank import DISTORTIONS, LEVELS, PLAIN, distort
+from topiq_metrics.training.distortions.bank import DISTORTIONS, LEVELS, PLAIN, VISIBLE, distort
 
-__all__ = ["DISTORTIONS", "LEVELS", "PLAIN", "distort"]
+__all__ = ["DISTORTIONS", "LEVELS", "PLAIN", "VISIBLE", "distort"]

@@ -70,6 +70,24 @@ PLAIN = (
 )
 """Those that make any photograph worse, as people see it too: for ranks without ratings."""
 
+VISIBLE = (
+    *PLAIN,
+    "lens-blur",
+    "chromatic-aberration",
+    "jpeg2000",
+    "avif",
+    "color-noise",
+    "multiplicative-noise",
+    "correlated-noise",
+    "high-frequency-noise",
+    "lost-blocks",
+    "pixelate",
+    "nearest-upscaling",
+    "bicubic-upscaling",
+    "sharpened-upscaling",
+)
+"""Those that people see without knowing the photograph as it was."""
+
 
 @float32_by_default()
 def distort(image: Tensor, kind: str, severity: float, *, seed: int) -> Tensor:

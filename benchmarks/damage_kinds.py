@@ -14,6 +14,7 @@ import argparse
 import json
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ import numpy as np
 import torch
 from consensus import human_means
 from fr_lite import in_8_bits
-from make_pairs import WHOLE, picture_splits
+from make_pairs import WHOLE, split_pictures
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from torch import Tensor
+from torchmetrics import Metric
 
-from topiq_metrics.functional import topiq_no_reference
+from topiq_metrics import create_metric
 from topiq_metrics.images import load_image
 from topiq_metrics.training.distortions.kadid import KADID, kadid_damage
 
@@ -33,29 +37,33 @@ SEEN = (1, 2, 3, 9, 10, 11, 12, 13, 14, 21, 22, 24)
 """The numbers of these kinds: blur, compression, noise, pixelation, quantization, too much sharpening."""
 
 
+LEVELS = range(1, 6)
+
+
 @torch.inference_mode()
-def agreement(weights: str, pictures: list[torch.Tensor], means: np.ndarray) -> dict[str, Any]:
-    scores = np.array(
-        [
-            topiq_no_reference(
-                in_8_bits(kadid_damage(picture, number, level, seed=index))[None], weights=weights
-            ).item()
-            for index, picture in enumerate(pictures)
-            for number in SEEN
-            for level in range(1, 6)
-        ]
-    ).reshape(len(pictures), len(SEEN), 5)
-    opinions = means.reshape(scores.shape)
-    within = {
-        KADID[number].name: float(np.mean([spearmanr(own, told).statistic for own, told in zip(a, b, strict=True)]))
-        for number, a, b in zip(SEEN, scores.swapaxes(0, 1), opinions.swapaxes(0, 1), strict=True)
-    }
+def score(metrics: Sequence[Metric], pictures: Sequence[Tensor]) -> NDArray[np.float64]:
+    """The scores of the damaged pictures, ``(metrics, pictures, kinds, levels)``."""
+    shape = (len(pictures), len(SEEN), len(LEVELS))
+    scores = np.empty((len(metrics), *shape))
+    for picture, kind, level in np.ndindex(shape):
+        damaged = in_8_bits(kadid_damage(pictures[picture], SEEN[kind], LEVELS[level], seed=picture))
+        scores[:, picture, kind, level] = [metric(damaged[None]).item() for metric in metrics]
+    return scores
+
+
+def agreement(scores: NDArray[np.float64], opinions: NDArray[np.float64]) -> dict[str, Any]:
+    """SRCC of scores ``(pictures, kinds, levels)`` with opinions ``(kinds, levels)``."""
+
+    def srcc(own: NDArray[np.float64], told: NDArray[np.float64]) -> float:
+        return float(spearmanr(own.ravel(), told.ravel()).statistic)
+
     return {
-        "all": spearmanr(scores.ravel(), opinions.ravel()).statistic,
-        "median of the pictures": statistics.median(
-            spearmanr(own.ravel(), told.ravel()).statistic for own, told in zip(scores, opinions, strict=True)
-        ),
-        "within a kind": within,
+        "all": srcc(scores, np.broadcast_to(opinions, scores.shape)),
+        "median of the pictures": statistics.median(srcc(of_picture, opinions) for of_picture in scores),
+        "within a kind": {
+            KADID[number].name: statistics.mean(srcc(of_picture[index], opinions[index]) for of_picture in scores)
+            for index, number in enumerate(SEEN)
+        },
     }
 
 
@@ -68,13 +76,13 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
-    paths = sorted((arguments.cid22 / "images").glob("*.webp"))
-    splits = picture_splits([path.stem for path in paths])
-    kept = [path for path in paths if splits[path.stem] == "test"][: arguments.pictures]
+    parts = split_pictures(arguments.cid22).items()
+    kept = [path for path, part in parts if part == "test"][: arguments.pictures]
     pictures = [load_image(path)[:, : WHOLE[0], : WHOLE[1]] for path in kept]
-    rows = [{"kind": f"kadid-{number}", "level": str(level)} for number in SEEN for level in range(1, 6)]
-    means = np.tile(human_means(rows, arguments.kadid10k / "kinds.csv"), len(pictures))
-    results = {weights: agreement(weights, pictures, means) for weights in arguments.weights}
+    rows = [{"kind": f"kadid-{number}", "level": str(level)} for number in SEEN for level in LEVELS]
+    opinions = human_means(rows, arguments.kadid10k / "kinds.csv").reshape(len(SEEN), len(LEVELS))
+    scores = score([create_metric(METRIC, weights=weights) for weights in arguments.weights], pictures)
+    results = {weights: agreement(own, opinions) for weights, own in zip(arguments.weights, scores, strict=True)}
     print(f"SRCC with KADID-10k's mean opinion scores of kind and level, {len(kept)} pictures, {len(SEEN)} kinds")
     for weights, result in results.items():
         worst = sorted(result["within a kind"].items(), key=lambda item: item[1])[:3]

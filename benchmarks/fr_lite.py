@@ -27,7 +27,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from consensus import fit_linear, human_means, ranks
-from make_pairs import WHOLE, picture_splits
+from make_pairs import WHOLE, split_pictures
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from teachers import QUICK, measure
@@ -157,9 +157,8 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, choices=SIZES, help="for the consensus")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    paths = sorted((arguments.cid22 / "images").glob("*.webp"))
-    splits = picture_splits([path.stem for path in paths])
-    chosen = [path for path in paths if splits[path.stem] == arguments.split][: arguments.pictures]
+    parts = split_pictures(arguments.cid22).items()
+    chosen = [path for path, part in parts if part == arguments.split][: arguments.pictures]
     pictures = [load_image(path) for path in chosen]
     score = Scorer(arguments.weights, arguments.size)
     result: dict[str, object] = {"human": human(pictures, arguments.kadid10k, score, teachers=arguments.teachers)}

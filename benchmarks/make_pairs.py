@@ -78,19 +78,17 @@ class Content:
 
 
 def find_contents(cid22: Path, biq2021: Path, small: int, whole: int) -> Iterator[Content]:
-    paths = sorted((cid22 / "images").glob("*.webp"))
-    splits = picture_splits([path.stem for path in paths])
-    for path in paths:
+    pictures = split_pictures(cid22)
+    for path, split in pictures.items():
         with Image.open(path) as opened:
             picture = opened.convert("RGB")
         generator = generator_of("crops", path.stem)
-        split = splits[path.stem]
         for crop in range(CROPS):
             yield Content(f"cid22-{path.stem}-{crop}", split, 9, 4, _cut(picture, (SIDE, SIDE), generator), path.stem)
         yield Content(f"cid22-{path.stem}-whole", split, 20, 6, _cut(picture, WHOLE, generator), path.stem)
         yield Content(f"cid22-{path.stem}-full", split, 5, 2, picture, path.stem)
     for split in ("train", "validation", "test"):
-        named = [path for path in paths if splits[path.stem] == split]
+        named = [path for path, of in pictures.items() if of == split]
         for first in range(0, len(named) - 3, 4):
             four = named[first : first + 4]
             yield Content(f"cid22-{four[0].stem}-four", split, 10, 0, _put_together(four), four[0].stem)
@@ -99,7 +97,7 @@ def find_contents(cid22: Path, biq2021: Path, small: int, whole: int) -> Iterato
         for record in BIQ2021(biq2021, "train", partial=True).records
         if record.score >= LOWEST_MOS
     }
-    splits = picture_splits(sorted(photographs))
+    splits = _split_names(sorted(photographs))
     # In an order that has nothing to do with their names.
     order = sorted(photographs, key=lambda name: generator_of("order", name).initial_seed())
     for place, name in enumerate(order[: small + whole]):
@@ -126,7 +124,14 @@ def _put_together(paths: Sequence[Path]) -> Image.Image:
     return Image.fromarray(np.block([[[pictures[0]], [pictures[1]]], [[pictures[2]], [pictures[3]]]]))
 
 
-def picture_splits(names: Sequence[str]) -> dict[str, str]:
+def split_pictures(cid22: Path) -> dict[Path, str]:
+    """The part of each of CID22's pictures: ``train``, ``validation`` or ``test``."""
+    paths = sorted((cid22 / "images").glob("*.webp"))
+    splits = _split_names([path.stem for path in paths])
+    return {path: splits[path.stem] for path in paths}
+
+
+def _split_names(names: Sequence[str]) -> dict[str, str]:
     parts = split_by_name(names, VALIDATION, TEST)
     found = {"train": parts.training, "validation": parts.validation, "test": parts.test}
     return {names[index]: split for split, indices in found.items() for index in indices}

@@ -10,17 +10,13 @@ The judge shrinks large photographs, so that fine damage of crops above 384 px i
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.folding import fold
-from topiq_metrics.weights import load_network, read_metadata
-from topiq_metrics.weights.hashes import sha256_of
-from topiq_metrics.weights.load import locate
+from topiq_metrics.weights import load_network
 
 JUDGE = "topiq_fr-lite"
 INVISIBLE = 0.9
@@ -54,16 +50,3 @@ class DamageJudge(nn.Module):
             similarity: Tensor = self.net(self.size.apply(damaged), self.size.apply(photographs))
         kept = (similarity / INVISIBLE).clamp(0, 1)
         return scores - (1 - kept) * (scores - self.worst).clamp(min=0)
-
-
-def describe_judge() -> dict[str, Any]:
-    """What a weights file that was trained with it says of it."""
-    path = locate(JUDGE, "default")
-    about = read_metadata(path)
-    return {
-        "name": JUDGE,
-        "file": path.name,
-        "sha256": sha256_of(path),
-        "license": about["license"],
-        "trained_on": about["trained_on"],
-    }

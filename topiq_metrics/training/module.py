@@ -76,7 +76,7 @@ class QualityModule(LightningModule):
                 weights.rank_margin * torch.cat([mild_severity, severe_severity - mild_severity]),
             )
         if weights.damage:
-            terms["damage"] = self._damage(torch.cat([mild, severe]), batch)
+            terms["damage"] = self._damage(predictions[count:], batch)
         if weights.emd and batch.shares is not None:
             terms["emd"] = losses.emd(gather(output[:count].softmax(dim=1)), gather(batch.shares))
         if weights.sensitivity:

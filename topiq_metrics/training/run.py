@@ -32,7 +32,7 @@ from topiq_metrics.datasets import split_hash
 from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.training.backbones import PRETRAINED_SOURCE
 from topiq_metrics.training.crops import draw_seed
-from topiq_metrics.training.damage import describe_judge
+from topiq_metrics.training.damage import JUDGE
 from topiq_metrics.training.data import QualityData
 from topiq_metrics.training.gathering import is_first_process
 from topiq_metrics.training.module import QualityModule
@@ -291,7 +291,7 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
         },
     }
     if recipe.loss.damage:
-        card["damage_judged_by"] = describe_judge()
+        card["damage_judged_by"] = describe_teacher(JUDGE, recipe)
     if recipe.unlabelled.teachers:
         card |= _taught_by(recipe, data, str(card["license"]))
     path = folder / f"{recipe.name}.safetensors"

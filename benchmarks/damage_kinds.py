@@ -3,7 +3,7 @@
 Makes twelve of KADID-10k's kinds of damage that are seen without a reference, at their five levels, on the pictures of
 CID22 that are kept for tests (`make_pairs.py` deals them). Prints SRCC of the scores with KADID-10k's mean opinion
 scores of kind and level: over all pictures; within each picture, the median; and within a kind, the mean of the
-pictures. `topiq_fr-lite` learned these means on other pictures, and `topiq_nr-lite` from it.
+pictures. `topiq_fr-lite`, which teaches the loss `damage`, has learned these means on other pictures.
 
     python benchmarks/damage_kinds.py --cid22 FOLDER --kadid10k FOLDER [--weights FILE ...] [--pictures N] [--json FILE]
 """

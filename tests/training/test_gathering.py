@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from topiq_metrics.training import losses
-from topiq_metrics.training.gathering import gather
+from topiq_metrics.training.gathering import gather, tell
 
 LOSSES = ("mse", "nin", "plcc", "pairwise_rank", "emd")
 
@@ -78,3 +78,10 @@ def test_halves_alone_would_have_other_gradients():
 def test_a_single_process_keeps_its_tensor():
     part = torch.rand(3)
     assert gather(part) is part
+
+
+@pytest.mark.parametrize(("rank", "told"), [("0", "once\n"), ("1", "")])
+def test_one_process_tells_people_things(rank, told, monkeypatch, capsys):
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    tell("once")
+    assert capsys.readouterr().err == told

@@ -175,6 +175,17 @@ class TestTeachers:
         assert total.item() == pytest.approx(2 * expected.item(), rel=1e-3)
         assert weights.std() > 0
 
+    def test_mixed_precision_does_not_concern_their_scores(self, small, images, teachers, batch_of, monkeypatch):
+        module = small(unlabelled__teachers=teachers, unlabelled__images="x")
+        taught = []
+        loss = qfm.distillation_loss
+        monkeypatch.setattr(qfm, "distillation_loss", lambda *args: taught.append(args[1]) or loss(*args))
+        batch = batch_of(images[:2], torch.rand(2), unlabelled=images[2:])
+        module.loss(batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            module.loss(batch)
+        assert torch.equal(*taught)
+
     def test_they_are_not_trained_and_not_kept(self, small, images, teachers, batch_of):
         module = small(unlabelled__teachers=teachers, unlabelled__images="x")
         module.loss(batch_of(images[:2], torch.rand(2), unlabelled=images[2:]))[0].backward()

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -114,6 +115,7 @@ class TestWholeRun:
             "checkpoints/epoch=1.ckpt",
             "curves.png",
             "curves/0/metrics.csv",
+            "data.json",
             "recipe.json",
             "report.md",
             "scatter.png",
@@ -134,7 +136,7 @@ class TestWholeRun:
         assert len(rows) == 6
         for row in rows:
             with torch.inference_mode():
-                score = net(load_image(dataset / "Images" / row["image"])[None]).item()
+                score = net(load_image(dataset / row["image"])[None]).item()
             assert score == pytest.approx(float(row["score"]), abs=1e-5)
 
     def test_card(self, folder, recipe):
@@ -148,7 +150,10 @@ class TestWholeRun:
 
     def test_report(self, folder):
         text = (folder / "report.md").read_text(encoding="utf-8")
-        assert "Trained on 11 images of BIQ2021, stopped by 7, tested once on 6" in text
+        assert (
+            "Trained on 11 images of BIQ2021, stopped by 7, tested once on 6; no two parts share a group of images."
+            in text
+        )
         for name in ("SRCC", "KRCC", "PLCC", "RMSE"):
             assert f"| {name} | " in text
         assert epochs_of_the_report(folder) == [1, 2]
@@ -169,9 +174,30 @@ class TestWholeRun:
         assert "net.head.6.weight" in changed
         assert not {key for key in changed if "running_" in key}
 
-    def test_again_it_is_finished(self, folder, dataset, recipe, epochs):
-        assert train(recipe(), dataset, folder, progress=False) == folder / f"{NAME}.safetensors"
+    def test_again_it_is_finished(self, folder, dataset, recipe, epochs, capsys):
+        assert train(recipe(), dataset, folder) == folder / f"{NAME}.safetensors"
         assert epochs == []
+        assert capsys.readouterr().err == f"The run in {folder} is done: nothing is trained.\n"
+
+    @pytest.mark.parametrize(
+        ("change", "differ"),
+        [
+            (lambda rows: rows[:-1], "images, split_hashes, scores"),
+            (lambda rows: [*rows[:-1], re.sub(r"0\.\d+", "0.5", rows[-1])], "scores"),
+        ],
+    )
+    def test_folder_of_a_run_on_other_data(self, change, differ, folder, dataset, recipe, tmp_path):
+        shutil.copytree(dataset, tmp_path / "other")
+        (labels,) = (tmp_path / "other").glob("*.csv")
+        rows = labels.read_text(encoding="utf-8").splitlines()
+        labels.write_text("\n".join(change(rows)), encoding="utf-8")
+        with pytest.raises(RecipeError, match=rf"a run of this recipe on other data \(what differs: {differ}\): give"):
+            train(recipe(), tmp_path / "other", folder, progress=False)
+
+    def test_a_run_of_an_earlier_version_does_not_say_its_data(self, folder, dataset, recipe, tmp_path):
+        shutil.copytree(folder, tmp_path / "run")
+        (tmp_path / "run" / "data.json").unlink()
+        assert train(recipe(), dataset, tmp_path / "run", progress=False).is_file()
 
     def test_folder_of_another_recipe(self, folder, dataset, recipe):
         with pytest.raises(RecipeError, match=r"holds a run of another recipe: give another folder, or that run's own"):
@@ -237,6 +263,43 @@ def test_an_interrupted_run_goes_on(dataset, recipe, tmp_path, monkeypatch, epoc
     train(recipe(), dataset, tmp_path, progress=False)
     assert epochs == [0, 1, 1]
     assert checkpoint(tmp_path, "last")["global_step"] == 4
+
+
+def test_a_folder_that_is_moved_knows_its_best_epoch(dataset, recipe, tmp_path, epochs, falling_srcc, monkeypatch):
+    def interrupt(self, batch, index):
+        if self.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QualityModule, "on_train_batch_start", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(), dataset, tmp_path / "run", progress=False)
+    folder = (tmp_path / "run").rename(tmp_path / "moved")
+    train(recipe(), dataset, folder, progress=False)
+    assert epochs == [0, 1, 1]
+    assert checkpoint(folder, "best")["epoch"] == 0
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["best.ckpt", "epoch=1.ckpt"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_that_has_no_scores_any_more(dataset, recipe_values, write_recipe, topiq, tmp_path, monkeypatch):
+    def lose(self, batch, index):
+        if self.current_epoch == 1:
+            self.net.head[6].bias.data.fill_(math.nan)
+
+    monkeypatch.setattr(QualityModule, "on_train_batch_start", lose)
+    file = write_recipe(tmp_path / "tiny.toml", recipe_values())
+    result = topiq("train", file, "--data", dataset, "-o", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "After epoch 2 the network has scores that are not finite. A smaller 'lr' in optimizer" in result.stderr
+    assert not (tmp_path / "run" / f"{NAME}.safetensors").exists()
+    assert checkpoint(tmp_path / "run", "best")["epoch"] == 0
+
+
+def test_fewer_images_than_processes(dataset, recipe, tmp_path):
+    settings = recipe(data__batch_size=8, data__damaged_per_batch=0, loss__rank=0.0)
+    with pytest.raises(RecipeError, match="The validation part is shared by all 8 processes, but has 7 images only"):
+        train(settings, dataset, tmp_path / "run", devices=8, progress=False)
 
 
 def test_worse_epochs_are_kept_apart_from_the_best_and_end_the_run(

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from topiq_metrics.datasets import KADID10k
-from topiq_metrics.training.data import EpochSampler, QualityData, epoch_order
+from topiq_metrics.training.data import QualityData
+from topiq_metrics.training.order import EpochSampler, epoch_order
 from topiq_metrics.training.recipe import RecipeError
 
 

@@ -7,9 +7,8 @@ on how many processes share the work.
 from __future__ import annotations
 
 import math
-import sys
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,17 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import DATASETS, CSVDataset, DatasetError, IQADataset
+from topiq_metrics.datasets.base import ALL
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.files import read_size
 from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
 from topiq_metrics.training.distortions import PLAIN, VISIBLE, distort
-from topiq_metrics.training.gathering import is_first_process
+from topiq_metrics.training.gathering import tell
+from topiq_metrics.training.order import EpochSampler, epoch_order, epoch_order_by_size
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
 from topiq_metrics.training.splitting import split_records
 from topiq_metrics.training.unlabelled import UnlabelledImages, find_unlabelled
@@ -194,65 +195,6 @@ class WholeImages(Dataset[tuple[Any, ...]]):
         return *(self.size.apply(image) for image in images), score
 
 
-class EpochSampler(Sampler[int]):
-    """One process's images of an epoch: of each batch of ``batch_size``, every ``world``-th from its ``rank`` on.
-
-    A last batch that is not whole is left out, unless it is the only one; that is cut to a multiple of ``world``.
-    ``order`` says which images there are, and in which order.
-    """
-
-    def __init__(self, order: Tensor, batch_size: int, rank: int, world: int) -> None:
-        count = len(order)
-        kept = count // batch_size * batch_size or count // world * world
-        self.indices = order[:kept][rank::world].tolist()
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
-
-
-def epoch_order(count: int, per_epoch: int, seed: int, epoch: int) -> Tensor:
-    """Which of ``count`` images an epoch shows, in its order: all, or the next ``per_epoch`` of a shuffled round."""
-
-    def shuffled(turn: int) -> Tensor:
-        return torch.randperm(count, generator=generator_of("order", seed, turn))
-
-    return _dealt(shuffled, count, per_epoch, epoch)
-
-
-def epoch_order_by_size(
-    sizes: Sequence[tuple[int, int]], batch_size: int, per_epoch: int, seed: int, epoch: int
-) -> Tensor:
-    """As `epoch_order` in whole batches, where each ``batch_size`` of the order, one after another, are of one size.
-
-    A round leaves out the images of each size that do not fill a batch, others each time.
-    """
-
-    def shuffled(turn: int) -> Tensor:
-        generator = generator_of("order", seed, turn)
-        batches: list[list[int]] = []
-        waiting: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for index in torch.randperm(len(sizes), generator=generator).tolist():
-            alike = waiting[sizes[index]]
-            alike.append(index)
-            if len(alike) == batch_size:
-                batches.append(waiting.pop(sizes[index]))
-        return torch.tensor(batches)[torch.randperm(len(batches), generator=generator)].flatten()
-
-    count = sum(number // batch_size * batch_size for number in Counter(sizes).values())
-    return _dealt(shuffled, count, -(-per_epoch // batch_size) * batch_size, epoch)
-
-
-def _dealt(shuffled: Callable[[int], Tensor], count: int, per_epoch: int, epoch: int) -> Tensor:
-    if not 0 < per_epoch < count:
-        return shuffled(epoch)
-    start = epoch * per_epoch
-    rounds = range(start // count, (start + per_epoch - 1) // count + 1)
-    return torch.cat([shuffled(turn) for turn in rounds])[start % count + torch.arange(per_epoch)]
-
-
 class QualityData(LightningDataModule):
     """The splits of one dataset as a recipe asks for them."""
 
@@ -268,11 +210,7 @@ class QualityData(LightningDataModule):
         self.whole = _open(settings, root, with_reference=card.mode == "FR", name=recipe.name)
         self.scale = _find_scale(settings, self.whole, self.bins, recipe.name)
         self.splits = split_records(self.whole, settings)
-        for part in ("training", "validation", "test"):
-            if not getattr(self.splits, part):
-                raise RecipeError(
-                    f"The {part} part of {root} is empty: {len(self.whole)} images are too few for the shares."
-                )
+        self._check_parts(root)
         # Height and width of each training image as it is shown whole, where any epoch shows them so.
         self.sizes = self._keep_common_sizes() if 0 in settings.sides else []
         if recipe.loss.emd:
@@ -324,6 +262,19 @@ class QualityData(LightningDataModule):
     def _split(self, indices: Sequence[int]) -> DataSplit:
         return DataSplit(self.whole, indices, self.scale, self.bins)
 
+    def _check_parts(self, root: Path) -> None:
+        for part in ("training", "validation", "test"):
+            if getattr(self.splits, part):
+                continue
+            count = len(self.whole)
+            if getattr(self.settings, f"{part}_share", None) == 0:
+                reason = f"set '{part}_share' in data, or say which images are its own"
+            elif part == "training" and any(record.split != ALL for record in self.whole.records):
+                reason = "no image is said to be of it"
+            else:
+                reason = f"{count} {'image is' if count == 1 else 'images are'} too few for the shares"
+            raise RecipeError(f"The {part} part of {root} is empty: {reason}.")
+
     def _keep_common_sizes(self) -> list[tuple[int, int]]:
         """Leave out the training images of sizes that fewer than a batch have; the sizes of the others."""
         records, batch_size = self.whole.records, self.settings.batch_size
@@ -335,9 +286,9 @@ class QualityData(LightningDataModule):
                 f"A 'crop' or 'final_crop' of 0 in data needs batches of one size, but no {batch_size} training "
                 "images, a batch, are of the same one."
             )
-        if (alone := len(sizes) - len(kept)) and is_first_process():
+        if alone := len(sizes) - len(kept):
             are = "image is" if alone == 1 else "images are"
-            sys.stderr.write(f"{alone} training {are} left out: too few are of the same size to fill a batch\n")
+            tell(f"{alone} training {are} left out: too few are of the same size to fill a batch")
         self.splits = replace(self.splits, training=kept)
         return [sizes[index] for index in kept]
 
@@ -383,8 +334,8 @@ def _open_table(path: Path, settings: DataSettings, columns: dict[str, str]) -> 
     table = CSVDataset(path, settings.subset or None, higher_is_better=higher_is_better, partial=True, **named)
     if table.missing:
         count = len(table.missing)
-        sys.stderr.write(f"{path}: {count} {'image is' if count == 1 else 'images are'} not there and left out; ")
-        sys.stderr.write(f"the first is on {table.missing[0]}\n")
+        are = "image is" if count == 1 else "images are"
+        tell(f"{path}: {count} {are} not there and left out; the first is on {table.missing[0]}")
     return table
 
 
@@ -398,6 +349,12 @@ def _parse_size(size: str) -> SizePolicy:
 def _find_scale(settings: DataSettings, dataset: IQADataset, bins: int, name: str) -> Scale:
     facts = dataset.facts
     low, high = settings.score_range or facts.score_range
+    # Of a table, they are the lowest and the highest score that is in it.
+    if settings.dataset == CSV and not low <= facts.score_range[0] <= facts.score_range[1] <= high:
+        raise RecipeError(
+            f"'score_range' in data is from {low:g} to {high:g}, but the scores of {facts.name} are from "
+            f"{facts.score_range[0]:g} to {facts.score_range[1]:g}."
+        )
     lower_is_better = not facts.higher_is_better
     if bins == 1:
         if not (low < high and math.isfinite(high - low)):

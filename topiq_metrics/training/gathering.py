@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +16,12 @@ T = TypeVar("T")
 def is_first_process() -> bool:
     """Whether this process is the one that tells people things, also before the processes know of each other."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def tell(text: str) -> None:
+    """Write a line to stderr, once for all processes."""
+    if is_first_process():
+        sys.stderr.write(f"{text}\n")
 
 
 def gather(part: Tensor) -> Tensor:

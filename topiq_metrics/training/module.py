@@ -119,7 +119,8 @@ class QualityModule(LightningModule):
 
     def _distillation(self, images: Tensor) -> Tensor:
         """The error to the mean score that the teachers give two views of each image."""
-        with torch.no_grad():
+        # Their scores are those that the metrics give, also where the network is trained in mixed precision.
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             views = torch.stack([teacher(view) for teacher in self._teachers for view in (images, images.flip(-1))])
             taught, deviations = views.float().mean(dim=0), views.float().std(dim=0)
             weights = qfm.confidence(deviations, self.recipe.unlabelled.confidence_scale * self._span)
@@ -162,6 +163,12 @@ class QualityModule(LightningModule):
         self._collected.clear()
         pairs = [pair for process in gather_objects(own) for pair in process]
         predictions, scores = (torch.cat(part) for part in zip(*pairs, strict=True))
+        # Ranks have no NaN: a network without scores could seem the best.
+        if not predictions.isfinite().all():
+            raise RecipeError(
+                f"After epoch {self.current_epoch + 1} the network has scores that are not finite. A smaller 'lr' in "
+                "optimizer, or a 'gradient_clip', may help."
+            )
         # A correlation needs two images.
         enough = len(scores) > 1
         values = {

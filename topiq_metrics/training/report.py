@@ -38,16 +38,17 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         before = predict(start, data.test_dataloader())[0]
         results["test_srcc_before"] = spearman_corrcoef(before, scores).item()
         results["test_plcc_before"] = pearson_corrcoef(before, scores).item()
-    names = [data.whole.records[i].image.name for i in data.splits.test]
     with (folder / "test_scores.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("image", "mos", "score"))
-        writer.writerows(zip(names, scores.tolist(), predictions.tolist(), strict=True))
+        images = [_within(data.whole.root, data.whole.records[i].image) for i in data.splits.test]
+        writer.writerows(zip(images, scores.tolist(), predictions.tolist(), strict=True))
     curves = _read_curves(folder)
     _plot(folder, predictions, scores, curves)
     parts = (
         f"Trained on {len(data.splits.training)} images of {data.whole.facts.name}, stopped by "
-        f"{len(data.splits.validation)}, tested once on {len(data.splits.test)}; no two parts share a file name."
+        f"{len(data.splits.validation)}, tested once on {len(data.splits.test)}; "
+        f"{_shared_in_words(data)}."
     )
     if missing := getattr(data.whole, "missing", []):
         parts += f" Left out, since they were not there: {len(missing)}; the first is on {missing[0]}."
@@ -76,6 +77,20 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
     ]
     (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return results
+
+
+def _within(folder: Path, image: Path) -> str:
+    return image.relative_to(folder).as_posix() if image.is_relative_to(folder) else str(image)
+
+
+def _shared_in_words(data: QualityData) -> str:
+    """Whether images of one group, such as those of a reference, are in several parts, as official ones may have it."""
+    splits, records = data.splits, data.whole.records
+    parts = [{records[i].group for i in part} for part in (splits.training, splits.validation, splits.test)]
+    shared = sum(map(len, parts)) - len(set().union(*parts))
+    if not shared:
+        return "no two parts share a group of images"
+    return f"{shared} group{'s' * (shared > 1)} of images {'are' if shared > 1 else 'is'} in more than one part"
 
 
 def _in_words(result: str) -> str:

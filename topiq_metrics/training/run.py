@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import math
 import os
@@ -25,16 +24,15 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
-from topiq_metrics._files import write_whole
 from topiq_metrics._version import versions
 from topiq_metrics.catalog import get_card
-from topiq_metrics.datasets import split_hash
 from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.training.backbones import PRETRAINED_SOURCE
+from topiq_metrics.training.claim import check_data, check_owner, claim, describe_parts
 from topiq_metrics.training.crops import draw_seed
 from topiq_metrics.training.damage import JUDGE
 from topiq_metrics.training.data import QualityData
-from topiq_metrics.training.gathering import is_first_process
+from topiq_metrics.training.gathering import tell
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import Recipe, RecipeError
 from topiq_metrics.training.teachers import describe_teacher
@@ -42,7 +40,6 @@ from topiq_metrics.weights import read_metadata, save_network
 from topiq_metrics.weights.hashes import sha256_of
 from topiq_metrics.weights.load import locate
 
-_CLAIM = "recipe.json"
 _HISTORY = ("trained_on", "fine_tuned_from", "taught_by", "damage_judged_by")
 """What a weights file says of the weights that it started from."""
 
@@ -59,9 +56,10 @@ def train(
 ) -> Path:
     """Train, or resume the interrupted run in ``output``; returns the weights file, at once if that is there already.
 
-    The folder holds the resolved recipe, ``checkpoints/`` (the last epochs that are needed, and the best by validation
-    SRCC), the curves of each start as ``curves/N/metrics.csv`` and, if ``tensorboard`` is installed, ``tensorboard/``,
-    and at the end ``report.md`` with its pictures and ``<name>.safetensors``.
+    The folder holds the resolved recipe, what identifies the data (``data.json``), ``checkpoints/`` (the last epochs
+    that are needed, and the best by validation SRCC), the curves of each start as ``curves/N/metrics.csv`` and, if
+    ``tensorboard`` is installed, ``tensorboard/``, and at the end ``report.md`` with its pictures and
+    ``<name>.safetensors``.
 
     What is drawn at random is decided by the recipe's seed, the epoch and the image: a run that was killed and resumed
     ends where it would have ended, and several processes share the batches of one.
@@ -76,31 +74,29 @@ def train(
         progress: show a bar on a terminal, and a line for each epoch on stderr.
 
     Raises:
-        RecipeError: ``output`` holds a run of another recipe, or is no folder; or the recipe does not suit the data or
-            the machine.
+        RecipeError: ``output`` holds a run of another recipe or on other data, or is no folder; or the recipe does not
+            suit the data or the machine, or the network's scores are no longer finite.
         DatasetError: ``root`` is not the recipe's dataset.
         WeightsError: the weights to start from cannot be found or loaded.
         KeyboardInterrupt: it was interrupted; the last whole epoch is kept.
     """
     folder = Path(output)
-    _check_owner(folder, recipe)
+    check_owner(folder, recipe)
+    data = QualityData(recipe, Path(root))
+    check_data(folder, recipe, data)
     weights = folder / f"{recipe.name}.safetensors"
     if weights.exists():
+        if progress:
+            tell(f"The run in {folder} is done: nothing is trained.")
         return weights
-    shared = {f"{key!r} in data": getattr(recipe.data, key) for key in ("batch_size", "damaged_per_batch")}
-    if recipe.unlabelled.teachers:
-        shared["'images_per_batch' in unlabelled"] = recipe.unlabelled.images_per_batch
-    for key, count in shared.items():
-        if count % devices:
-            raise RecipeError(f"{key} is shared by all processes: it must be a multiple of {devices}.")
-    data = QualityData(recipe, Path(root))
+    _check_shared(recipe, data, devices)
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     module = QualityModule(recipe)
     trainer = _trainer(recipe, folder, devices, accelerator, progress=progress)
     checkpoints = folder / "checkpoints"
     last = _by_epoch(checkpoints)[-1:]
     if trainer.is_global_zero:
-        _claim(folder, recipe)
+        claim(folder, recipe, data)
     if not (last and _has_stopped(last[0], recipe.optimizer.patience)):
         _fit(trainer, module, data, last[0] if last else None)
     if torch.distributed.is_initialized():
@@ -111,15 +107,28 @@ def train(
     return _finish(folder, recipe, data, module.to(trainer.strategy.root_device))
 
 
+def _check_shared(recipe: Recipe, data: QualityData, devices: int) -> None:
+    """Refuse what the processes cannot share."""
+    shared = {f"{key!r} in data": getattr(recipe.data, key) for key in ("batch_size", "damaged_per_batch")}
+    if recipe.unlabelled.teachers:
+        shared["'images_per_batch' in unlabelled"] = recipe.unlabelled.images_per_batch
+    for key, count in shared.items():
+        if count % devices:
+            raise RecipeError(f"{key} is shared by all processes: it must be a multiple of {devices}.")
+    for part in ("training", "validation"):
+        if (count := len(getattr(data.splits, part))) < devices:
+            raise RecipeError(f"The {part} part is shared by all {devices} processes, but has {count} images only.")
+
+
 def _trainer(recipe: Recipe, folder: Path, devices: int, accelerator: str, *, progress: bool) -> pl.Trainer:
     settings = recipe.optimizer
     checkpoints = folder / "checkpoints"
     callbacks: list[Callback] = [
         _Draws(recipe.seed),
         EarlyStopping("val/srcc", mode="max", patience=settings.patience),
-        ModelCheckpoint(checkpoints, filename="best", monitor="val/srcc", mode="max", enable_version_counter=False),
+        _Checkpoint(checkpoints, filename="best", monitor="val/srcc", mode="max", enable_version_counter=False),
         # After it, so as to hold its state. Not `save_last`, which skips the epochs that are not the best.
-        ModelCheckpoint(
+        _Checkpoint(
             checkpoints,
             filename="{epoch}",
             monitor="epoch",
@@ -166,10 +175,8 @@ def _loggers(folder: Path, *, progress: bool) -> list[Logger]:
     curves: list[Logger] = [CSVLogger(folder, name="", version=_next_version(folder), flush_logs_every_n_steps=1)]
     if find_spec("tensorboard") is not None:
         curves.append(TensorBoardLogger(folder, name="tensorboard", version=""))
-    elif progress and is_first_process():
-        sys.stderr.write(
-            "The curves are not written for TensorBoard, which is not installed: pip install tensorboard\n"
-        )
+    elif progress:
+        tell("The curves are not written for TensorBoard, which is not installed: pip install tensorboard")
     return curves
 
 
@@ -183,6 +190,18 @@ def _fit(trainer: pl.Trainer, module: QualityModule, data: QualityData, checkpoi
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from None
+
+
+class _Checkpoint(ModelCheckpoint):
+    """Knows its files again in a folder that was moved; Lightning would take the next epoch for the best one."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        def moved(path: str) -> str:
+            return str(Path(self.dirpath or "") / Path(path).name) if path else path
+
+        paths = {key: moved(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        models = {moved(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(state_dict | paths | {"best_k_models": models, "dirpath": self.dirpath})
 
 
 class _Draws(Callback):
@@ -272,11 +291,7 @@ def _finish(folder: Path, recipe: Recipe, data: QualityData, module: QualityModu
             "dataset": facts.name,
             "citation": facts.citation or recipe.data.about,
             "license": facts.license,
-            "images": {part: len(getattr(data.splits, part)) for part in ("training", "validation", "test")},
-            "split_hashes": {
-                part: split_hash(data.whole.records[i] for i in getattr(data.splits, part))
-                for part in ("training", "validation", "test")
-            },
+            **describe_parts(data),
             "scores": {"low": scale.low, "high": scale.high, "higher_is_better": not scale.lower_is_better},
         },
         "recipe": _without_folders(recipe),
@@ -342,23 +357,6 @@ def _taught_by(recipe: Recipe, data: QualityData, license_: str) -> dict[str, An
         "taught_by": teachers,
         "unlabelled_images": len(data.unlabelled),
     }
-
-
-def _check_owner(folder: Path, recipe: Recipe) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise RecipeError(f"{folder} is to be the folder of the run, but is a file.")
-    path = folder / _CLAIM
-    if path.exists() and path.read_text(encoding="utf-8") != _as_json(recipe):
-        raise RecipeError(f"{folder} holds a run of another recipe: give another folder, or that run's own recipe.")
-
-
-def _claim(folder: Path, recipe: Recipe) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / _CLAIM, _as_json(recipe).encode())
-
-
-def _as_json(recipe: Recipe) -> str:
-    return json.dumps(recipe.to_dict(), indent=2) + "\n"
 
 
 def _next_version(folder: Path) -> str:

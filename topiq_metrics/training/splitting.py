@@ -22,7 +22,7 @@ _SPLIT_OF = {
 
 @dataclass(frozen=True)
 class SplitIndices:
-    """Indices into a dataset; no two splits share a file name."""
+    """Indices into a dataset; no two parts that are dealt here share a group of images."""
 
     training: list[int]
     validation: list[int]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from topiq_metrics.errors import ImageError
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.scoring.sources import SourceError, open_source
 from topiq_metrics.training.crops import RandomCrop, generator_of
+from topiq_metrics.training.gathering import tell
 from topiq_metrics.training.recipe import RecipeError
 
 _MOST_UNREADABLE = 8
@@ -37,7 +37,7 @@ def find_unlabelled(source: str) -> list[str]:
     if not paths:
         raise RecipeError(f"'images' in unlabelled: there is no image file in {source}.")
     if len(paths) < len(items):
-        sys.stderr.write(f"{len(items) - len(paths)} of {len(items)} images in {source} are not there.\n")
+        tell(f"{len(items) - len(paths)} of {len(items)} images in {source} are not there.")
     return paths
 
 

@@ -10,11 +10,9 @@ An image is RGB ``(3, H, W)`` in [0, 1], on the CPU; so is what comes back.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +21,10 @@ from scipy.interpolate import CubicSpline
 from skimage.color import rgb2lab, rgb2ycbcr, ycbcr2rgb
 from torch import Tensor
 
-from topiq_metrics.images import load_image
-from topiq_metrics.training.distortions.arrays import as_image, as_picture, as_pixels
+from topiq_metrics.training.distortions.arrays import as_image, as_pixels
 from topiq_metrics.training.distortions.blur import filtered, smoothed
 from topiq_metrics.training.distortions.color import from_lab
+from topiq_metrics.training.distortions.compression import reencode
 
 PICTURE = 512 * 384
 """The pixels of a picture of KADID-10k."""
@@ -140,17 +138,11 @@ def _saturation_lab(image: Tensor, factor: float, generator: torch.Generator) ->
 
 
 def _jpeg2000(image: Tensor, ratio: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
-    return _reencoded(image, "JPEG2000", quality_mode="rates", quality_layers=[ratio])
+    return reencode(image, "JPEG2000", quality_mode="rates", quality_layers=[ratio])
 
 
 def _jpeg(image: Tensor, quality: float, generator: torch.Generator) -> Tensor:  # noqa: ARG001
-    return _reencoded(image, "JPEG", quality=round(quality))
-
-
-def _reencoded(image: Tensor, codec: str, **options: Any) -> Tensor:
-    buffer = io.BytesIO()
-    as_picture(image).save(buffer, codec, **options)
-    return load_image(buffer)
+    return reencode(image, "JPEG", quality=round(quality))
 
 
 def _white_noise(image: Tensor, variance: float, generator: torch.Generator) -> Tensor:

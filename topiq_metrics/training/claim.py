@@ -1,0 +1,80 @@
+"""Whose a run's folder is: of which recipe, and on which data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from topiq_metrics._files import write_whole
+from topiq_metrics.datasets import split_hash
+from topiq_metrics.training.recipe import Recipe, RecipeError
+from topiq_metrics.weights.hashes import sha256_of
+from topiq_metrics.weights.load import locate
+
+if TYPE_CHECKING:
+    from topiq_metrics.training.data import QualityData
+
+_RECIPE, _DATA = "recipe.json", "data.json"
+
+
+def check_owner(folder: Path, recipe: Recipe) -> None:
+    """Refuse a folder that holds a run of another recipe, or is none.
+
+    Raises:
+        RecipeError: it does, or is not.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RecipeError(f"{folder} is to be the folder of the run, but is a file.")
+    path = folder / _RECIPE
+    if path.exists() and path.read_text(encoding="utf-8") != _as_json(recipe.to_dict()):
+        raise RecipeError(f"{folder} holds a run of another recipe: give another folder, or that run's own recipe.")
+
+
+def check_data(folder: Path, recipe: Recipe, data: QualityData) -> None:
+    """Refuse a folder that holds a run on other images or scores, or from other weights.
+
+    Raises:
+        RecipeError: it does.
+    """
+    path = folder / _DATA
+    # Runs of earlier versions do not say.
+    if not path.exists():
+        return
+    then, now = json.loads(path.read_text(encoding="utf-8")), _describe(recipe, data)
+    if differ := [what for what, value in now.items() if then.get(what) != value]:
+        raise RecipeError(
+            f"{folder} holds a run of this recipe on other data (what differs: {', '.join(differ)}): give another "
+            "folder, or that run's own data."
+        )
+
+
+def claim(folder: Path, recipe: Recipe, data: QualityData) -> None:
+    """Say in the folder whose it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / _DATA, _as_json(_describe(recipe, data)).encode())
+    write_whole(folder / _RECIPE, _as_json(recipe.to_dict()).encode())
+
+
+def describe_parts(data: QualityData) -> dict[str, Any]:
+    """How many images are in each part, and which."""
+    parts = {part: getattr(data.splits, part) for part in ("training", "validation", "test")}
+    return {
+        "images": {part: len(indices) for part, indices in parts.items()},
+        "split_hashes": {part: split_hash(data.whole.records[i] for i in indices) for part, indices in parts.items()},
+    }
+
+
+def _describe(recipe: Recipe, data: QualityData) -> dict[str, Any]:
+    weights = recipe.model.weights
+    lines = sorted(f"{record.id}\t{record.score!r}" for record in data.whole.records)
+    return {
+        **describe_parts(data),
+        "scores": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+        "initial weights": sha256_of(locate(recipe.name, weights)) if weights else None,
+    }
+
+
+def _as_json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"

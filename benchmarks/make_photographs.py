@@ -8,6 +8,7 @@ coffee (Rachel Michetti, CC0), rocket (SpaceX, public domain).
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -23,10 +24,9 @@ DAMAGE = {"blur": (0.55, 0.8), "jpeg": (0.6, 0.9), "noise": (0.5, 0.75), "undere
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
-        print(__doc__, file=sys.stderr)
-        return 2
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="for the photographs")
+    folder = parser.parse_args().folder
     source = Path(skimage.__file__).parent / "data"
     for picture in PICTURES:
         image = SizePolicy.parse("max_side=448").apply(load_image(source / picture))

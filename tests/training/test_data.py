@@ -267,6 +267,10 @@ class TestQualityData:
         with pytest.raises(RecipeError, match=r"The test part of .* is empty: 24 images are too few for the shares"):
             QualityData(recipe(data__test_share=1e-6), dataset)
 
+    def test_shares_of_everything(self, dataset, recipe):
+        with pytest.raises(RecipeError, match="'validation_share' and 'test_share' in data must leave something"):
+            QualityData(recipe(data__validation_share=0.75), dataset)
+
     def test_a_table_without_training_images(self, dataset, recipe, tmp_path):
         images = sorted((dataset / "Images").iterdir())[:6]
         rows = [

@@ -262,7 +262,6 @@ def test_whole_numbers_are_numbers(recipe):
             {"data__split": "thirds"},
             r"'split' in data must be one of \('official', 'random', 'hash'\), but got 'thirds'",
         ),
-        ({"data__validation_share": 0.75, "data__test_share": 0.25}, "in data must leave something to train on"),
         ({"data__score_range": [1]}, r"'score_range' in data must be two numbers or none, but got \[1.0\]"),
         ({"data__score_range": ["1"]}, r"'score_range' in data must be tuple\[float, ...\], but got \['1'\]"),
         ({"optimizer__precision": "8"}, "'precision' in optimizer must be one of .*, but got '8'"),

@@ -18,6 +18,7 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from topiq_metrics.errors import ImageError
 from topiq_metrics.images import load_image
 from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.module import QualityModule
@@ -182,8 +183,9 @@ class TestWholeRun:
     @pytest.mark.parametrize(
         ("change", "differ"),
         [
-            (lambda rows: rows[:-1], "images, split_hashes, scores"),
-            (lambda rows: [*rows[:-1], re.sub(r"0\.\d+", "0.5", rows[-1])], "scores"),
+            (lambda rows: rows[:-1], "images, split_hashes, rows"),
+            (lambda rows: [*rows[:-1], re.sub(r"0\.\d+", "0.5", rows[-1])], "rows"),
+            (lambda rows: [rows[0], *rows[:0:-1]], "rows"),
         ],
     )
     def test_folder_of_a_run_on_other_data(self, change, differ, folder, dataset, recipe, tmp_path):
@@ -193,6 +195,9 @@ class TestWholeRun:
         labels.write_text("\n".join(change(rows)), encoding="utf-8")
         with pytest.raises(RecipeError, match=rf"a run of this recipe on other data \(what differs: {differ}\): give"):
             train(recipe(), tmp_path / "other", folder, progress=False)
+
+    def test_a_run_that_is_done_does_not_need_its_images(self, folder, recipe, tmp_path):
+        assert train(recipe(), tmp_path / "gone", folder, progress=False) == folder / f"{NAME}.safetensors"
 
     def test_a_run_of_an_earlier_version_does_not_say_its_data(self, folder, dataset, recipe, tmp_path):
         shutil.copytree(folder, tmp_path / "run")
@@ -275,6 +280,7 @@ def test_a_folder_that_is_moved_knows_its_best_epoch(dataset, recipe, tmp_path, 
         with pytest.raises(KeyboardInterrupt):
             train(recipe(), dataset, tmp_path / "run", progress=False)
     folder = (tmp_path / "run").rename(tmp_path / "moved")
+    assert any(key.startswith("ModelCheckpoint{") for key in checkpoint(folder, "last")["callbacks"])
     train(recipe(), dataset, folder, progress=False)
     assert epochs == [0, 1, 1]
     assert checkpoint(folder, "best")["epoch"] == 0
@@ -282,12 +288,25 @@ def test_a_folder_that_is_moved_knows_its_best_epoch(dataset, recipe, tmp_path, 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_start_that_failed_does_not_keep_its_folder_from_other_data(dataset, recipe, tmp_path):
+    shutil.copytree(dataset, tmp_path / "data")
+    broken = min((tmp_path / "data" / "Images").iterdir())
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:100])
+    with pytest.raises(ImageError):
+        train(recipe(data__validation_share=0.5), tmp_path / "data", tmp_path / "run", progress=False)
+    (labels,) = (tmp_path / "data").glob("*.csv")
+    rows = labels.read_text(encoding="utf-8").splitlines()
+    labels.write_text("\n".join(row for row in rows if broken.name not in row), encoding="utf-8")
+    assert train(recipe(data__validation_share=0.5), tmp_path / "data", tmp_path / "run", progress=False).is_file()
+
+
 def test_a_network_that_has_no_scores_any_more(dataset, recipe_values, write_recipe, topiq, tmp_path, monkeypatch):
     def lose(self, batch, index):
         if self.current_epoch == 1:
             self.net.head[6].bias.data.fill_(math.nan)
 
-    monkeypatch.setattr(QualityModule, "on_train_batch_start", lose)
+    monkeypatch.setattr(QualityModule, "on_train_batch_start", lose, raising=False)
     file = write_recipe(tmp_path / "tiny.toml", recipe_values())
     result = topiq("train", file, "--data", dataset, "-o", tmp_path / "run")
     assert result.exit_code == 1

@@ -106,9 +106,11 @@ def train(
             loaded = load_recipe(recipe, changes)
             folder = output or Path("runs") / Path(recipe).stem
     with _extra():
+        from topiq_metrics.training.module import DivergedError
         from topiq_metrics.training.run import train as run
     with exit_on_error(
         refused=(RecipeError, DatasetError, WeightsError, ModuleNotFoundError, OSError),
+        failed=(DivergedError,),
         output=folder,
         interrupted=f"Interrupted. The same command resumes after the last whole epoch in {folder}.",
     ):

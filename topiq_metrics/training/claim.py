@@ -11,7 +11,6 @@ from topiq_metrics._files import write_whole
 from topiq_metrics.datasets import split_hash
 from topiq_metrics.training.recipe import Recipe, RecipeError
 from topiq_metrics.weights.hashes import sha256_of
-from topiq_metrics.weights.load import locate
 
 if TYPE_CHECKING:
     from topiq_metrics.training.data import QualityData
@@ -43,6 +42,8 @@ def check_data(folder: Path, recipe: Recipe, data: QualityData) -> None:
     if not path.exists():
         return
     then, now = json.loads(path.read_text(encoding="utf-8")), _describe(recipe, data)
+    # Files that are gone are told of where they are needed.
+    then["weights"] = {name: then["weights"].get(name) for name in now["weights"]}
     if differ := [what for what, value in now.items() if then.get(what) != value]:
         raise RecipeError(
             f"{folder} holds a run of this recipe on other data (what differs: {', '.join(differ)}): give another "
@@ -67,12 +68,17 @@ def describe_parts(data: QualityData) -> dict[str, Any]:
 
 
 def _describe(recipe: Recipe, data: QualityData) -> dict[str, Any]:
-    weights = recipe.model.weights
-    lines = sorted(f"{record.id}\t{record.score!r}" for record in data.whole.records)
+    # In their order, which decides what is drawn for each.
+    lines = [
+        repr((record.id, record.reference and record.reference.name, record.score, record.extras.get("ratings")))
+        for record in data.whole.records
+    ]
+    named = (recipe.model.weights, recipe.model.pretrained_backbone, *recipe.unlabelled.teachers)
+    paths = [Path(name).expanduser() for name in named if isinstance(name, str) and name]
     return {
         **describe_parts(data),
-        "scores": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
-        "initial weights": sha256_of(locate(recipe.name, weights)) if weights else None,
+        "rows": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+        "weights": {path.name: sha256_of(path) for path in paths if path.is_file()},
     }
 
 

@@ -25,6 +25,10 @@ from topiq_metrics.training.teachers import load_teacher
 from topiq_metrics.weights import load_network
 
 
+class DivergedError(RuntimeError):
+    """A training whose network has lost its scores; the epochs before are kept."""
+
+
 class QualityModule(LightningModule):
     """Trains the network of ``recipe.name`` on scored crops; validates on whole images by SRCC and PLCC."""
 
@@ -165,9 +169,9 @@ class QualityModule(LightningModule):
         predictions, scores = (torch.cat(part) for part in zip(*pairs, strict=True))
         # Ranks have no NaN: a network without scores could seem the best.
         if not predictions.isfinite().all():
-            raise RecipeError(
+            raise DivergedError(
                 f"After epoch {self.current_epoch + 1} the network has scores that are not finite. A smaller 'lr' in "
-                "optimizer, or a 'gradient_clip', may help."
+                "optimizer, or a 'gradient_clip', may help, in another folder."
             )
         # A correlation needs two images.
         enough = len(scores) > 1

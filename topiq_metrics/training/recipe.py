@@ -327,8 +327,6 @@ def _check_trainable(recipe: Recipe) -> None:
         raise RecipeError("There are 'teachers' in unlabelled, but 'distillation' in loss is 0.")
     if unlabelled.teachers and unlabelled.images_per_batch > recipe.data.batch_size:
         raise RecipeError("'images_per_batch' in unlabelled must not be more than 'batch_size' in data.")
-    if recipe.data.validation_share + recipe.data.test_share >= 1:
-        raise RecipeError("'validation_share' and 'test_share' in data must leave something to train on.")
     for key in ("rank", "damage"):
         if getattr(loss, key) and not recipe.data.damaged_per_batch:
             raise RecipeError(f"{key!r} in loss needs pairs of rising damage: set 'damaged_per_batch' in data.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -87,7 +88,7 @@ def _shared_in_words(data: QualityData) -> str:
     """Whether images of one group, such as those of a reference, are in several parts, as official ones may have it."""
     splits, records = data.splits, data.whole.records
     parts = [{records[i].group for i in part} for part in (splits.training, splits.validation, splits.test)]
-    shared = sum(map(len, parts)) - len(set().union(*parts))
+    shared = sum(count > 1 for count in Counter(group for part in parts for group in part).values())
     if not shared:
         return "no two parts share a group of images"
     return f"{shared} group{'s' * (shared > 1)} of images {'are' if shared > 1 else 'is'} in more than one part"

@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import pytorch_lightning as pl
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from topiq_metrics._version import versions
 from topiq_metrics.catalog import get_card
+from topiq_metrics.datasets import DatasetError
 from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.training.backbones import PRETRAINED_SOURCE
 from topiq_metrics.training.claim import check_data, check_owner, claim, describe_parts
@@ -75,16 +76,27 @@ def train(
 
     Raises:
         RecipeError: ``output`` holds a run of another recipe or on other data, or is no folder; or the recipe does not
-            suit the data or the machine, or the network's scores are no longer finite.
+            suit the data or the machine.
         DatasetError: ``root`` is not the recipe's dataset.
         WeightsError: the weights to start from cannot be found or loaded.
+        DivergedError: the network's scores are no longer finite.
         KeyboardInterrupt: it was interrupted; the last whole epoch is kept.
     """
     folder = Path(output)
     check_owner(folder, recipe)
-    data = QualityData(recipe, Path(root))
-    check_data(folder, recipe, data)
     weights = folder / f"{recipe.name}.safetensors"
+    checkpoints = folder / "checkpoints"
+    last = _by_epoch(checkpoints)[-1:]
+    try:
+        data = QualityData(recipe, Path(root))
+    except DatasetError:
+        # What is done does not need its images any more.
+        if not weights.exists():
+            raise
+    else:
+        # Else nothing is lost.
+        if weights.exists() or last:
+            check_data(folder, recipe, data)
     if weights.exists():
         if progress:
             tell(f"The run in {folder} is done: nothing is trained.")
@@ -93,8 +105,6 @@ def train(
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     module = QualityModule(recipe)
     trainer = _trainer(recipe, folder, devices, accelerator, progress=progress)
-    checkpoints = folder / "checkpoints"
-    last = _by_epoch(checkpoints)[-1:]
     if trainer.is_global_zero:
         claim(folder, recipe, data)
     if not (last and _has_stopped(last[0], recipe.optimizer.patience)):
@@ -103,6 +113,9 @@ def train(
         torch.distributed.destroy_process_group()
     if not trainer.is_global_zero:
         sys.exit()
+    # Lightning keeps the one that it resumed from.
+    for path in _by_epoch(checkpoints)[: -recipe.optimizer.average_epochs]:
+        path.unlink()
     module.load_state_dict(_final_state(checkpoints, recipe.optimizer.average_epochs))
     return _finish(folder, recipe, data, module.to(trainer.strategy.root_device))
 
@@ -195,9 +208,14 @@ def _fit(trainer: pl.Trainer, module: QualityModule, data: QualityData, checkpoi
 class _Checkpoint(ModelCheckpoint):
     """Knows its files again in a folder that was moved; Lightning would take the next epoch for the best one."""
 
+    @property
+    def state_key(self) -> str:
+        # Checkpoints have it under the name of Lightning's own class.
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         def moved(path: str) -> str:
-            return str(Path(self.dirpath or "") / Path(path).name) if path else path
+            return str(Path(self.dirpath or "") / PureWindowsPath(path).name) if path else path
 
         paths = {key: moved(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
         models = {moved(path): score for path, score in state_dict["best_k_models"].items()}

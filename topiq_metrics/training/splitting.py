@@ -76,6 +76,8 @@ def split_records(dataset: IQADataset, settings: DataSettings) -> SplitIndices:
         0.0 if there else share
         for there, share in ((splits.validation, settings.validation_share), (splits.test, settings.test_share))
     ]
+    if sum(shares) >= 1:
+        raise RecipeError("'validation_share' and 'test_share' in data must leave something to train on.")
     training = list(splits.training)
     dealt = split_by_name([_name(records[index], settings.split_seed) for index in training], *shares)
     return SplitIndices(

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -23,6 +24,7 @@ from topiq_metrics.images import load_image
 from topiq_metrics.training.data import TrainingBatch
 from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import RecipeError
+from topiq_metrics.training.report import _shared_in_words
 from topiq_metrics.training.run import _origin, _trainer, _without_folders, train
 from topiq_metrics.weights import load_network, read_metadata
 
@@ -456,3 +458,15 @@ class TestModule:
         own, other = module.net.backbone.state_dict(), plain.net.backbone.state_dict()
         assert not torch.equal(next(iter(own.values())), next(iter(other.values())))
         assert any(value.abs().max() > 0 for key, value in own.items() if key.endswith("running_mean"))
+
+
+def test_parts_that_share_groups_are_told():
+    records = [SimpleNamespace(group=group) for group in "aabbcd"]
+
+    def told(training, validation, test):
+        splits = SimpleNamespace(training=training, validation=validation, test=test)
+        return _shared_in_words(SimpleNamespace(whole=SimpleNamespace(records=records), splits=splits))
+
+    assert told([0, 1], [2, 3], [4, 5]) == "no two parts share a group of images"
+    assert told([0, 1, 2], [3, 4], [5]) == "1 group of images is in more than one part"
+    assert told([0, 2], [1, 4], [3, 5]) == "2 groups of images are in more than one part"

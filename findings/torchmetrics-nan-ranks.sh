@@ -5,8 +5,8 @@
 # EarlyStopping, which checks that what it monitors is finite, stops a training whose network has become NaN.
 # Seen: of 50 predictions that are all NaN, SRCC is -0.53 with scores that rise from row to row, and 0.53 with scores that
 #       fall, and KRCC 0. Where every fifth of the predictions is NaN and the others are perfect, SRCC is 0.56 and KRCC
-#       0.64. Neither raises or warns (Pearson warns). A table that is sorted by score can thus make a ruined network the best
-#       epoch.
+#       0.64. Neither raises or warns (Pearson warns). A table that is sorted by score can thus make a ruined network the
+#       best epoch.
 # Way round: check that predictions are finite before they are ranked.
 set -euo pipefail
 work=$(mktemp -d)

@@ -170,6 +170,7 @@ def test_there_are_no_weights_to_fetch(shiny):
         ("broken:CARD", wrong(score_range="(0,)"), "ValueError: not enough values"),
         ("broken:CARD", wrong(score_range="(1, 0)"), "its card has a wrong score_range."),
         ("broken:CARD", wrong(size="'huge'"), "its card has a wrong size."),
+        ("broken:CARD", wrong(size="'max_side=31'"), "its card has a wrong size."),
         ("broken:CARD", wrong(weights="'x.pth'"), "its card has a wrong weights or also_needs."),
         ("broken:CARD", wrong(network="{'dim': 8}"), "its card has a wrong network."),
         (
@@ -243,7 +244,7 @@ from topiq_metrics.catalog import WeightsFile
 CARD = ModelCard(
     name="topiq_nr-mine", mode="NR", summary="mine", score_range=(0, 1),
     metric="topiq_metrics.metrics.topiq:TOPIQNoReference", weights=WeightsFile("mine.safetensors", "", "MIT", "a/b"),
-    network=get_card("topiq_nr-lite").network, size="max_side=512",
+    network=get_card("topiq_nr-lite").network, size="max_side=256",
 )
 """
     environment.install("mine", '"topiq_nr-mine" = "mine:CARD"', card)
@@ -254,6 +255,11 @@ CARD = ModelCard(
     run = environment.python(
         "import topiq_metrics as t\n"
         f"metric = t.create_metric('topiq_nr-mine', weights={str(lite_weights)!r})\n"
-        f"print(metric(t.load_image({str(picture)!r})[None]).item())"
+        f"print(metric(t.load_image({str(picture)!r})[None]).item())\n"
+        "from topiq_metrics.weights import load_network\n"
+        f"metric = t.TOPIQNoReference(net=load_network('topiq_nr-mine', {str(lite_weights)!r}))\n"
+        "print(metric.model)"
     )
-    assert float(run.stdout) == pytest.approx(score, abs=1e-5), run.stderr
+    found, model = run.stdout.split()
+    assert float(found) == pytest.approx(score, abs=1e-5), run.stderr
+    assert model == "topiq_nr-mine"

@@ -243,3 +243,44 @@ def test_many_pairs_do_not_drift():
     metric.update(torch.zeros(1), torch.ones(1), torch.full((1,), 0.3))
     assert metric.pairs.item() == 2**24 + 1
     assert metric.compute().item() == np.float32(1 - np.float64(np.float32(0.3)))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float64])
+def test_pairs_of_any_type(dtype):
+    metric = TwoAlternativeForcedChoice()
+    first, second = torch.tensor([1, 3, 2]).to(dtype), torch.tensor([2, 1, 2]).to(dtype)
+    metric.update(first, second, torch.tensor([0.0, 1.0, 0.3]))
+    assert metric.compute().item() == pytest.approx((1 + 1 + 0.5) / 3)
+
+
+def test_pairs_of_exact_copies_tie():
+    metric = TwoAlternativeForcedChoice(scores_higher_is_better=True)
+    infinite = torch.full((2,), math.inf)
+    metric.update(infinite, torch.tensor([math.inf, 40.0]), torch.tensor([0.9, 0.0]))
+    assert metric.compute().item() == pytest.approx((0.5 + 1) / 2)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_only_tensors(metric):
+    metric = getattr(topiq_metrics, metric)()
+    columns = [[0.1, 0.2]] * (3 if isinstance(metric, TwoAlternativeForcedChoice) else 2)
+    with pytest.raises(ValueError, match=r"Expected tensors, but got `(first|preds)` list"):
+        metric.update(*columns)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_merged_states_count_at_once(name):
+    batches = make_batches(name)
+    first, second = (getattr(topiq_metrics, name)() for _ in range(2))
+    for metric, own in ((first, batches[:2]), (second, batches[2:])):
+        for batch in own:
+            metric.update(*batch)
+    alone = first.compute()
+    first.merge_state(second)
+    assert first.compute() != alone
+    assert first.compute().item() == pytest.approx(expected(name, batches), abs=1e-5)
+    fresh = getattr(topiq_metrics, name)()
+    fresh.merge_state(first)
+    # Without torchmetrics' warning of a metric that was not updated, which would be an error here.
+    assert torch.equal(fresh.compute(), first.compute())
+    assert fresh.update_count == 4

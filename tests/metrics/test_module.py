@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import shutil
+import weakref
 
 import pytest
 import torch
@@ -12,7 +14,6 @@ from metric_tester import make_images, tiny_network
 from torch import nn
 
 from topiq_metrics import TOPIQFullReference, TOPIQNoReference
-from topiq_metrics.functional.scorer import Scorer
 from topiq_metrics.weights import load_network
 from topiq_metrics.weights.sharing import placed
 
@@ -213,7 +214,15 @@ def test_copies_live_as_long_as_somebody_holds_them():
     for metric in metrics:
         metric.set_dtype(torch.float64)
     assert metrics[0].net.network is metrics[1].net.network
-    assert isinstance(metrics[0].net, Scorer)
+    copied = weakref.ref(metrics[0].net.network)
+    assert copied() is not net
+    del metrics[0]
+    gc.collect()
+    assert copied() is not None
+    # The name of the loop holds it, too.
+    del metrics, metric
+    gc.collect()
+    assert copied() is None
 
 
 def test_there_and_back_loses_nothing():

@@ -92,3 +92,24 @@ def test_splits():
 def test_groups_must_be_as_many_as_images():
     with pytest.raises(ValueError, match="Expected a group for each of 3 rows, but got 2"):
         evaluate_groups([1, 2, 3], [1, 2, 3], [1, 2])
+
+
+def test_masks_are_splits_too():
+    x, y = np.arange(6.0), np.array([0.0, 2.0, 1.0, 3.0, 5.0, 4.0])
+    by_index = evaluate_splits(x, y, [[0, 2, 3, 5]])
+    by_mask = evaluate_splits(x, y, [[True, False, True, True, False, True]])
+    assert by_mask.parts[0].srcc == by_index.parts[0].srcc
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ([True, False], "Split 'test' must be indices of images, or a mask of all 6, but is"),
+        ([0.9, 1.7], "Split 'test' must be indices"),
+        ([[0, 1], [2, 3]], "Split 'test' must be indices"),
+        ([0, 6], "Split 'test' has the index 6 or 0, but there are 6 images"),
+    ],
+)
+def test_what_is_no_split(split, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate_splits(np.arange(6.0), np.arange(6.0), {"test": split})

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from topiq_metrics.evaluation import Bootstrap, evaluate_preferences
+from topiq_metrics.evaluation import Bootstrap, agreement_of_pairs, evaluate_preferences
 
 FIRST = [0.3, 0.1, 0.2, 0.5, 0.4]
 SECOND = [0.1, 0.3, 0.2, 0.4, 0.5]
@@ -101,3 +102,17 @@ def test_few_pairs(rule):
 def test_arguments_that_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         evaluate_preferences(**{"first": [1], "second": [1], "preference": [1], **arguments})
+
+
+@pytest.mark.parametrize(
+    "make", [list, np.array, torch.tensor, lambda column: torch.tensor(column, requires_grad=True)]
+)
+def test_pair_by_pair(make):
+    columns = map(make, (FIRST, SECOND, SHARES))
+    found = agreement_of_pairs(*columns, higher_is_better=False, rule="votes")
+    assert found == pytest.approx([0.8, 0.6, 0.5, 0.5, 0.0], abs=1e-6)
+
+
+def test_scores_of_8_bits():
+    columns = np.array([1, 2], np.uint8), np.array([2, 1], np.uint8), [0.0, 1.0]
+    assert agreement_of_pairs(*columns, higher_is_better=False, rule="votes").tolist() == [1, 1]

@@ -20,7 +20,8 @@ from topiq_metrics.catalog.networks import CFANetConfig, LPIPSPlusConfig
 
 GROUP = "topiq_metrics.metrics"
 _OURS = "topiq-metrics"
-_SIZE = re.compile(r"native|(max_side|max_short_side|short_side|square)=[1-9][0-9]*")
+# From 32 px on, as `SizePolicy` has it.
+_SIZE = re.compile(r"native|(max_side|max_short_side|short_side|square)=(3[2-9]|[4-9][0-9]|[1-9][0-9]{2,})")
 
 
 def check_unclaimed(name: str) -> None:

@@ -72,11 +72,15 @@ def select_card(task: Task, model: str, net: QualityNetwork | None) -> ModelCard
     if (net.config.mode, net.config.bins > 1) != (task.mode, task.rates):
         wanted = "ratings (bins > 1)" if task.rates else "a score (bins = 1)"
         raise ValueError(f"Argument `net` must predict {wanted} in {task.mode} mode, but got {net.config}.")
-    if net.name not in task.models:
+    try:
+        own = get_card(net.name)
+    except ValueError:
+        return card
+    if own.metric != task.metric:
         return card
     if model not in {task.default, net.name}:
         raise ValueError(f"Argument `net` is the network of {net.name!r}, but `model` is {model!r}. Give one of them.")
-    return get_card(net.name)
+    return own
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class _FittedMetric(_AgreementMetric):
         self.logistic: LogisticName = logistic
         self.add_state("predicted_scores", default=[], dist_reduce_fx="cat")
         self.add_state("opinion_scores", default=[], dist_reduce_fx="cat")
+        self._place_state()
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Add a batch.
@@ -45,7 +46,7 @@ class _FittedMetric(_AgreementMetric):
             target: mean opinion scores (MOS or DMOS) of the images, of the same length.
 
         Raises:
-            ValueError: if lengths or shapes differ.
+            ValueError: if lengths or shapes differ, or these are no tensors.
         """
         preds, target = _columns(preds=preds, target=target)
         self.predicted_scores.append(preds.float())
@@ -55,7 +56,7 @@ class _FittedMetric(_AgreementMetric):
         value = math.nan
         if len(self.predicted_scores):
             lists = (self.predicted_scores, self.opinion_scores)
-            preds, target = (dim_zero_cat(scores).double().cpu().numpy() for scores in lists)
+            preds, target = (dim_zero_cat(scores).cpu().double().numpy() for scores in lists)
             # A network that gives no number is no good, whatever it gives elsewhere.
             if np.isfinite(preds).all() and np.isfinite(target).all():
                 value = figure(fit_logistic(preds, target, self.logistic)(preds), target)
@@ -175,6 +176,7 @@ class TwoAlternativeForcedChoice(_AgreementMetric):
         zero = torch.zeros((), dtype=torch.float64, device="cpu")
         self.add_state("agreement", default=zero, dist_reduce_fx="sum")
         self.add_state("pairs", default=zero.long(), dist_reduce_fx="sum")
+        self._place_state()
 
     def update(self, first: Tensor, second: Tensor, preference: Tensor) -> None:
         """Add a batch of pairs.
@@ -185,17 +187,20 @@ class TwoAlternativeForcedChoice(_AgreementMetric):
             preference: share of people who chose the second image, from 0 to 1.
 
         Raises:
-            ValueError: if lengths or shapes differ, or a preference is outside 0 to 1.
+            ValueError: if lengths or shapes differ, these are no tensors, or a preference is outside 0 to 1.
         """
         first, second, preference = _columns(first=first, second=second, preference=preference)
         if ((preference < 0) | (preference > 1)).any():
             raise ValueError(
                 f"Expected `preference` from 0 to 1, but got {preference.min():g} to {preference.max():g}."
             )
-        difference = second - first if self.scores_higher_is_better else first - second
-        votes = preference.to(self.agreement)
-        # A NaN, which compares as a tie, stays one.
-        choices = ((1 + difference.sign()) / 2).where(~difference.isnan(), math.nan).to(self.agreement)
+        # The device first: not every one has float64.
+        first, second, votes = (
+            column.to(self.agreement.device).to(self.agreement.dtype) for column in (first, second, preference)
+        )
+        better = second > first if self.scores_higher_is_better else second < first
+        choices = better.to(votes).masked_fill(second == first, 0.5)
+        choices = choices.masked_fill(first.isnan() | second.isnan(), math.nan)
         self.agreement = self.agreement + (votes * choices + (1 - votes) * (1 - choices)).sum()
         self.pairs = self.pairs + len(preference)
 
@@ -205,6 +210,9 @@ class TwoAlternativeForcedChoice(_AgreementMetric):
 
 
 def _columns(**columns: Tensor) -> list[Tensor]:
+    others = {name: type(column).__name__ for name, column in columns.items() if not isinstance(column, Tensor)}
+    if others:
+        raise ValueError(f"Expected tensors, but got {', '.join(f'`{name}` {kind}' for name, kind in others.items())}.")
     flat = [column.detach().squeeze(-1) if column.ndim == 2 else column.detach() for column in columns.values()]
     if any(column.ndim != 1 or column.shape != flat[0].shape for column in flat):
         shapes = ", ".join(f"`{name}` {tuple(column.shape)}" for name, column in columns.items())

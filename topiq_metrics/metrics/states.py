@@ -54,6 +54,12 @@ class KeptStates(Metric):
         self._place_state()
         return self
 
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        super().merge_state(incoming_state)
+        # torchmetrics would give the result of before, and take a metric with merged states alone for one without any.
+        self._computed = None
+        self._update_count += incoming_state.update_count if isinstance(incoming_state, Metric) else 1
+
     def _place_state(self) -> None:
         self._dtype = torch.float32
         device = torch.device("cpu") if self.device.type in _WITHOUT_FLOAT64 else self.device

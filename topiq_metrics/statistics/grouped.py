@@ -113,12 +113,12 @@ def evaluate_splits(
     Args:
         predicted: the metric's score of each image, ``(N,)``.
         mos: mean opinion score of each image, ``(N,)``.
-        splits: for each split, the indices of the images in its test part, for example from
+        splits: for each split, the indices of the images in its test part, or a mask of all images, for example from
             `topiq_metrics.datasets.splits.random_splits`; by name, or numbered from 0.
         options: ``higher_is_better``, ``mos_higher_is_better`` and ``logistic``, as for `evaluate`.
 
     Raises:
-        ValueError: columns differ in length.
+        ValueError: columns differ in length, or a split is neither indices of their rows nor a mask of them.
         ModuleNotFoundError: scipy is not installed.
     """
     columns = as_columns({"predicted": predicted, "mos": mos})
@@ -126,11 +126,23 @@ def evaluate_splits(
         splits.items() if isinstance(splits, Mapping) else enumerate(splits)
     )
     parts = {
-        name: evaluate(*(column[np.asarray(test, dtype=np.intp)] for column in columns), bootstrap=None, **options)
+        name: evaluate(*(column[_as_indices(name, test, len(column))] for column in columns), bootstrap=None, **options)
         for name, test in named
     }
     overlap = Interval(math.nan, math.nan, "splits overlap: they give no interval")
     return Breakdown(parts, {name: _summarise(parts, name, None, overlap) for name in FIGURES}, None)
+
+
+def _as_indices(name: Hashable, test: Sequence[int], count: int) -> Indices:
+    """Indices, or a mask, as indices."""
+    found = np.asarray(test)
+    if found.dtype == np.bool_ and found.shape == (count,):
+        return np.flatnonzero(found)
+    if found.size and not (found.ndim == 1 and np.issubdtype(found.dtype, np.integer)):
+        raise ValueError(f"Split {name!r} must be indices of images, or a mask of all {count}, but is {test!r:.80}.")
+    if found.size and not -count <= found.min() <= found.max() < count:
+        raise ValueError(f"Split {name!r} has the index {found.max()} or {found.min()}, but there are {count} images.")
+    return found.astype(np.intp)
 
 
 def _summarise(

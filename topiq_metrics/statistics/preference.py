@@ -95,7 +95,13 @@ def evaluate_preferences(
 
 
 def agreement_of_pairs(
-    first: Array, second: Array, preference: Array, *, higher_is_better: bool, rule: Rule, margin: float = 0.0
+    first: ArrayLike,
+    second: ArrayLike,
+    preference: ArrayLike,
+    *,
+    higher_is_better: bool,
+    rule: Rule,
+    margin: float = 0.0,
 ) -> Array:
     """The agreement of each pair, whose mean is that of `evaluate_preferences`; see there for the arguments.
 
@@ -103,8 +109,9 @@ def agreement_of_pairs(
         ``(N,)``, from 0 to 1; NaN for pairs that are left out.
 
     Raises:
-        ValueError: preferences are outside 0 to 1, or the rule is unknown.
+        ValueError: columns differ in length, preferences are outside 0 to 1, or the rule is unknown.
     """
+    first, second, preference = as_columns({"first": first, "second": second, "preference": preference})
     if rule not in RULES:
         raise ValueError(f"Argument `rule` must be one of {RULES}, but got {rule!r}.")
     if ((preference < 0) | (preference > 1)).any():

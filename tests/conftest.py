@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -95,3 +98,17 @@ def topiq() -> Callable[..., Result]:
     from topiq_metrics.cli.app import app
 
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """A function that imports a script of ``benchmarks/``, which is forgotten afterwards with its neighbours."""
+    folder = Path(__file__).parents[1] / "benchmarks"
+    names = {path.stem for path in folder.glob("*.py")}
+    monkeypatch.syspath_prepend(folder)
+    # Another file of tests may have one of them under the same name.
+    before = {name: sys.modules.pop(name) for name in names & set(sys.modules)}
+    yield importlib.import_module
+    for name in names:
+        sys.modules.pop(name, None)
+    sys.modules.update(before)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -13,17 +12,6 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """A function that imports a script, which is forgotten afterwards with its neighbours."""
-    monkeypatch.syspath_prepend(FOLDER)
-    before = {name: sys.modules.pop(name) for name in NAMES if name in sys.modules}
-    yield importlib.import_module
-    for name in NAMES:
-        sys.modules.pop(name, None)
-    sys.modules.update(before)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """A function that imports a benchmark, whose neighbours are forgotten afterwards."""
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    # Another file of tests may have one of them under the same name.
-    for name in ("throughput", "parity", "large_photographs", "decode_fast"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return importlib.import_module
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from topiq_metrics.datasets.splits import BY_IMAGE, BY_REFERENCE, random_splits
 from topiq_metrics.leaderboard.board import Board, Entry, TestSet
 from topiq_metrics.leaderboard.published import published_result
 from topiq_metrics.statistics.bootstrap import Bootstrap
-from topiq_metrics.statistics.columns import Array, as_columns
+from topiq_metrics.statistics.columns import Array
 from topiq_metrics.statistics.grouped import Breakdown, evaluate_groups, evaluate_splits
 from topiq_metrics.statistics.logistic import LogisticName
 from topiq_metrics.statistics.preference import Preference, Rule, agreement_of_pairs, evaluate_preferences
@@ -301,8 +301,8 @@ def _choose(test_set: TestSet, entry: Entry, rules: Rules) -> PreferenceResult:
 
 def _agreements(test_set: TestSet, entry: Entry) -> Array:
     first, second = _halves(entry)
-    columns = as_columns({"first": first, "second": second, "preference": test_set.mos})
-    return agreement_of_pairs(*columns, higher_is_better=entry.higher_is_better, rule=_rule(test_set))
+    rule = _rule(test_set)
+    return agreement_of_pairs(first, second, test_set.mos, higher_is_better=entry.higher_is_better, rule=rule)
 
 
 def _rule(test_set: TestSet) -> Rule:

@@ -31,8 +31,8 @@ def check_owner(folder: Path, recipe: Recipe) -> None:
         raise RecipeError(f"{folder} holds a run of another recipe: give another folder, or that run's own recipe.")
 
 
-def check_data(folder: Path, recipe: Recipe, data: QualityData) -> None:
-    """Refuse a folder that holds a run on other images or scores, or from other weights.
+def check_data(folder: Path, now: dict[str, Any]) -> None:
+    """Refuse a folder that holds a run on other images or scores, or from other weights, than `describe_data` says.
 
     Raises:
         RecipeError: it does.
@@ -41,7 +41,7 @@ def check_data(folder: Path, recipe: Recipe, data: QualityData) -> None:
     # Runs of earlier versions do not say.
     if not path.exists():
         return
-    then, now = json.loads(path.read_text(encoding="utf-8")), _describe(recipe, data)
+    then = json.loads(path.read_text(encoding="utf-8"))
     # Files that are gone are told of where they are needed.
     then["weights"] = {name: then["weights"].get(name) for name in now["weights"]}
     if differ := [what for what, value in now.items() if then.get(what) != value]:
@@ -51,10 +51,10 @@ def check_data(folder: Path, recipe: Recipe, data: QualityData) -> None:
         )
 
 
-def claim(folder: Path, recipe: Recipe, data: QualityData) -> None:
-    """Say in the folder whose it is."""
+def claim(folder: Path, recipe: Recipe, data: dict[str, Any]) -> None:
+    """Say in the folder whose it is: of a recipe, and on what `describe_data` says."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / _DATA, _as_json(_describe(recipe, data)).encode())
+    write_whole(folder / _DATA, _as_json(data).encode())
     write_whole(folder / _RECIPE, _as_json(recipe.to_dict()).encode())
 
 
@@ -67,7 +67,8 @@ def describe_parts(data: QualityData) -> dict[str, Any]:
     }
 
 
-def _describe(recipe: Recipe, data: QualityData) -> dict[str, Any]:
+def describe_data(recipe: Recipe, data: QualityData) -> dict[str, Any]:
+    """What tells the images, scores and initial weights of a run from others."""
     # In their order, which decides what is drawn for each.
     lines = [
         repr((record.id, record.reference and record.reference.name, record.score, record.extras.get("ratings")))

@@ -29,7 +29,7 @@ from topiq_metrics.catalog import get_card
 from topiq_metrics.datasets import DatasetError
 from topiq_metrics.models.network import float32_by_default
 from topiq_metrics.training.backbones import PRETRAINED_SOURCE
-from topiq_metrics.training.claim import check_data, check_owner, claim, describe_parts
+from topiq_metrics.training.claim import check_data, check_owner, claim, describe_data, describe_parts
 from topiq_metrics.training.crops import draw_seed
 from topiq_metrics.training.damage import JUDGE
 from topiq_metrics.training.data import QualityData
@@ -87,17 +87,19 @@ def train(
     weights = folder / f"{recipe.name}.safetensors"
     checkpoints = folder / "checkpoints"
     last = _by_epoch(checkpoints)[-1:]
+    is_done = weights.exists()
     try:
         data = QualityData(recipe, Path(root))
     except DatasetError:
         # What is done does not need its images any more.
-        if not weights.exists():
+        if not is_done:
             raise
     else:
+        about = describe_data(recipe, data)
         # Else nothing is lost.
-        if weights.exists() or last:
-            check_data(folder, recipe, data)
-    if weights.exists():
+        if is_done or last:
+            check_data(folder, about)
+    if is_done:
         if progress:
             tell(f"The run in {folder} is done: nothing is trained.")
         return weights
@@ -106,7 +108,7 @@ def train(
     module = QualityModule(recipe)
     trainer = _trainer(recipe, folder, devices, accelerator, progress=progress)
     if trainer.is_global_zero:
-        claim(folder, recipe, data)
+        claim(folder, recipe, about)
     if not (last and _has_stopped(last[0], recipe.optimizer.patience)):
         _fit(trainer, module, data, last[0] if last else None)
     if torch.distributed.is_initialized():

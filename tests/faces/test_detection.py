@@ -5,16 +5,20 @@ from __future__ import annotations
 import copy
 import pickle
 import shutil
+from collections import deque
 from unittest import mock
 
 import numpy as np
 import pytest
 import torch
+from face_tester import tiny_network
 
 pytest.importorskip("facexlib", reason="the extra `face` is not installed")
 
 from topiq_metrics.errors import WeightsMismatchError, WeightsNotFoundError
 from topiq_metrics.faces import FacexlibDetector, detection, shared_detector
+from topiq_metrics.functional.face import topiq_faces
+from topiq_metrics.weights import sharing
 
 FILE = "detection_Resnet50_Final.pth"
 
@@ -95,6 +99,18 @@ def test_retinaface_from_the_folder_of_weights(untrained, no_network):
     pickled = pickle.loads(pickle.dumps(detector))
     assert repr(pickled) == repr(detector)
     assert np.array_equal(pickled.detect(image).landmarks, landmarks)
+
+
+def test_a_function_builds_the_detector_once(untrained, no_network, monkeypatch):
+    shutil.copy(untrained, no_network / FILE)
+    monkeypatch.setattr(sharing.HOLDINGS, "recent", deque(maxlen=sharing.RECENT))
+    build = mock.Mock(side_effect=lambda device: FakeNetwork())
+    monkeypatch.setattr(detection, "_build", build)
+    monkeypatch.setattr(FakeNetwork, "load_state_dict", lambda self, state: None)
+    for _ in range(2):
+        (faces,) = topiq_faces(torch.rand(1, 3, 40, 50), net=tiny_network(), on_no_face="nan")
+        assert len(faces.scores) == 0
+    assert build.call_count == 1
 
 
 def test_another_checkpoint(tmp_path):

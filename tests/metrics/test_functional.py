@@ -222,10 +222,10 @@ def test_a_network_is_loaded_once(lite_weights):
 
 
 def test_only_the_last_few_networks_are_kept(calls):
-    for model in ("topiq_nr", "topiq_nr-spaq", "topiq_nr-flive", "topiq_nr-lite", "topiq_nr"):
+    for model in ("topiq_nr", "topiq_nr-spaq", "topiq_nr-flive", "topiq_nr-lite", "qfm_iqm-lite", "topiq_nr"):
         topiq_no_reference(make_images(1), model=model)
-    assert len(calls) == 5
-    assert len(sharing.HOLDINGS.recent) == 4
+    assert len(calls) == 6
+    assert len(sharing.HOLDINGS.recent) == 5
 
 
 def test_the_network_does_not_depend_on_the_default_device(lite_weights):

@@ -120,6 +120,13 @@ def shared_detector(device: torch.device | str = "cpu") -> FacexlibDetector:
     return HOLDINGS.share(key, lambda: FacexlibDetector(path, device=device))
 
 
+def recent_detector(device: torch.device | str = "cpu") -> FacexlibDetector:
+    """As `shared_detector`, for somebody who does not hold it: it stays in memory until others have been used."""
+    detector = shared_detector(device)
+    HOLDINGS.keep(detector)
+    return detector
+
+
 def _build(device: torch.device) -> Any:
     load_facexlib()
     # An initialisation that is thrown away must not advance the user's random numbers.

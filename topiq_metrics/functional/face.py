@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from topiq_metrics.errors import NoFaceError
-from topiq_metrics.faces import FACE_SIDE, FaceDetector, Faces, Which, find_faces, shared_detector
+from topiq_metrics.faces import FACE_SIDE, FaceDetector, Faces, Which, find_faces, recent_detector
 from topiq_metrics.functional.tasks import FACE, choose
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, parse_reduction
 from topiq_metrics.images import validate_images
@@ -130,7 +130,7 @@ def topiq_faces(
     scorer = choose(FACE, model, weights, net, None)
     images = validate_photographs(preds, check_range=check_range)
     if detector is None:
-        detector = shared_detector(images[0].device)
+        detector = recent_detector(images[0].device)
     return score_photographs(scorer, images, detector, faces, on_no_face)
 
 

@@ -3,7 +3,8 @@
 - A network by its weights and device, and the face detector in the same way: as long as somebody holds it.
 - The copies of a network on other devices and in other types: each as long as somebody holds it.
 - What is made of a network, such as its fingerprint and what runs it on a backend: as long as the network lives.
-- The networks that functions used last, which nobody holds between two calls: until others have been used.
+- The networks and face detectors that functions used last, which nobody holds between two calls: until others have been
+  used.
 
 What one holder does to a network, all holders see.
 """
@@ -30,8 +31,8 @@ Kept = TypeVar("Kept")
 Network = TypeVar("Network", bound=nn.Module)
 Place: TypeAlias = "tuple[torch.device, torch.dtype]"
 
-RECENT = 4
-"""Networks of functions that are kept: one for each task, and one more."""
+RECENT = 5
+"""How many networks and detectors of functions are kept: those of an evaluation by several tasks."""
 
 
 class Holdings:
@@ -41,7 +42,7 @@ class Holdings:
         self.shared: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
         self.copies: WeakKeyDictionary[nn.Module, WeakValueDictionary[Place, Any]] = WeakKeyDictionary()
         self.made: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
-        self.recent: deque[tuple[nn.Module, nn.Module]] = deque(maxlen=RECENT)
+        self.recent: deque[tuple[Any, ...]] = deque(maxlen=RECENT)
         self._lock = threading.Lock()
         # What is made of a network may take long, and others need not wait for it.
         self._making = threading.RLock()
@@ -78,12 +79,12 @@ class Holdings:
         kept: Kept = of_network[key]
         return kept
 
-    def keep(self, shared: nn.Module, network: nn.Module) -> None:
-        """Hold a network, and the one that it is a copy of, until `RECENT` others have been used."""
+    def keep(self, *held: Any) -> None:
+        """Hold what a function used, such as a network and the one that it is a copy of, until `RECENT` others were."""
         with self._lock:
-            if (shared, network) in self.recent:
-                self.recent.remove((shared, network))
-            self.recent.append((shared, network))
+            if held in self.recent:
+                self.recent.remove(held)
+            self.recent.append(held)
 
 
 HOLDINGS = Holdings()

@@ -214,3 +214,29 @@ def test_mixed_precision(few, tmp_path, topiq, monkeypatch, precision):
     for row in rows:
         (path,) = few.parent.rglob(Path(row["image"]).name)
         assert metric(load_image(path)[None]).item() == pytest.approx(float(row["score"]), abs=1e-4)
+
+
+def test_with_references(tmp_path, topiq, save_picture):
+    """The table of the test part holds all that scores it again."""
+    rows = ["image,reference,score"]
+    for i in range(12):
+        clean = save_picture(tmp_path / "clean" / f"{i}.png", 72, 80, seed=i)
+        for severity in (0.2, 0.5, 0.8):
+            blurred = distort(load_image(clean), "blur", severity, seed=0)
+            name = f"{i}_{severity}.png"
+            Image.fromarray((blurred * 255).round().byte().permute(1, 2, 0).numpy()).save(tmp_path / name)
+            rows.append(f"{name},clean/{i}.png,{1 - severity}")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    folder = tmp_path / "run"
+    result = topiq("train", "topiq_fr-lite", "--data", tmp_path / "pairs.csv", "-o", folder, *tiny())
+    assert result.exit_code == 0, result.stderr
+    with (folder / "test_scores.csv").open(encoding="utf-8", newline="") as stream:
+        tested = list(csv.DictReader(stream))
+    assert len(tested) % 3 == 0 < len(tested)
+    metric = create_metric("topiq_fr-lite", weights=folder / "topiq_fr-lite.safetensors")
+    for row in tested:
+        assert row["reference"] == f"clean/{row['image'].split('_')[0]}.png"
+        image, reference = (load_image(tmp_path / row[column])[None] for column in ("image", "reference"))
+        assert metric(image, reference).item() == pytest.approx(float(row["score"]), abs=1e-4)
+        # The scores of the table, scaled to 0 to 1.
+        assert float(row["mos"]) == pytest.approx((0.8 - float(row["image"].split("_")[1][:3])) / 0.6, abs=1e-6)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torchmetrics.functional.regression import kendall_rank_corrcoef, pearson_corrcoef, spearman_corrcoef
 
+from topiq_metrics.catalog import get_card
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.training.recipe import Recipe
 from topiq_metrics.weights import load_network
@@ -26,6 +27,7 @@ _COUNT = "test_images"
 
 def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -> dict[str, float]:
     """Score the test part once and write ``report.md``, ``test_scores.csv``, ``curves.png`` and ``scatter.png``."""
+    tested = [data.whole.records[i] for i in data.splits.test]
     predictions, scores = predict(net, data.test_dataloader())
     results = {
         _COUNT: float(len(scores)),
@@ -39,11 +41,13 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         before = predict(start, data.test_dataloader())[0]
         results["test_srcc_before"] = spearman_corrcoef(before, scores).item()
         results["test_plcc_before"] = pearson_corrcoef(before, scores).item()
+    columns = {"image": [_within(data.whole.root, record.image) for record in tested]}
+    if get_card(recipe.name).mode == "FR":
+        columns["reference"] = [_within(data.whole.root, cast(Path, record.reference)) for record in tested]
     with (folder / "test_scores.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(("image", "mos", "score"))
-        images = [_within(data.whole.root, data.whole.records[i].image) for i in data.splits.test]
-        writer.writerows(zip(images, scores.tolist(), predictions.tolist(), strict=True))
+        writer.writerow((*columns, "mos", "score"))
+        writer.writerows(zip(*columns.values(), scores.tolist(), predictions.tolist(), strict=True))
     curves = _read_curves(folder)
     _plot(folder, predictions, scores, curves)
     parts = (

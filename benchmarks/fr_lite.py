@@ -30,7 +30,7 @@ from consensus import fit_linear, human_means, ranks
 from make_pairs import WHOLE, split_pictures
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from teachers import QUICK, measure
+from teachers import QUICK, lpips_network, measure
 from torch import Tensor
 
 from topiq_metrics.functional import topiq_full_reference
@@ -157,6 +157,9 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, choices=SIZES, help="for the consensus")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    if arguments.teachers or arguments.sizes:
+        # What is not installed is said before minutes of work.
+        lpips_network("lpips+")
     parts = split_pictures(arguments.cid22).items()
     chosen = [path for path, part in parts if part == arguments.split][: arguments.pictures]
     pictures = [load_image(path) for path in chosen]

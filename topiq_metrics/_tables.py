@@ -47,13 +47,16 @@ def encoding_of(head: bytes) -> str:
     return "utf-16" if head[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
 
 
-def read_table(lines: Iterable[str], known: Iterable[str] = (), *, strict: bool = False) -> Table:
+def read_table(
+    lines: Iterable[str], known: Iterable[str] = (), *, strict: bool = False, exact: Iterable[str] | None = None
+) -> Table:
     """Read the header of a table, and its rows as they are asked for.
 
     Args:
         lines: with their ends as they are.
         known: names of columns that tell which sign separates: the one with which most of them are found.
         strict: whether quotes at odd places are an error.
+        exact: columns that tell, if all are there, that the table is a program's: blanks before its cells count.
 
     Raises:
         TableError: if it is empty or no text.
@@ -77,7 +80,8 @@ def read_table(lines: Iterable[str], known: Iterable[str] = (), *, strict: bool 
         raise TableError("is no text in UTF-8, or in UTF-16 with a byte-order mark.")
     separator = separator or _separator(first, {_plain(name) for name in known})
     numbered = _NumberedLines(itertools.chain([first], rest), before)
-    rows = csv_rows(numbered, strict=strict, separator=separator)
+    is_exact = exact is not None and separator == "," and {*exact} <= {*next(csv_rows([first]), [])}
+    rows = csv_rows(numbered, strict=strict, separator=None if is_exact else separator)
     header = [name.strip() for name in next(rows, [])]
     return Table(header, separator, ((numbered.number, row) for row in rows if any(map(str.strip, row))))
 

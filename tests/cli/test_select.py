@@ -171,6 +171,26 @@ class TestSelect:
         Path("mine.csv").write_text("sep=;\npath;topiq_nr-lite;label\na.png;0.7;x\nb.png;;y\nc.png;0.1;z\n")
         assert stems(topiq("select", "mine.csv", "--min-score", f"{NAME}=0.5").stdout) == ["a"]
 
+    def test_a_blank_before_a_name_belongs_to_it(self, topiq, greys):
+        for name in ("photo", " photo"):
+            Image.new("L", (40, 40), 128).save(f"{name}.png")
+        Path("list.txt").write_text("photos/dark.png\n")
+        topiq("score", ".", "-o", "scores.csv")
+        assert " photo.png" in topiq("select", "scores.csv", "--format", "txt").stdout.splitlines()
+        # A table of another origin may be set out with blanks.
+        Path("mine.csv").write_text("path, topiq_nr-lite\n a.png, 0.7\n")
+        assert topiq("select", "mine.csv", "--format", "txt").stdout == "a.png\n"
+
+    def test_a_shard_that_is_missing(self, topiq, greys):
+        pytest.importorskip("pyarrow")
+        for shard in ("0/3", "2/3"):
+            assert topiq("score", "photos", "-o", "scores.parquet", "--shard", shard).exit_code == 0
+        result = topiq("select", "scores.parquet")
+        assert result.exit_code == 2
+        assert "Rows of scores.parquet are missing: those of --shard 1/3 are not there yet." in result.stderr
+        assert topiq("score", "photos", "-o", "scores.parquet", "--shard", "1/3").exit_code == 0
+        assert stems(topiq("select", "scores.parquet").stdout) == ["dark", "light", "middle"]
+
     def test_files(self, topiq, greys):
         topiq("score", "photos", "-o", "scores.csv")
         chosen = ["select", "scores.csv", "--min-score", "0.4"]

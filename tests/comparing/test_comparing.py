@@ -153,6 +153,18 @@ class TestFolders:
         # Unless it is named.
         assert find_pictures([pictures[0]], pictures[0]) == [str(pictures[0])]
 
+    def test_what_was_drawn_is_no_competitor(self, pictures, tmp_path, save_picture):
+        output = tmp_path / "out"
+        names = ("comparison.jpg", "comparison-2.jpg", "comparison.png", "a/sheet.png", "a/overlay-gate-level1.png")
+        for name in names:
+            save_picture(output / name, 64, 48)
+        mine = [str(save_picture(output / name, 64, 48)) for name in ("mine.png", "a/overlay-mine.png")]
+        expected = sorted([*map(str, pictures), *mine])
+        assert sorted(find_pictures([tmp_path], output=output)) == expected
+        assert find_pictures([f"{output}/*.png"], output=output) == mine[:1]
+        # Without it they are pictures, as of anybody.
+        assert len(find_pictures([tmp_path])) == len(expected) + len(names)
+
     def test_what_is_below_it(self, pictures, tmp_path, save_picture):
         below = save_picture(tmp_path / "a" / "b.png", 64, 48)
         assert str(below) in find_pictures([tmp_path])

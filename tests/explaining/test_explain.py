@@ -147,8 +147,9 @@ class TestSaving:
 
     def test_nothing_is_lost(self, found: Any, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("mine")
+        (tmp_path / "overlay-logo.png").write_text("mine")
         found.save(tmp_path)
-        (tmp_path / "overlay-of-another-metric.png").touch()
+        (tmp_path / "overlay-similarity-level9.png").touch()
         (tmp_path / "sheet.png").write_text("old")
         with pytest.raises(FileExistsError, match=r"maps.npz already exists: name another folder, or overwrite it"):
             found.save(tmp_path)
@@ -156,7 +157,9 @@ class TestSaving:
         paths = found.save(tmp_path, overwrite=True)
         assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / "notes.txt").read_text() == "mine"
-        assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths} | {"notes.txt"}
+        mine = {"notes.txt", "overlay-logo.png"}
+        assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths} | mine
+        assert {(tmp_path / name).read_text() for name in mine} == {"mine"}
 
     def test_where_nothing_can_be_written(self, found: Any, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"There is no folder .*: create it first"):

@@ -49,12 +49,13 @@ class TestOrientation:
         tolerance = 0.03 if kind in ("JPEG", "AVIF") else 0
         np.testing.assert_allclose(result, unit(picture), atol=tolerance)
 
+    @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG", "AVIF"])
     @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-    def test_the_size_in_the_header_is_upright(self, orientation, picture, encode, tmp_path):
+    def test_the_size_in_the_header_is_upright(self, orientation, kind, picture, encode, tmp_path):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        path = tmp_path / "turned.jpg"
-        path.write_bytes(encode(np.ascontiguousarray(SENSOR[orientation](picture)), "JPEG", exif=exif))
+        path = tmp_path / "turned"
+        path.write_bytes(encode(np.ascontiguousarray(SENSOR[orientation](picture)), kind, exif=exif))
         assert read_size(path) == (40, 56)
 
     def test_the_size_of_what_is_no_image(self, tmp_path):

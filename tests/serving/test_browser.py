@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from topiq_metrics.catalog import get_card
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 NR, FR = "topiq_nr-lite", "topiq_fr-lite"
@@ -194,6 +196,10 @@ def test_pairs_find_their_references_by_name(open_page, site, coffee):
     sync_api.expect(page.locator("#rows th").first).to_have_text("a.png")
     pair = site.score(("b", coffee["jpeg-2"]), reference=coffee["jpeg-1"]).json()["rows"][0]
     assert column(page, 6)[1:] == [f"{pair['scores'][FR]:.4f}", "no reference"]
+    # Each metric has its own, whichever was asked for last.
+    both = ";".join(f"{name}:{get_card(name).size}" for name in (NR, FR))
+    rows = csv.DictReader(io.StringIO(saved(page, "CSV")))
+    assert [row["size"] for row in rows] == [both, both, get_card(NR).size]
     page.get_by_role("button", name="Remove").click()
     sync_api.expect(page.locator("#rows tr").first).to_contain_text("no reference")
     # One alone is the reference of all.

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from topiq_metrics.serving import service
+
 FILES = 60
 NR = "topiq_nr-lite"
 
@@ -73,12 +75,21 @@ def test_a_decoder_that_dies_or_hangs_is_an_answer(run_server, coffee, monkeypat
         def start(command, _popen=subprocess.Popen, _code=code, **options):
             return _popen([*command[:2], _code, *command[3:]], **options)
 
+        previewed = []
+
+        def note(data, name, *rest, _preview=service.preview, _previewed=previewed, **options):
+            _previewed.append(name)
+            return _preview(data, name, *rest, **options)
+
         with monkeypatch.context() as patch, run_server(timeout=2) as server:
             patch.setattr("topiq_metrics.scoring.decoders.subprocess.Popen", start)
+            patch.setattr(service, "preview", note)
             sent = [("a", coffee["blur-1"]), ("b", b"hostile"), ("c", coffee["blur-1"])]
             rows = server.score(*sent, preview=64).json()["rows"]
             assert [row["reason"] for row in rows] == ["", expected, ""]
             assert [row["preview"] is None for row in rows] == [False, True, False]
+            # What hung once is not decoded again.
+            assert previewed == ["a", "c"]
             rows = server.compare(*sent).json()["rows"]
             assert [row["reason"] for row in rows] == ["", expected, ""]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from topiq_metrics.serving.guard import Access, is_loopback
+from topiq_metrics.serving.guard import Access, is_address, is_loopback
 
 pytestmark = pytest.mark.quick
 
@@ -44,6 +44,11 @@ class TestNames:
     def test_loopback(self):
         assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost")] == [True] * 3
         assert [is_loopback(host) for host in ("0.0.0.0", "::", "192.168.0.7", "studio.local", "")] == [False] * 5
+
+    @pytest.mark.parametrize("host", ["::", "2001:db8::5", "fe80::1%eth0", "0.0.0.0", "192.168.0.7"])
+    def test_an_address_is_no_name(self, host):
+        assert is_address(host)
+        assert not is_address("studio.local")
 
 
 class TestTokens:

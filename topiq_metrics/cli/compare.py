@@ -78,7 +78,7 @@ def compare(
     with exit_on_error(failed=(RuntimeError, MemoryError), brief=True, output=output):
         if output is not None:
             check_comparison_folder(output, overwrite=force, network=network)
-        pictures = find_pictures(images, reference)
+        pictures = find_pictures(images, reference, output)
         with counted(len(pictures), "ranked") as progress:
             ranked = rank_images(
                 pictures, reference, name, chosen, size=size, profiles=profiles, device=device, progress=progress

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from topiq_metrics._files import write_whole
 from topiq_metrics._outputs import check_new
+from topiq_metrics.comparing.naming import MAPS, NETWORK, PAGE, PAGES, is_page
 from topiq_metrics.comparing.pictures import short_names
 from topiq_metrics.comparing.ranking import MAX_MEMORY, PathLike, RankedImage, metric_for
 from topiq_metrics.errors import ImageError
@@ -31,8 +31,6 @@ from topiq_metrics.weights import load_network, shared_network
 
 COLUMNS = 8
 """Pictures on a page."""
-
-_PAGE, _PAGES, _MAPS, _NETWORK = "comparison.jpg", "comparison-[0-9]*.jpg", "comparison.npz", "comparison.png"
 
 
 def save_comparison(
@@ -112,18 +110,18 @@ def save_comparison(
         for image, name, each in zip(ranked, names, found, strict=True)
     ]
     beside = None if reference is None else partial(_pixels, read, reference, "reference", found[0].image_size)
-    contents = {_MAPS: packed({"names": np.array(names), "scores": np.array([each.score for each in found]), **arrays})}
+    contents = {MAPS: packed({"names": np.array(names), "scores": np.array([each.score for each in found]), **arrays})}
     pages = range(0, len(found), COLUMNS)
     for number, first in reversed([*enumerate(pages, start=1)]):
         shown = slice(first, first + COLUMNS)
         page = draw_quality(columns[shown], beside, among=found)
-        contents[_PAGE if number == 1 else f"comparison-{number}.jpg"] = as_jpeg(page)
+        contents[PAGE if number == 1 else f"comparison-{number}.jpg"] = as_jpeg(page)
     folder.mkdir(exist_ok=True)
     # The first page is the last, so that what was interrupted does not look whole.
     for name, content in contents.items():
         write_whole(folder / name, content)
-    for path in folder.glob(_PAGES):
-        if path.name not in contents and _is_page(path):
+    for path in folder.glob(PAGES):
+        if path.name not in contents and is_page(path):
             path.unlink()
     return [folder / name for name in reversed(contents)]
 
@@ -172,8 +170,8 @@ def _save_network(
     titles = [f"{image.place}. {name}" for image, name in zip(ranked, names, strict=True)]
     draw_comparison(found, titles).save(stream, "PNG")
     # The last, so that what was interrupted does not look whole.
-    write_whole(folder / _NETWORK, stream.getvalue())
-    return [folder / _NETWORK, *paths]
+    write_whole(folder / NETWORK, stream.getvalue())
+    return [folder / NETWORK, *paths]
 
 
 def check_comparison_folder(folder: PathLike, *, overwrite: bool, network: bool = False) -> Path:
@@ -183,17 +181,12 @@ def check_comparison_folder(folder: PathLike, *, overwrite: bool, network: bool 
         OSError: if not.
     """
     path = check_explanation_folder(folder, overwrite=overwrite or not network)
-    for name in () if overwrite else (_NETWORK,) if network else (_PAGE, _MAPS):
+    for name in () if overwrite else (NETWORK,) if network else (PAGE, MAPS):
         check_new(path / name, "name another folder")
     if not overwrite and not network:
-        for page in filter(_is_page, path.glob(_PAGES)):
+        for page in filter(is_page, path.glob(PAGES)):
             check_new(page, "name another folder")
     return path
-
-
-def _is_page(path: Path) -> bool:
-    """Whether a file is called as a further page of a comparison."""
-    return re.fullmatch(r"comparison-\d+\.jpg", path.name) is not None
 
 
 def _check_score(image: RankedImage, score: float) -> None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
+from topiq_metrics.comparing.naming import is_drawn
 from topiq_metrics.comparing.ranking import PathLike
 from topiq_metrics.errors import ImageNotFoundError
 from topiq_metrics.scoring.sources.files import is_folder, is_image, is_pattern, matches, walk
 from topiq_metrics.scoring.sources.locations import is_url
 
 
-def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) -> list[str]:
+def find_pictures(
+    names: Sequence[PathLike], reference: PathLike | None = None, output: PathLike | None = None
+) -> list[str]:
     """The images that files, folders (searched recursively) and globs name, as `rank_images` takes them.
 
     Args:
         names: files, folders and globs.
         reference: left out of the images that folders and globs give.
+        output: the folder for `save_comparison`: what an earlier one drew there is likewise left out.
 
     Raises:
         ValueError: if a folder contains no image, or a glob matches none.
@@ -35,7 +40,7 @@ def find_pictures(names: Sequence[PathLike], reference: PathLike | None = None) 
             _check_there(name)
             found.append(name)
             continue
-        found += [path for path in held if reference is None or not _is_same(path, reference)]
+        found += [path for path in held if not _is_left_out(path, reference, output)]
     return found
 
 
@@ -61,6 +66,12 @@ def _check_there(name: str) -> None:
     except (OSError, ValueError):
         # For who reads it to say.
         pass
+
+
+def _is_left_out(path: str, reference: PathLike | None, output: PathLike | None) -> bool:
+    if reference is not None and _is_same(path, reference):
+        return True
+    return output is not None and is_drawn(Path(os.path.realpath(path)), Path(os.path.realpath(output)))
 
 
 def _is_same(path: str, other: PathLike) -> bool:

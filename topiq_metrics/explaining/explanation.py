@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from topiq_metrics import _outputs
 from topiq_metrics._files import write_whole
 from topiq_metrics.explaining.maps import LevelMap
+from topiq_metrics.explaining.naming import MAPS, OVERLAYS, SHEET, is_overlay
 
 if TYPE_CHECKING:
     from PIL import Image
-
-_SHEET, _MAPS, _OVERLAYS = "sheet.png", "maps.npz", "overlay-*.png"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +88,12 @@ class Explanation:
         folder.mkdir(exist_ok=True)
         stream = io.BytesIO()
         np.savez_compressed(stream, **self.arrays())  # type: ignore[arg-type]
-        contents = {_MAPS: stream.getvalue(), _SHEET: _png(self.sheet())}
+        contents = {MAPS: stream.getvalue(), SHEET: _png(self.sheet())}
         contents |= {f"overlay-{name}.png": _png(self.overlay(name)) for name in self.maps}
         for name, content in contents.items():
             write_whole(folder / name, content)
-        for path in folder.glob(_OVERLAYS):
-            if path.name not in contents:
+        for path in folder.glob(OVERLAYS):
+            if path.name not in contents and is_overlay(path):
                 path.unlink()
         return [folder / name for name in contents]
 
@@ -107,8 +106,10 @@ def check_explanation_folder(folder: str | os.PathLike[str], *, overwrite: bool)
     """
     path = Path(folder).expanduser()
     _outputs.check_place_of_folder(path)
-    for pattern in () if overwrite else (_MAPS, _SHEET, _OVERLAYS):
+    for pattern in () if overwrite else (MAPS, SHEET, OVERLAYS):
         for earlier in path.glob(pattern):
+            if pattern == OVERLAYS and not is_overlay(earlier):
+                continue
             _outputs.check_new(earlier, "name another folder")
     _outputs.check_writable(path if path.is_dir() else path.parent)
     return path

@@ -11,6 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TypeAlias
 
+from PIL import ExifTags
+from PIL.TiffImagePlugin import TiffImageFile
+
 from topiq_metrics._extras import install_line
 from topiq_metrics.errors import ImageError, ImageNotFoundError, TruncatedImageError
 from topiq_metrics.images.color import Pixels, pillow_to_pixels
@@ -47,6 +50,9 @@ def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     with _opened(path) as (stream, name), quiet_pillow(), strict_pillow(), image_errors(name, stream):
         image = open_image(stream, name, MAX_PIXELS)
         width, height = image.size
+        if isinstance(image, TiffImageFile):
+            # Pillow may have turned it already.
+            width, height = (image.tag_v2[tag] for tag in (ExifTags.Base.ImageWidth, ExifTags.Base.ImageLength))
         return (width, height) if width != height and lies_on_its_side(image) else (height, width)
 
 

@@ -172,7 +172,8 @@ class Picture {
     this.failed = new Map();
     this.asked = new Set();
     this.width = this.height = null;
-    this.size = this.note = "";
+    this.sizes = new Map();
+    this.notes = new Map();
     this.override = null;
     this.preview = null;
     this.url = null;
@@ -209,9 +210,20 @@ class Picture {
     return state.metrics.some((name) => this.scores.has(name)) ? "partial" : "error";
   }
 
+  // As a row of all the chosen metrics has it.
+  get size() {
+    const named = state.metrics.filter((name) => this.sizes.has(name)).map((name) => [name, this.sizes.get(name)]);
+    const rules = [...new Set(named.map(([, rule]) => rule))];
+    return rules.length === 1 ? rules[0] : named.map((pair) => pair.join(":")).join(";");
+  }
+
+  get note() {
+    return state.metrics.map((name) => this.notes.get(name)).find(Boolean) ?? "";
+  }
+
   forget(metrics) {
     for (const name of metrics) {
-      for (const kept of [this.scores, this.failed, this.asked, this.maps]) kept.delete(name);
+      for (const kept of [this.scores, this.failed, this.asked, this.maps, this.sizes, this.notes]) kept.delete(name);
     }
   }
 
@@ -329,9 +341,10 @@ function take(picture, metrics, row) {
     const value = row.scores[name];
     if (value !== null && value !== undefined) picture.scores.set(name, value);
     else picture.failed.set(name, reasonOf(row.error, name));
+    picture.sizes.set(name, sizeOf(row.size, name));
+    picture.notes.set(name, row.note);
   }
-  Object.assign(picture, { width: row.width, height: row.height, size: row.size });
-  picture.note = row.note || picture.note;
+  Object.assign(picture, { width: row.width, height: row.height });
   picture.preview ??= row.preview;
 }
 
@@ -339,6 +352,12 @@ function take(picture, metrics, row) {
 function reasonOf(error, name) {
   const own = error.split("; ").find((part) => part.startsWith(`${name}: `));
   return own ? own.slice(name.length + 2) : error;
+}
+
+// Of several metrics with different size rules, a row names each: `topiq_fr:native;topiq_nr:max_side=512`.
+function sizeOf(size, name) {
+  const own = size.split(";").find((part) => part.startsWith(`${name}:`));
+  return own ? own.slice(name.length + 1) : size;
 }
 
 function handle(error, picture, metrics) {

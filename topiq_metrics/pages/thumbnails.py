@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from topiq_metrics.errors import ImageError
-from topiq_metrics.images import SizePolicy, load_image
-from topiq_metrics.images.loader import ImageSource
+from topiq_metrics.images import SizePolicy
+from topiq_metrics.images.loader import ImageSource, open_image
 from topiq_metrics.images.profiles import Profiles
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 THUMBNAIL_SIDE = 160
 """The longer side of a thumbnail, in pixels, at most."""
 
-# A report must not fail for want of memory once the job is done: the pixels take 12 bytes each.
+_POLICY = SizePolicy("max_side", THUMBNAIL_SIDE)
+# A report must not fail for want of memory once the job is done.
 _MAX_PIXELS = 100_000_000
 _MAX_KEPT_BYTES = 1 << 20
 _QUALITY = 82
@@ -50,10 +51,10 @@ class Picture:
         if isinstance(self._image, (str, os.PathLike)) and not _is_file(self._image):
             return None
         try:
-            pixels = load_image(self._image, max_pixels=_MAX_PIXELS, profiles=self._profiles).detach().cpu()
-        except ImageError:
+            small = open_image(self._image, max_pixels=_MAX_PIXELS, profiles=self._profiles).sized(_POLICY)[0]
+        # Whatever torch and Pillow say where memory is short.
+        except (ImageError, MemoryError, RuntimeError):
             return None
-        small = SizePolicy("max_side", THUMBNAIL_SIDE).apply(pixels)
         return jpeg_uri(small.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy(), THUMBNAIL_SIDE, _QUALITY)
 
 

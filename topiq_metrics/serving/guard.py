@@ -78,6 +78,15 @@ class Access:
         return scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), self.token.encode())
 
 
+def is_address(host: str) -> bool:
+    """Whether a host to listen on is an address, and not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host to listen on is reached from this machine only."""
     try:

@@ -239,7 +239,9 @@ class Service:
             for row in self._engine(first.metrics).rows(items()):
                 job = under_way[0]
                 item = job.items[len(job.done)]
-                job.done.append(Scored(row, self._preview(job, item), self._map(job, item)))
+                # What could not be decoded is not tried again: it may have taken long.
+                more = (self._preview(job, item), self._map(job, item)) if row.width is not None else (None, None)
+                job.done.append(Scored(row, *more))
                 if len(job.done) == len(job.items):
                     under_way.popleft()
                     job.answer.set_result(job.done)

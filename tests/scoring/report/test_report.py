@@ -142,6 +142,18 @@ def test_thumbnails_are_small_and_hold_pixels_only(tmp_path):
     assert not {"comment", "exif", "icc_profile"} & set(red.info)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory")])
+def test_without_memory_there_is_no_thumbnail(error, tmp_path, monkeypatch):
+    path = picture(tmp_path / "red.png", "red")
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("topiq_metrics.pages.thumbnails.open_image", fail)
+    (metric,) = data_of(page_of(tmp_path, [record(path, 0.9)]))["metrics"]
+    assert [tile["thumbnail"] for tile in metric["best"]] == [None]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 @pytest.mark.timeout(60)
 def test_what_is_no_file_is_not_opened(tmp_path):

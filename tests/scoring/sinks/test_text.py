@@ -330,6 +330,7 @@ def test_a_part_that_is_gone_on_with_is_not_complete(tmp_path, provenance, make_
         (".jsonl", lambda rows: [rows[0], b"\xff\xff\n", *rows], 2),
         (".json", lambda rows: [rows[0], rows[1][1:], *rows[2:]], 3),
         (".json", lambda rows: [rows[0], b"]\n", *rows[1:]], 3),
+        (".json", lambda rows: rows[1:], 2),
         (".json", lambda rows: [rows[0], b",[1]\n", *rows[1:]], 3),
     ],
 )

@@ -13,6 +13,7 @@ from topiq_metrics.errors import one_line
 from topiq_metrics.scoring.errors import OutputError
 from topiq_metrics.scoring.provenance import Provenance
 from topiq_metrics.scoring.rows import RowRecord, columns
+from topiq_metrics.scoring.selection import Shard
 from topiq_metrics.scoring.sources.reading import open_text
 
 _PARQUET = ".parquet"
@@ -45,9 +46,8 @@ class SavedRows:
             part = path.with_name(path.name + ".part")
             stopped = f" Its job was stopped: --resume it, which makes {path.name} of {part}." if part.exists() else ""
             raise OutputError(f"There are no rows {path}.{stopped}")
-        for provenance in sorted(path.glob("_provenance-*.json")) if path.is_dir() else ():
-            if not Provenance.load(provenance).complete:
-                raise OutputError(f"Rows of {path} are missing: the job of {provenance} has not ended. --resume it.")
+        if path.is_dir():
+            self._check_shards()
         first = next(iter(self), None)
         self.columns = self._header() if first is None else tuple(first)
         if "path" not in self.columns:
@@ -73,6 +73,20 @@ class SavedRows:
         except Exception as error:
             raise OutputError(f"{self.path} cannot be read: {one_line(error)}") from error
 
+    def _check_shards(self) -> None:
+        """Check that the jobs of a folder have ended, and none is missing."""
+        shards: dict[int, set[int]] = {}
+        for path in sorted(self.path.glob("_provenance-*.json")):
+            provenance = Provenance.load(path)
+            if not provenance.complete:
+                raise OutputError(f"Rows of {self.path} are missing: the job of {path} has not ended. --resume it.")
+            shard = Shard.parse(provenance.shard)
+            shards.setdefault(shard.count, set()).add(shard.index)
+        for count, there in shards.items():
+            if missing := sorted(set(range(count)) - there):
+                names = ", ".join(f"{index}/{count}" for index in missing[:3]) + (", …" if len(missing) > 3 else "")
+                raise OutputError(f"Rows of {self.path} are missing: those of --shard {names} are not there yet.")
+
     def _header(self) -> tuple[str, ...]:
         """The columns where there is no row."""
         if self._suffix not in TABLE_SUFFIXES:
@@ -82,7 +96,7 @@ class SavedRows:
 
     def _table(self) -> Iterator[RowRecord]:
         with open_text(str(self.path), newline="") as lines:
-            table = read_table(lines, _NOT_SCORES, strict=True)
+            table = read_table(lines, _NOT_SCORES, strict=True, exact=_NOT_SCORES)
             for line, cells in table.rows:
                 if len(cells) != len(table.columns):
                     raise OutputError(

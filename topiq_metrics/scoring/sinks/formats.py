@@ -138,13 +138,15 @@ class JSONArrayFormat:
         return (b" " if first else b",") + json.dumps(record).encode() + b"\n"
 
     def decode(self, lines: WholeLines, names: Sequence[str]) -> Iterator[RowRecord]:
-        for line in lines:
+        for index, line in enumerate(lines):
             if line == self.footer:
                 if next(lines, None) is not None:
                     raise ValueError("there is more behind the end of the array")
                 return
             if line[:1] not in {b" ", b","}:
                 raise ValueError("a line must begin with a comma, the first one with a blank")
+            if index == 0 and line[:1] == b",":
+                raise ValueError("the first row must begin with a blank instead of its comma")
             yield _from_json(line[1:], names)
 
     def has_rows(self, stream: IO[bytes]) -> bool:

@@ -285,6 +285,16 @@ class TestDownloads:
         assert network == []
         assert urllib.request.OpenerDirector.open is opener
 
+    def test_files_that_are_published_by_a_url(self, network, monkeypatch, tmp_path):
+        monkeypatch.setenv("TOPIQ_METRICS_CACHE", str(tmp_path))
+        with pytest.raises(MetricUnavailableError, match=r"weights of lpips[+] .* were not found") as raised:
+            get_toolbox_metric("lpips+").open()
+        assert raised.value.is_download
+        with pytest.raises(MetricUnavailableError) as raised:
+            get_toolbox_metric("lpips+").open(weights=tmp_path / "none.pth")
+        assert not raised.value.is_download
+        assert network == []
+
     def test_whatever_a_metric_fetches_when_it_is_called_is_refused_too(self, network):
         def score(image, _):
             return urllib.request.urlopen("https://example.org/late.pth")

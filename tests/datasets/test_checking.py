@@ -13,6 +13,7 @@ from reader_tester import save, write
 
 from topiq_metrics import datasets
 from topiq_metrics.datasets import DatasetError, check_folder, choose_datasets, find_datasets
+from topiq_metrics.leaderboard.run import describe
 
 
 class TestFindDatasets:
@@ -31,9 +32,10 @@ class TestFindDatasets:
         for place in ("__MACOSX/SPAQ", ".hidden/SPAQ", "a/.hidden", "c/d/e"):
             self.make(tmp_path / place)
         assert find_datasets(tmp_path) == [("spaq", deep)]
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "access", lambda path, mode: path != deep)
-            assert find_datasets(tmp_path) == []
+        for locked in (deep, deep.parent):
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "access", lambda path, mode, locked=locked: path != locked)
+                assert find_datasets(tmp_path) == []
         for number in range(100):
             (tmp_path / "a" / str(number)).mkdir()
         assert find_datasets(tmp_path) == []
@@ -70,7 +72,16 @@ class TestCheckFolder:
         (finding,) = check_folder(root)
         assert re.search(r"names 'ava_images/1\.jpg', which is not in '.*', nor are 1 other files", finding.problem)
         assert (finding.records, finding.usable, finding.missing) == (0, 2, 2)
-        assert datasets.AVA(root, partial=True).missing == ["ava_images/1.jpg", "ava_images/3.jpg"]
+        part = datasets.AVA(root, partial=True)
+        assert part.missing == ["ava_images/1.jpg", "ava_images/3.jpg"]
+        assert part.incomplete
+
+    def test_what_may_be_a_part_and_is_whole(self, root):
+        whole = datasets.AVA(root, partial=True)
+        assert not whole.incomplete
+        assert not describe(whole).partial
+        write(root, "AVA.txt", "".join(f"{i} {i} 1 0 0 0 0 0 0 0 0 1 0 0 0\n" for i in range(3)))
+        assert describe(datasets.AVA(root, partial=True)).partial
 
     def test_empty_files_are_missing(self, root):
         for i in (1, 3):

@@ -24,7 +24,6 @@ class TestCID2013(ReaderTests):
             ("IS2/co3/IS_II_C03_D01.jpg", 12.0),
         ]
     }
-    extras: ClassVar = {"IS1/co1/IS_I_C01_D02.jpg": {"scene": "is_i_c01"}}
     groups: ClassVar = {"IS1/co1/IS_I_C01_D02.jpg": "is_i_c01", "IS2/co3/IS_II_C03_D01.jpg": "is_ii_c03"}
 
     def make(self, root: Path) -> None:

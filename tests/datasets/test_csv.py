@@ -44,6 +44,11 @@ class TestCSVDataset:
         with pytest.raises(DatasetError, match=r"must be one of \('train', 'test'\), but got 'val'"):
             CSVDataset(labels, "val", higher_is_better=higher_is_better)
 
+    def test_what_a_board_uses_is_found_in_any_case(self, make):
+        labels = make("Image,MOS,Distortion,SCENE,Camera\na/0.png,1,blur,night,x\na/1.PNG,2,noise,day,y\n")
+        first = CSVDataset(labels, higher_is_better=True).records[0]
+        assert first.extras == {"distortion": "blur", "scene": "night", "Camera": "x"}
+
     def test_random_split(self, make):
         labels = make("image,score,group\na/0.png,1,x\na/1.png,2,x\na/2.png,3,y\n")
         parts = [CSVDataset(labels, part, higher_is_better=True, seed=4) for part in ("train", "test")]

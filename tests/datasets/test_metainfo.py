@@ -73,6 +73,20 @@ class TestMetaInfo:
         assert (dataset.facts.name, record.id, record.group) == (name, "jp2k/img1.bmp", "bikes.bmp")
         assert not dataset.facts.higher_is_better
 
+    def test_a_patch_belongs_to_its_image(self, tmp_path):
+        names = ("EE371R/a.jpg", "EE371R/b.jpg")
+        patches = ("patches/a.jpg_patch_1.jpg", "patches/a.jpg_patch_2.jpg")
+        labels = tmp_path / "m/meta_info_FLIVEDataset.csv"
+        for found, name in ((names, "FLIVE"), ((*names, *patches), "FLIVE with patches")):
+            save(tmp_path, *(f"FLIVE_Database/database/{each}" for each in found))
+            rows = [f"{each},{50 + i},1,test" for i, each in enumerate(found)]
+            write(labels.parent, labels.name, "\n".join(["img_name,mos,std,official_split", *rows]))
+            dataset = MetaInfoDataset(labels, "test")
+            assert dataset.facts.name == name
+            groups = [record.group for record in dataset.records]
+            assert groups == ["a.jpg", "b.jpg", "a.jpg", "a.jpg"][: len(found)]
+        assert len({record.id for record in dataset.records}) == 4
+
     def test_missing_images(self, kadid):
         for name in ("I03_01_01.png", "I04.png"):
             (kadid / "kadid10k/images" / name).unlink()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from reader_tester import write
 
-from topiq_metrics.datasets import DatasetError, canonical_split
+from topiq_metrics.datasets import SPAQ, DatasetError, canonical_split
+from topiq_metrics.datasets.fixed_lists import FixedList
 from topiq_metrics.datasets.opening import Opening, is_table, open_datasets
 
 PREFERENCES = "ref. image,image A,image B,raw preference for A,processed preference for A\n"
@@ -55,6 +57,30 @@ def pieapp(tmp_path: Path) -> Path:
     scores = "ref. image,distorted image,score\nref_7.png,distort_7_a.png,1\nref_7.png,distort_7_b.png,2\n"
     write(root, "labels/test/ref_7_per_image_score.csv", scores)
     return root
+
+
+def test_splits_that_only_some_copies_have(
+    opened: Callable[..., Opening], tmp_path: Path, unsplit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = tmp_path / "GFIQA"
+    for split in ("train", "val", "test"):
+        write(faces, f"{split}/img/{split}.png", "x")
+        write(faces, f"{split}/label.json", json.dumps({"Image": [f"{split}.png"], "MOS": [0.5]}))
+    for how in ({"places": [f"{faces}:split=test"]}, {"places": [faces, unsplit], "split": "test"}):
+        opening = opened(*how.pop("places"), partial=True, **how)
+        assert parts(opening)["gfiqa-20k"] == ("test", 1)
+    restored = tmp_path / "PIPAL"
+    for name in ("Val_Ref/A0185.bmp", "Val_Dist/A0185_10_00.bmp", "Train_Ref/A0001.bmp"):
+        write(restored, name, "x")
+    write(restored, "val_label.txt", "A0185_10_00.bmp,1300.5\n")
+    assert parts(opened(f"{restored}:split=val", partial=True)) == {"pipal": ("val", 1)}
+    monkeypatch.setattr(SPAQ, "fixed_list", FixedList(1, "", ("test_spaq.json",)))
+    phones = tmp_path / "SPAQ"
+    write(phones, "TestImage/00001.jpg", "x")
+    write(phones, "Annotations/MOS and Image attribute scores.csv", "Image name,MOS\n00001.jpg,50\n")
+    write(phones, "test_spaq.json", json.dumps([{"image": "00001.jpg"}]))
+    opening = opened(f"{phones}:split=test,test_list=multimodal", partial=True)
+    assert parts(opening) == {"spaq-multimodal-test": ("test", 1)}
 
 
 @pytest.fixture

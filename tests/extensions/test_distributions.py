@@ -150,6 +150,24 @@ def test_the_command_scores_with_it(shiny, tmp_path, save_picture):
     assert all(0.2 < float(row["brightness"]) < 0.8 and float(row["darkening"]) == 0 for row in rows)
 
 
+def test_it_is_on_a_board(shiny, tmp_path, save_picture):
+    rows = [f"{save_picture(tmp_path / f'{i}.png', 64, 64, seed=i).name},{i}" for i in range(8)]
+    (tmp_path / "mine.csv").write_text("\n".join(["image,score", *rows]))
+    output = tmp_path / "board.json"
+    run = shiny.topiq(
+        "leaderboard", "--data", tmp_path / "mine.csv", "-m", "brightness", "-o", output, "--scores", tmp_path / "kept"
+    )
+    assert run.returncode == 0, run.stderr
+    (entry,) = json.loads(output.read_text())["entries"]
+    assert entry["status"] == "scored"
+    run = shiny.python(
+        "from topiq_metrics.contenders import get_toolbox_metric as get\n"
+        "metric = get('brightness')\n"
+        "print(metric.package, metric.version)"
+    )
+    assert run.stdout == "shiny 1.0\n"
+
+
 @pytest.mark.slow
 def test_there_are_no_weights_to_fetch(shiny):
     run = shiny.topiq("weights", "fetch", "brightness")

@@ -280,7 +280,7 @@ def test_a_metric_that_lacks_scores_comes_after_those_that_have_all(board: Board
 
 
 def test_published_results_are_not_beside_medians(board: Board) -> None:
-    csiq = replace(board.test_sets[0], name="CSIQ", split="all", partial=False)
+    csiq = replace(board.test_sets[0], name="CSIQ", split="all", partial=False, citation="its paper")
     entry = replace(entry_of(board, "bright"), test_set=csiq.key, metric="topiq_fr", mode="FR")
     for median_of, has in (("", True), ("distortion", False)):
         ((judged,),) = (s.results for s in judge(Board([csiq], [entry]), replace(QUICK, median_of=median_of)))
@@ -406,10 +406,10 @@ def test_a_better_metric_comes_first(run: Callable[..., Board]) -> None:
 
 
 def test_published_results_are_beside_measured_ones(board: Board) -> None:
-    names = {"KonIQ-10k": "test", "LIVE Challenge": "all", "CSIQ": "all", "SPAQ": "all", "FLIVE": "test"}
+    names = {"KonIQ-10k": "test", "LIVE Challenge": "all", "CSIQ": "all", "SPAQ": "all"}
     assert set(names) <= {reader.facts.name for reader in DATASETS.values()}
     (test_set,) = board.test_sets
-    koniq = replace(test_set, name="KonIQ-10k", split="test")
+    koniq = replace(test_set, name="KonIQ-10k", split="test", citation="its paper")
     entries = [
         replace(entry_of(board, "bright"), test_set=koniq.key, metric=name)
         for name in ("topiq_nr", "pyiqa:niqe", "piq:brisque")
@@ -425,6 +425,11 @@ def test_published_results_are_beside_measured_ones(board: Board) -> None:
     assert '>0.3769<span class="muted"> (+0.6231)</span><strong class="alert"> disagrees</strong>' in page
     assert published_result("topiq_nr", replace(koniq, partial=True)) is None
     assert published_result("topiq_nr", replace(koniq, split="training")) is None
+    # A table that is called like it.
+    assert published_result("topiq_nr", replace(koniq, citation="")) is None
+    assert published_result("topiq_nr", replace(koniq, name="FLIVE")) is None
+    assert published_result("topiq_nr", replace(koniq, name="FLIVE with patches")).srcc == 0.5819
+    assert published_result("topiq_fr", replace(koniq, name="LIVE realigned", split="all")).srcc == 0.9759
     assert published_result("pyiqa:clipiqa+", replace(koniq, name="SPAQ", split="all")) is None
     assert published_result("topiq_fr", replace(koniq, name="CSIQ", split="all")).srcc == 0.9674
 

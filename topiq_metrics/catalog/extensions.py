@@ -55,6 +55,14 @@ def installed_cards() -> dict[str, ModelCard]:
     return {name: card for name, card in cards.items() if card is not None}
 
 
+def provider(name: str) -> tuple[str, str] | None:
+    """The distribution that has a metric, and its version; None where none has, or its installation is damaged."""
+    for point in _claims().get(name, ()):
+        if point.dist is not None:
+            return point.dist.name, point.dist.version
+    return None
+
+
 @cache
 def _claims() -> dict[str, tuple[EntryPoint, ...]]:
     """The entry points for each name; one distribution that is found twice, as an editable one may be, counts once."""

@@ -158,6 +158,7 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
 
     Attributes:
         missing: with ``partial``, the images that label files name but that do not exist.
+        incomplete: with ``partial``, whether images or label files are missing.
         unrated: the rows of label files without a score, which are skipped.
     """
 
@@ -200,8 +201,14 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
             records = list(self.read(folder))
         if not partial:
             folder.check_missing()
-            self._check(records)
         self.missing += folder.missing
+        self.incomplete = partial and bool(self.missing)
+        try:
+            self._check(records)
+        except DatasetError:
+            if not partial:
+                raise
+            self.incomplete = True
         self.records: list[R] = self._select(records)
         if not self.records:
             of = "" if split is None else f" of the split {split!r}"
@@ -210,6 +217,11 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
     @abstractmethod
     def read(self, folder: Folder) -> Iterator[R]:
         """Yield the records in the order of the label file: those of ``self.wanted``, which are splits, or all."""
+
+    @classmethod
+    def facts_in(cls, folder: Folder, **options: Any) -> DatasetFacts:  # noqa: ARG003
+        """The facts of a copy as its reader will have them: which splits there are may depend on it, and on options."""
+        return cls.facts
 
     @classmethod
     def recognizes(cls, folder: Folder) -> bool:

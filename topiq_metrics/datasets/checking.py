@@ -42,7 +42,8 @@ class Finding:
 def find_datasets(root: str | os.PathLike[str]) -> list[tuple[str, Path]]:
     """Find datasets, complete or not, in a folder and up to two levels below it.
 
-    The second level is skipped below a dataset, in a folder with more than 100 subfolders, and where it cannot be read.
+    The second level is skipped below a dataset and in a folder with more than 100 subfolders; so is whatever cannot be
+    read.
 
     Returns:
         The key and the folder of each dataset.
@@ -61,8 +62,7 @@ def find_datasets(root: str | os.PathLike[str]) -> list[tuple[str, Path]]:
         # A folder of a dataset may look like the whole of it.
         found += [(key, folder.path) for key in keys if key not in itself]
         if not keys and not itself and len(folder.subfolders()) <= _WRAPPED:
-            readable = [inner for inner in _below(folder) if os.access(inner.path, os.R_OK | os.X_OK)]
-            found += [(key, inner.path) for inner in readable for key in _recognized(inner)]
+            found += [(key, inner.path) for inner in _below(folder) for key in _recognized(inner)]
     return found
 
 
@@ -112,9 +112,9 @@ def check_folder(root: str | os.PathLike[str]) -> Iterator[Finding]:
 
 
 def _below(folder: Folder) -> Iterator[Folder]:
-    """The folders in a folder, but for hidden ones and what macOS adds to archives."""
+    """The folders in a folder that can be read, but for hidden ones and what macOS adds to archives."""
     for name in folder.subfolders():
-        if not name.startswith(".") and name != "__MACOSX":
+        if not name.startswith(".") and name != "__MACOSX" and os.access(folder.path / name, os.R_OK | os.X_OK):
             yield folder.below(name)
 
 

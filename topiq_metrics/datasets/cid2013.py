@@ -47,9 +47,9 @@ class CID2013(IQADataset):
                 raise DatasetError(f"{row.place}: expected a name like 'IS_I_C01_D01', but got {id_!r}.")
             path = folder.image(labels, *(f"{place}{id_}.jpg" for place in places))
             if path is not None:
+                # All scores are on one scale: a scene is a group, but no set of its own.
                 scene = "_".join(parts[:-1]).lower()
-                score = read_score(row["Realigned MOS"], row.place)
-                yield Record(path, score, ALL, group=scene, extras={"scene": scene})
+                yield Record(path, read_score(row["Realigned MOS"], row.place), ALL, group=scene)
 
 
 def _find_labels(folder: Folder) -> str | None:

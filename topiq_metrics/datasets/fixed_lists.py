@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from topiq_metrics.datasets.base import ALL, IQADataset
+from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset
 from topiq_metrics.datasets.files import DatasetError, Folder
 from topiq_metrics.datasets.splits import OFFICIAL, split_hash
 
@@ -62,15 +62,15 @@ class ListedDataset(IQADataset):
         **options: Any,
     ) -> None:
         self.test_list = test_list
-        if test_list is not None:
-            self.facts = replace(
-                self.facts,
-                name=f"{self.facts.name} {MULTIMODAL} test",
-                size={"test": self.fixed_list.count},
-                total=None,
-                split=OFFICIAL,
-            )
+        self.facts = self.facts_in(Folder(Path(root), self.facts.name), split=split, test_list=test_list)
         super().__init__(root, split, transform, **options)
+
+    @classmethod
+    def facts_in(cls, folder: Folder, **options: Any) -> DatasetFacts:
+        if options.get("test_list") is None:
+            return super().facts_in(folder, **options)
+        name = f"{cls.facts.name} {MULTIMODAL} test"
+        return replace(cls.facts, name=name, size={"test": cls.fixed_list.count}, total=None, split=OFFICIAL)
 
     @property
     def only_split(self) -> str:

@@ -58,11 +58,15 @@ class GFIQA20k(IQADataset):
         **options: Any,
     ) -> None:
         self.labels = None if labels is None else Path(labels)
-        self.has_parts = labels is None and _has_parts(Folder(Path(root), self.facts.name))
-        if self.has_parts:
-            size: dict[str, int | None] = dict.fromkeys(PARTS)
-            self.facts = replace(self.facts, size=size, total=self.facts.count, split=OFFICIAL)
+        self.facts = self.facts_in(Folder(Path(root), self.facts.name), labels=labels)
+        self.has_parts = self.facts.split is OFFICIAL
         super().__init__(root, split, transform, **options)
+
+    @classmethod
+    def facts_in(cls, folder: Folder, **options: Any) -> DatasetFacts:
+        if options.get("labels") is not None or not _has_parts(folder):
+            return cls.facts
+        return replace(cls.facts, size=dict.fromkeys(PARTS), total=cls.facts.count, split=OFFICIAL)
 
     @classmethod
     def recognizes(cls, folder: Folder) -> bool:

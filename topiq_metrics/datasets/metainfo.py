@@ -27,6 +27,7 @@ from topiq_metrics.datasets.tid import TID2008, TID2013
 
 _NAME = re.compile(r"meta_info_(.+?)(Dataset)?\.csv", re.IGNORECASE)
 _SPLIT = "official_split"
+_PATCH = re.compile(r"_patch_\d+\.jpg$", re.IGNORECASE)
 # Where a set of LIVE's has the realigned scores.
 _REALIGNED_BEYOND = LIVE.facts.score_range
 
@@ -124,6 +125,8 @@ class MetaInfoDataset(IQADataset):
         )
         if found.reader is LIVE and not all(_is_within(score, _REALIGNED_BEYOND) for *_, score in self._rows):
             self.facts = replace(self.facts, name=f"{self.facts.name} realigned", score_range=(-3.0, 112.0))
+        if found.reader is FLIVE and any(_PATCH.search(name) for _, name, _ in self._rows):
+            self.facts = replace(self.facts, name=f"{self.facts.name} with patches")
         super().__init__(self.labels.resolve().parent.parent if root is None else root, split, transform, **options)
         del self._rows, self._splits
 
@@ -138,6 +141,9 @@ class MetaInfoDataset(IQADataset):
                 path = PurePosixPath(name.replace("\\", "/").lower())
                 base = PurePosixPath(reference.replace("\\", "/").lower())
                 group = base.name if places.has_suffix else base.stem
+                if places.reader is FLIVE:
+                    # A patch belongs to its image.
+                    group = _PATCH.sub("", path.name)
                 yield Record(image, score, split, original, id="/".join(path.parts[-places.parts :]), group=group)
 
 

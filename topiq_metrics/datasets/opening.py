@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from topiq_metrics._tables import TABLE_SUFFIXES
 from topiq_metrics.datasets.base import ALL, DatasetFacts, IQADataset, PairDataset
 from topiq_metrics.datasets.checking import choose_datasets
-from topiq_metrics.datasets.files import DatasetError
+from topiq_metrics.datasets.files import DatasetError, Folder
 from topiq_metrics.datasets.metainfo import MetaInfoDataset, is_meta_info
 from topiq_metrics.datasets.plain import CSVDataset
 from topiq_metrics.datasets.splits import SEEDS, find_split
@@ -187,7 +187,8 @@ def _sets(root: str, options: dict[str, str], partial: bool, table: dict[str, An
         raise DatasetError(f"{root} contains no known dataset (see `topiq datasets list`).")
     for key, folder, own in found:
         reader = all_datasets()[key]
-        yield _Set(reader.facts, folder, _opener(reader, folder, {"partial": partial, **own}))
+        facts = reader.facts_in(Folder(folder, reader.facts.name), **own)
+        yield _Set(facts, folder, _opener(reader, folder, {"partial": partial, **own}))
 
 
 def _opener(reader: Any, folder: Path, options: dict[str, Any]) -> Callable[[str | None, int | None], AnyDataset]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -43,21 +42,14 @@ class PIPAL(ListedDataset):
     fixed_list = FixedList(4640, "", ("test_pipal_5k.json",))
     marks: ClassVar = ("Train_Label", "Train_Ref", "Train_Dist", "Distortion_1")
 
-    def __init__(
-        self,
-        root: str | os.PathLike[str],
-        split: str | None = None,
-        transform: Callable[..., Any] | None = None,
-        *,
-        test_list: str | os.PathLike[str] | None = None,
-        **options: Any,
-    ) -> None:
-        folder = Folder(Path(root), self.facts.name)
-        has_labels = any(folder.find(name) is not None for name in _VALIDATION)
-        if test_list is None and (has_labels or (split is not None and canonical_split(split) == "validation")):
-            size = {**self.facts.size, **self.validation}
-            self.facts = replace(self.facts, size=size, total=None, references=self.facts.references + 25)
-        super().__init__(root, split, transform, test_list=test_list, **options)
+    @classmethod
+    def facts_in(cls, folder: Folder, **options: Any) -> DatasetFacts:
+        facts, split = super().facts_in(folder, **options), options.get("split")
+        is_there = any(folder.find(name) is not None for name in _VALIDATION)
+        is_asked = split is not None and canonical_split(split) == "validation"
+        if options.get("test_list") is not None or not (is_there or is_asked):
+            return facts
+        return replace(facts, size={**facts.size, **cls.validation}, total=None, references=facts.references + 25)
 
     def read(self, folder: Folder) -> Iterator[Record]:
         is_asked = self.on_test_list(folder)

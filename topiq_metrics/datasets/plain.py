@@ -16,6 +16,8 @@ from topiq_metrics.datasets.files import DatasetError, Folder, Row, opened_table
 from topiq_metrics.datasets.splits import BY_IMAGE, BY_REFERENCE, OFFICIAL
 
 _OPTIONAL = ("reference", "split", "group")
+_NAMED_EXTRAS = ("distortion", "scene")
+"""Extras that a board uses; the rest of a table has names of its own."""
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
 
 
@@ -136,14 +138,14 @@ class _Row(NamedTuple):
 
 def _rows(labels: Path, image: str | None, score: str | None, reference: str | None) -> Iterator[_Row]:
     named = (name for name in (image, score, reference) if name is not None)
-    with opened_table(labels, (*IMAGE_COLUMNS, *SCORE_COLUMNS, *_OPTIONAL, *named)) as table:
+    with opened_table(labels, (*IMAGE_COLUMNS, *SCORE_COLUMNS, *_OPTIONAL, *_NAMED_EXTRAS, *named)) as table:
         image = choose_column(table.columns, image, IMAGE_COLUMNS, "images")
         # People's and a metric's may stand side by side.
         score = choose_column(table.columns, score, SCORE_COLUMNS, "scores", option="--score-column, score_column=")
         if reference is not None:
             reference = choose_column(table.columns, reference, (), "references")
         own = (image, score, reference or "reference", "split", "group")
-        rows = list(table_rows(table, labels, (image, score), own))
+        rows = list(table_rows(table, labels, (image, score), (*own, *_NAMED_EXTRAS)))
         has_commas = table.separator != ","
         if has_commas:
             _check_commas(rows, score)

@@ -5,7 +5,7 @@ first photograph is searched.
 """
 
 from topiq_metrics.faces.alignment import FACE_SIDE, align_faces, load_facexlib
-from topiq_metrics.faces.detection import Detections, FaceDetector, FacexlibDetector, recent_detector, shared_detector
+from topiq_metrics.faces.detection import Detections, FaceDetector, FacexlibDetector, shared_detector
 from topiq_metrics.faces.search import Faces, Which, find_faces
 
 __all__ = [
@@ -18,6 +18,5 @@ __all__ = [
     "align_faces",
     "find_faces",
     "load_facexlib",
-    "recent_detector",
     "shared_detector",
 ]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from topiq_metrics.errors import NoFaceError
-from topiq_metrics.faces import FACE_SIDE, FaceDetector, Faces, Which, find_faces, recent_detector
+from topiq_metrics.faces import FACE_SIDE, FaceDetector, Faces, Which, find_faces
+from topiq_metrics.faces.detection import recent_detector
 from topiq_metrics.functional.tasks import FACE, choose
 from topiq_metrics.functional.topiq import Reduction, _topiq_compute, parse_reduction
 from topiq_metrics.images import validate_images

@@ -6,9 +6,10 @@ from topiq_metrics.catalog import all_cards
 from topiq_metrics.catalog.cards import PublishedResult
 from topiq_metrics.leaderboard.board import TestSet
 
-_FULL_REFERENCE = ("CSIQ", "LIVE", "TID2008", "TID2013")
-_NO_REFERENCE = ("LIVE Challenge", "KonIQ-10k test", "TID2013", "FLIVE test", "SPAQ")
+_FULL_REFERENCE = ("CSIQ", "LIVE realigned", "TID2008", "TID2013")
+_NO_REFERENCE = ("LIVE Challenge", "KonIQ-10k test", "TID2013", "FLIVE with patches test", "SPAQ")
 
+# pyiqa's label file of LIVE has the realigned scores, that of FLIVE the patches among the images.
 # Of pyiqa's implementations, one full image, PLCC without logistic fit; PLCC and SRCC for each dataset in turn.
 _PYIQA: dict[str, tuple[tuple[str, ...], tuple[tuple[float, float], ...]]] = {
     "lpips": (_FULL_REFERENCE, ((0.9005, 0.9233), (0.8436, 0.9235), (0.7110, 0.7151), (0.7530, 0.7445))),
@@ -48,9 +49,10 @@ _PYIQA: dict[str, tuple[tuple[str, ...], tuple[tuple[float, float], ...]]] = {
 def published_result(metric: str, test_set: TestSet) -> PublishedResult | None:
     """What was published of a metric on just these images, or None.
 
-    A part of a published set, or another part than was published, has no published result.
+    A part of a published set, or another part than was published, has no published result; nor has a table, whatever
+    it is called.
     """
-    if test_set.partial:
+    if test_set.partial or not test_set.citation:
         return None
     name = test_set.name if test_set.split == "all" else f"{test_set.name} {test_set.split}"
     return next((result for result in _results(metric) if result.dataset == name), None)

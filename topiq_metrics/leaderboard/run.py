@@ -113,7 +113,7 @@ def describe(dataset: AnyDataset) -> TestSet:
         split=dataset.split or "all",
         split_hash=dataset.split_hash,
         seed=None if isinstance(dataset, PairDataset) else dataset.seed,
-        partial=dataset.partial,
+        partial=dataset.incomplete,
         higher_is_better=facts.higher_is_better,
         citation=facts.citation,
         license=facts.license,
@@ -350,7 +350,7 @@ def _identity(metric: ToolboxMetric, predictor: Predictor, weights: str | Path, 
     # Metrics that take images as they are take all their pixels.
     if decode != "exact" and predictor.size != SizePolicy():
         identity["decode"] = decode
-    if metric.is_ours:
+    if metric.is_ours and (weights != "default" or get_card(metric.name).weights is not None):
         from topiq_metrics.weights.hashes import sha256_of
         from topiq_metrics.weights.load import locate
 

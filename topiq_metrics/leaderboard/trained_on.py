@@ -72,6 +72,8 @@ def trained_on(
             "images of it."
         )
         return TrainedOn("this", names, source, note)
+    if re.sub(r"[^a-z0-9]", "", dataset.lower()).endswith(_LIST) and family in _LISTED_OF_TEST:
+        split = "test"
     if split == "all" or canonical_split(split) == "train":
         return TrainedOn("this", names, source, learned.note)
     if learned.keeps_splits and canonical_split(split) in ("test", "validation"):
@@ -102,8 +104,8 @@ def _names_in(text: str) -> tuple[str, ...]:
 
 
 def _family(name: str) -> str:
-    """A dataset by letters and digits alone: one for all of its sizes and kinds."""
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    """A dataset by letters and digits alone: one for all of its sizes, kinds, scores and test lists."""
+    plain = re.sub(r"[^a-z0-9]", "", name.lower()).removesuffix(_LIST).removesuffix("realigned")
     plain = _ALIASES.get(plain, plain)
     return next((start for start in _FAMILIES if plain.startswith(start)), plain)
 
@@ -135,6 +137,9 @@ _NAMES = re.compile(
 )
 _ALIASES = {"livec": "livechallenge", "clive": "livechallenge", "livefb": "flive", "liveitw": "livechallenge"}
 _FAMILIES = ("koniq10k", "flive", "pieapp", "bapps")
+_LIST = "multimodaltest"
+_LISTED_OF_TEST = ("koniq10k",)
+"""Those whose list of test images is of their official test part."""
 _KNOWN = frozenset(_family(name) for name in _DATASETS)
 _SHARED = {"tid2013": ("tid2008",), "tid2008": ("tid2013",)}
 """The same references under the same kinds of distortion."""

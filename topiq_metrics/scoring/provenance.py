@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import importlib.metadata
 import json
 import os
 import platform
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from topiq_metrics._files import write_whole
 from topiq_metrics._version import versions
 from topiq_metrics.catalog import ModelCard, WeightsFile, get_card
-from topiq_metrics.catalog.extensions import GROUP
+from topiq_metrics.catalog.extensions import provider
 from topiq_metrics.scoring.errors import OutputError
 from topiq_metrics.scoring.items import as_unicode
 from topiq_metrics.scoring.selection import Shard
@@ -265,7 +264,7 @@ def _describe(card: ModelCard, weights: str | os.PathLike[str] | None, size: obj
         size=own_size if size is None else str(size),
         weights=main,
         further=tuple(_published(file, card) for file in card.also_needs),
-        distribution=_distribution(card.name) if card.is_foreign else "",
+        distribution=" ".join(provider(card.name) or ()) if card.is_foreign else "",
     )
 
 
@@ -318,13 +317,6 @@ def _sha256(path: Path) -> str:
     from topiq_metrics.weights.hashes import sha256_of
 
     return sha256_of(path)
-
-
-def _distribution(name: str) -> str:
-    for point in importlib.metadata.entry_points(group=GROUP, name=name):
-        if point.dist is not None:
-            return f"{point.dist.name} {point.dist.version}"
-    return ""
 
 
 def _digits(*files: FileProvenance | None) -> str:

@@ -49,6 +49,7 @@ TINY: dict[str, Any] = {
         "epochs": 2,
         "patience": 9,
         "average_epochs": 1,
+        "start_share": 0.0,
         "lr": 3e-4,
         "backbone_lr": 1e-4,
         "weight_decay": 1e-4,

@@ -26,7 +26,7 @@ from topiq_metrics.training.module import QualityModule
 from topiq_metrics.training.recipe import RecipeError
 from topiq_metrics.training.report import _shared_in_words
 from topiq_metrics.training.run import _origin, _trainer, _without_folders, train
-from topiq_metrics.weights import load_network, read_metadata
+from topiq_metrics.weights import load_network, read_metadata, save_network
 
 NAME = "topiq_nr-lite"
 KILLED = """
@@ -347,6 +347,24 @@ def test_result_is_the_mean_of_the_last_epochs(dataset, recipe, tmp_path, monkey
     first, second = (state[f"net.{key}"].double() for state in states)
     assert not torch.equal(first, second)
     assert torch.equal(net.state_dict()[key], ((first + second) / 2).float().half().float())
+
+
+def test_result_is_between_the_start_and_what_was_learned(dataset, recipe, tmp_path):
+    changes = {"optimizer__epochs": 2, "optimizer__average_epochs": 2, "optimizer__start_share": 0.25}
+    start = tmp_path / "start.safetensors"
+    save_network(load_network(NAME), start, card={"license": "", "trained_on": {"dataset": "one"}})
+    folder = tmp_path / "run"
+    net = load_network(NAME, train(recipe(model__weights=str(start), **changes), dataset, folder, progress=False))
+    before = load_network(NAME, start).state_dict()
+    states = [checkpoint(folder, f"epoch={epoch}")["state_dict"] for epoch in (0, 1)]
+    for key in ("head.6.weight", "backbone.stem.1.running_mean"):
+        learned = torch.stack([state[f"net.{key}"].double() for state in states]).mean(dim=0)
+        mixed = 0.25 * before[key].double() + 0.75 * learned.float().double()
+        assert torch.equal(net.state_dict()[key], mixed.float().half().float())
+    results = read_metadata(folder / f"{NAME}.safetensors")["results"]
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    row = f"| the result, a mean of weights | {results['validation_srcc']:.4f} | {results['validation_plcc']:.4f} |"
+    assert row in text.splitlines()
 
 
 @pytest.mark.slow

@@ -105,6 +105,7 @@ class OptimizerSettings(_Settings):
     epochs: Positive
     patience: Count
     average_epochs: Positive
+    start_share: Share
     lr: Amount
     backbone_lr: Amount
     weight_decay: Amount
@@ -327,6 +328,10 @@ def _check_trainable(recipe: Recipe) -> None:
         raise RecipeError("There are 'teachers' in unlabelled, but 'distillation' in loss is 0.")
     if unlabelled.teachers and unlabelled.images_per_batch > recipe.data.batch_size:
         raise RecipeError("'images_per_batch' in unlabelled must not be more than 'batch_size' in data.")
+    if recipe.optimizer.start_share and not recipe.model.weights:
+        raise RecipeError(
+            "'start_share' in optimizer is of the weights to start from, but 'weights' in model is empty."
+        )
     for key in ("rank", "damage"):
         if getattr(loss, key) and not recipe.data.damaged_per_batch:
             raise RecipeError(f"{key!r} in loss needs pairs of rising damage: set 'damaged_per_batch' in data.")

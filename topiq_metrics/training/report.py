@@ -36,6 +36,11 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         "test_plcc": pearson_corrcoef(predictions, scores).item(),
         "test_rmse": (predictions - scores).square().mean().sqrt().item(),
     }
+    if recipe.optimizer.average_epochs > 1 or recipe.optimizer.start_share:
+        # The curves are those of single epochs.
+        validated, opinions = predict(net, data.val_dataloader())
+        results["validation_srcc"] = spearman_corrcoef(validated, opinions).item()
+        results["validation_plcc"] = pearson_corrcoef(validated, opinions).item()
     if recipe.model.weights:
         start = cast(CFANet, load_network(recipe.name, recipe.model.weights, device=next(net.parameters()).device))
         before = predict(start, data.test_dataloader())[0]
@@ -57,6 +62,11 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
     )
     if missing := getattr(data.whole, "missing", []):
         parts += f" Left out, since they were not there: {len(missing)}; the first is on {missing[0]}."
+    tested_names = [name for name in results if name.startswith("test_") and name != _COUNT]
+    figures = [results[name] for name in results if name.startswith("validation_")]
+    result_row = (
+        [f"| the result, a mean of weights | {' | '.join(f'{value:.4f}' for value in figures)} |"] if figures else []
+    )
     lines = [
         f"# Training of `{recipe.name}`",
         "",
@@ -64,11 +74,12 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         "",
         "| test part | value |",
         "|---|---|",
-        *(f"| {_in_words(name)} | {value:.4f} |" for name, value in results.items() if name != _COUNT),
+        *(f"| {_in_words(name)} | {value:.4f} |" for name, value in results.items() if name in tested_names),
         "",
         "| epoch | validation SRCC | validation PLCC |",
         "|---|---|---|",
         *(f"| {epoch + 1} | {srcc:.4f} | {plcc:.4f} |" for epoch, srcc, plcc in curves),
+        *result_row,
         "",
         "PLCC and RMSE are raw, without a logistic fit." + _scale_in_words(data.scale),
         "",

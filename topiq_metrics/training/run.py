@@ -106,6 +106,7 @@ def train(
     _check_shared(recipe, data, devices)
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     module = QualityModule(recipe)
+    start = {f"net.{key}": value.clone() for key, value in module.net.state_dict().items()}
     trainer = _trainer(recipe, folder, devices, accelerator, progress=progress)
     if trainer.is_global_zero:
         claim(folder, recipe, about)
@@ -118,7 +119,8 @@ def train(
     # Lightning keeps the one that it resumed from.
     for path in _by_epoch(checkpoints)[: -recipe.optimizer.average_epochs]:
         path.unlink()
-    module.load_state_dict(_final_state(checkpoints, recipe.optimizer.average_epochs))
+    learned = _final_state(checkpoints, recipe.optimizer.average_epochs)
+    module.load_state_dict(_between(start, learned, recipe.optimizer.start_share))
     return _finish(folder, recipe, data, module.to(trainer.strategy.root_device))
 
 
@@ -281,6 +283,17 @@ def _final_state(checkpoints: Path, count: int) -> dict[str, Tensor]:
     return {
         key: torch.stack([state[key].double() for state in states]).mean(dim=0).to(value.dtype)
         for key, value in states[0].items()
+    }
+
+
+def _between(start: dict[str, Tensor], learned: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The weighted mean of the weights before and after training (Wortsman et al., CVPR 2022)."""
+    if not share:
+        return learned
+    moved = {key: value for key, value in start.items() if value.is_floating_point()}
+    return learned | {
+        key: (share * value.double() + (1 - share) * learned[key].double()).to(value.dtype)
+        for key, value in moved.items()
     }
 
 

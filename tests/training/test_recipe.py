@@ -287,7 +287,7 @@ def test_whole_numbers_are_numbers(recipe):
             "'damage' in loss needs pairs of rising damage: set 'damaged_per_batch'",
         ),
         ({"name": "topiq_fr", "loss__damage": 1.0}, "are for no-reference metrics, but topiq_fr compares"),
-        ({"optimizer__start_share": 0.5, "model__weights": ""}, "'start_share' in optimizer is of the weights to start"),
+        ({"optimizer__start_share": 0.5, "model__weights": ""}, "'start_share' in optimizer is of the weights"),
     ],
 )
 def test_bad_values(changes, message, recipe):

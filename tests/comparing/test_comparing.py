@@ -158,6 +158,10 @@ class TestFolders:
         names = ("comparison.jpg", "comparison-2.jpg", "comparison.png", "a/sheet.png", "a/overlay-gate-level1.png")
         for name in names:
             save_picture(output / name, 64, 48)
+        # As if they were somebody's own.
+        assert len(find_pictures([tmp_path], output=output)) == len(pictures) + len(names) - 1
+        for name in ("comparison.npz", "a/maps.npz"):
+            (output / name).touch()
         mine = [str(save_picture(output / name, 64, 48)) for name in ("mine.png", "a/overlay-mine.png")]
         expected = sorted([*map(str, pictures), *mine])
         assert sorted(find_pictures([tmp_path], output=output)) == expected

@@ -48,6 +48,9 @@ class TestCSVDataset:
         labels = make("Image,MOS,Distortion,SCENE,Camera\na/0.png,1,blur,night,x\na/1.PNG,2,noise,day,y\n")
         first = CSVDataset(labels, higher_is_better=True).records[0]
         assert first.extras == {"distortion": "blur", "scene": "night", "Camera": "x"}
+        twice = make("image,Scene,Distortion,distortion\na/0.png,3,blur,noise\n")
+        (record,) = CSVDataset(twice, higher_is_better=True, score_column="Scene").records
+        assert (record.score, record.extras) == (3, {"Distortion": "blur", "distortion": "noise"})
 
     def test_random_split(self, make):
         labels = make("image,score,group\na/0.png,1,x\na/1.png,2,x\na/2.png,3,y\n")

@@ -115,6 +115,8 @@ def test_every_card_that_names_a_dataset_is_understood() -> None:
         ("topiq_nr-spaq", "spaq-multimodal-test", "test", "this", "SPAQ"),
         ("topiq_fr", "kadid-10k-multimodal-test", "all", "this", "KADID-10k"),
         ("topiq_nr", "koniq-10k-multimodal-test", "all", "other part", "KonIQ-10k"),
+        ("topiq_nr", "koniq-10k-multimodal-test-1024x768", "all", "other part", "KonIQ-10k"),
+        ("topiq_iaa", "ava-multimodal-test", "test", "this", "AVA"),
         ("topiq_nr", "koniq-10k", "all", "this", "KonIQ-10k"),
         ("pyiqa:arniqa-tid", "tid2008", "all", "this", "TID2013"),
         ("pyiqa:unique", "bid", "all", "this", "LIVE, CSIQ, KADID-10k, BID, LIVE Challenge, KonIQ-10k"),

@@ -16,7 +16,7 @@ import numpy as np
 from topiq_metrics.serving import service
 
 FILES = 60
-NR = "topiq_nr-lite"
+NR, FR = "topiq_nr-lite", "topiq_fr-lite"
 
 
 def fuzz():
@@ -92,6 +92,10 @@ def test_a_decoder_that_dies_or_hangs_is_an_answer(run_server, coffee, monkeypat
             assert previewed == ["a", "c"]
             rows = server.compare(*sent).json()["rows"]
             assert [row["reason"] for row in rows] == ["", expected, ""]
+            with monkeypatch.context() as unmapped:
+                unmapped.setattr(service, "local_map", None)
+                (row,) = server.score(sent[0], reference=b"hostile", metrics=[FR], map=FR).json()["rows"]
+            assert (row["reason"], row["map"]) == (f"reference-{expected}", None)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from topiq_metrics.serving.guard import Access, is_address, is_loopback
+from topiq_metrics.serving.guard import Access, is_loopback, own_names
 
 pytestmark = pytest.mark.quick
 
@@ -45,10 +47,12 @@ class TestNames:
         assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost")] == [True] * 3
         assert [is_loopback(host) for host in ("0.0.0.0", "::", "192.168.0.7", "studio.local", "")] == [False] * 5
 
-    @pytest.mark.parametrize("host", ["::", "2001:db8::5", "fe80::1%eth0", "0.0.0.0", "192.168.0.7"])
-    def test_an_address_is_no_name(self, host):
-        assert is_address(host)
-        assert not is_address("studio.local")
+    @pytest.mark.parametrize("host", ["::", "2001:db8::5", "0.0.0.0", "studio.local"])
+    def test_a_server_has_its_own(self, host):
+        access = Access(TOKEN, own_names(host), is_public=True)
+        assert access.allows_host("[2001:db8::5]:8642")
+        assert access.allows_host("studio.local") == (host == "studio.local")
+        assert access.allows_host(f"{socket.gethostname()}:8642")
 
 
 class TestTokens:

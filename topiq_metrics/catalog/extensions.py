@@ -58,7 +58,7 @@ def installed_cards() -> dict[str, ModelCard]:
 def provider(name: str) -> tuple[str, str] | None:
     """The distribution that has a metric, and its version; None where none has, or its installation is damaged."""
     for point in _claims().get(name, ()):
-        if point.dist is not None:
+        if point.dist is not None and point.dist.name:
             return point.dist.name, point.dist.version
     return None
 

@@ -71,7 +71,7 @@ def _check_there(name: str) -> None:
 def _is_left_out(path: str, reference: PathLike | None, output: PathLike | None) -> bool:
     if reference is not None and _is_same(path, reference):
         return True
-    return output is not None and is_drawn(Path(os.path.realpath(path)), Path(os.path.realpath(output)))
+    return output is not None and is_drawn(Path(os.path.realpath(path)), Path(output).expanduser().resolve())
 
 
 def _is_same(path: str, other: PathLike) -> bool:

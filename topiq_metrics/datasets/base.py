@@ -202,7 +202,9 @@ class DatasetReader(Dataset[tuple[Any, ...]], Generic[R], ABC):
         if not partial:
             folder.check_missing()
         self.missing += folder.missing
-        self.incomplete = partial and bool(self.missing)
+        splits = {record.split for record in records}
+        lacks_a_part = ALL not in splits and not splits.issuperset(self.wanted)
+        self.incomplete = partial and (bool(self.missing) or lacks_a_part)
         try:
             self._check(records)
         except DatasetError:

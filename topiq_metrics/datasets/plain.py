@@ -145,7 +145,9 @@ def _rows(labels: Path, image: str | None, score: str | None, reference: str | N
         if reference is not None:
             reference = choose_column(table.columns, reference, (), "references")
         own = (image, score, reference or "reference", "split", "group")
-        rows = list(table_rows(table, labels, (image, score), (*own, *_NAMED_EXTRAS)))
+        others = [column for column in table.columns if column not in own]
+        extras = [name for name in _NAMED_EXTRAS if [each.lower() for each in others].count(name) == 1]
+        rows = list(table_rows(table, labels, (image, score), (*extras, *own)))
         has_commas = table.separator != ","
         if has_commas:
             _check_commas(rows, score)

@@ -72,8 +72,8 @@ def trained_on(
             "images of it."
         )
         return TrainedOn("this", names, source, note)
-    if re.sub(r"[^a-z0-9]", "", dataset.lower()).endswith(_LIST) and family in _LISTED_OF_TEST:
-        split = "test"
+    if _LIST in re.sub(r"[^a-z0-9]", "", dataset.lower()):
+        split = "test" if family in _LISTED_OF_TEST else "all"
     if split == "all" or canonical_split(split) == "train":
         return TrainedOn("this", names, source, learned.note)
     if learned.keeps_splits and canonical_split(split) in ("test", "validation"):
@@ -105,7 +105,7 @@ def _names_in(text: str) -> tuple[str, ...]:
 
 def _family(name: str) -> str:
     """A dataset by letters and digits alone: one for all of its sizes, kinds, scores and test lists."""
-    plain = re.sub(r"[^a-z0-9]", "", name.lower()).removesuffix(_LIST).removesuffix("realigned")
+    plain = re.sub(r"[^a-z0-9]", "", name.lower()).replace(_LIST, "").removesuffix("realigned")
     plain = _ALIASES.get(plain, plain)
     return next((start for start in _FAMILIES if plain.startswith(start)), plain)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import socket
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -78,8 +79,12 @@ class Access:
         return scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), self.token.encode())
 
 
-def is_address(host: str) -> bool:
-    """Whether a host to listen on is an address, and not a name."""
+def own_names(host: str) -> list[str]:
+    """Names of a server that listens on ``host`` beyond loopback; an address needs none."""
+    return [name.lower() for name in (socket.gethostname(), host) if not _is_address(name)]
+
+
+def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -17,7 +17,7 @@ from topiq_metrics.catalog import DEFAULT_NR
 from topiq_metrics.inference.backends import choose_backend
 from topiq_metrics.inference.predictor import choose_device
 from topiq_metrics.serving.app import create_app
-from topiq_metrics.serving.guard import Access, is_address, is_loopback
+from topiq_metrics.serving.guard import Access, is_loopback, own_names
 from topiq_metrics.serving.limits import Limits
 from topiq_metrics.serving.service import Service
 
@@ -65,9 +65,7 @@ def serve(
     is_public = not is_loopback(host)
     if is_public and token is None:
         token = secrets.token_urlsafe(32)
-    # An address needs no name.
-    own = [name.lower() for name in (socket.gethostname(), host) if not is_address(name)] if is_public else []
-    access = Access(token, [*own, *(name.lower() for name in names)], is_public)
+    access = Access(token, [*(own_names(host) if is_public else ()), *(name.lower() for name in names)], is_public)
     chosen = choose_backend(backend, precision, **({} if max_memory is None else {"max_memory": max_memory}))
     where = choose_device(device)
     listening = _listen(host, port)

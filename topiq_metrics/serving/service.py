@@ -10,11 +10,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from topiq_metrics.catalog import get_card
 from topiq_metrics.errors import WeightsError, one_line
 from topiq_metrics.inference import Predictor, open_predictor
 from topiq_metrics.scoring import Item, ScoreRow
 from topiq_metrics.scoring.decoders import ProcessDecoder
 from topiq_metrics.scoring.engine import Engine
+from topiq_metrics.scoring.rows import reason
 from topiq_metrics.serving.comparison import ComparedPicture, compare_pictures
 from topiq_metrics.serving.limits import Limits
 from topiq_metrics.serving.maps import LocalMap, local_map
@@ -239,9 +241,7 @@ class Service:
             for row in self._engine(first.metrics).rows(items()):
                 job = under_way[0]
                 item = job.items[len(job.done)]
-                # What could not be decoded is not tried again: it may have taken long.
-                more = (self._preview(job, item), self._map(job, item)) if row.width is not None else (None, None)
-                job.done.append(Scored(row, *more))
+                job.done.append(Scored(row, self._preview(job, item, row), self._map(job, item, row)))
                 if len(job.done) == len(job.items):
                     under_way.popleft()
                     job.answer.set_result(job.done)
@@ -251,13 +251,16 @@ class Service:
             for job in under_way:
                 job.answer.set_exception(error)
 
-    def _preview(self, job: _Scoring, item: Item) -> str | None:
-        if not job.preview or not isinstance(item.data, bytes):
+    def _preview(self, job: _Scoring, item: Item, row: ScoreRow) -> str | None:
+        # What could not be decoded is not tried again: it may have taken long. So below.
+        if not job.preview or not isinstance(item.data, bytes) or row.width is None:
             return None
         return preview(item.data, item.name, job.preview, decoder=self._decoder, max_pixels=self._limits.pixels)
 
-    def _map(self, job: _Scoring, item: Item) -> LocalMap | None:
-        if job.map is None or not isinstance(item.data, bytes):
+    def _map(self, job: _Scoring, item: Item, row: ScoreRow) -> LocalMap | None:
+        if job.map is None or not isinstance(item.data, bytes) or row.width is None:
+            return None
+        if get_card(job.map).mode == "FR" and reason(row.error, job.metrics).startswith("reference-"):
             return None
         return local_map(
             (item.name, item.data),

@@ -251,6 +251,10 @@ class QualityData(LightningDataModule):
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return self._loader(self.splits.validation[rank::world])
 
+    def whole_validation(self) -> DataLoader[tuple[Tensor, ...]]:
+        """The validation images of all processes."""
+        return self._loader(self.splits.validation)
+
     def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         return self._loader(self.splits.test)
 

@@ -38,7 +38,7 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
     }
     if recipe.optimizer.average_epochs > 1 or recipe.optimizer.start_share:
         # The curves are those of single epochs.
-        validated, opinions = predict(net, data.val_dataloader())
+        validated, opinions = predict(net, data.whole_validation())
         results["validation_srcc"] = spearman_corrcoef(validated, opinions).item()
         results["validation_plcc"] = pearson_corrcoef(validated, opinions).item()
     if recipe.model.weights:
@@ -64,9 +64,7 @@ def write_report(folder: Path, recipe: Recipe, net: CFANet, data: QualityData) -
         parts += f" Left out, since they were not there: {len(missing)}; the first is on {missing[0]}."
     tested_names = [name for name in results if name.startswith("test_") and name != _COUNT]
     figures = [results[name] for name in results if name.startswith("validation_")]
-    result_row = (
-        [f"| the result, a mean of weights | {' | '.join(f'{value:.4f}' for value in figures)} |"] if figures else []
-    )
+    result_row = [f"| the result | {' | '.join(f'{value:.4f}' for value in figures)} |"] if figures else []
     lines = [
         f"# Training of `{recipe.name}`",
         "",

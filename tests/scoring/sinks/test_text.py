@@ -438,6 +438,19 @@ def test_suffix_may_be_of_any_case(tmp_path, provenance, make_row):
         assert len(list(csv.DictReader(stream))) == 1
 
 
+def test_a_first_row_that_was_removed(tmp_path, provenance, make_row):
+    output = tmp_path / "out.json"
+    rows = [make_row(f"{i}.png") for i in range(3)]
+    part = stop(output, provenance, rows)
+    head, _, *others = part.read_bytes().splitlines(keepends=True)
+    part.write_bytes(head + b"".join(others))
+    with pytest.raises(OutputError, match=r"its comma remains\. Put a blank in the place of the comma\.$"):
+        fill(output, provenance, rows[:1], resume=True)
+    part.write_bytes(head + b" " + b"".join(others)[1:])
+    fill(output, provenance, rows[:1], resume=True)
+    assert [row["path"] for row in json.loads(output.read_text())] == ["1.png", "2.png", "0.png"]
+
+
 @pytest.mark.parametrize("row", [1, 2])
 def test_a_quote_that_is_not_closed_swallows_no_rows(row, tmp_path, provenance, make_row):
     output = tmp_path / "out.csv"

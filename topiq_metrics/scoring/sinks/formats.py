@@ -126,6 +126,10 @@ class JSONLinesFormat:
         return bool(stream.read(1))
 
 
+class FirstRowError(ValueError):
+    """The first row of an array begins as the others do."""
+
+
 class JSONArrayFormat:
     """A JSON array with one object a line, behind a comma but for the first; what is unknown is null."""
 
@@ -146,7 +150,7 @@ class JSONArrayFormat:
             if line[:1] not in {b" ", b","}:
                 raise ValueError("a line must begin with a comma, the first one with a blank")
             if index == 0 and line[:1] == b",":
-                raise ValueError("the first row must begin with a blank instead of its comma")
+                raise FirstRowError("the row that was before it is gone, and its comma remains")
             yield _from_json(line[1:], names)
 
     def has_rows(self, stream: IO[bytes]) -> bool:

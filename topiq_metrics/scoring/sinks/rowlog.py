@@ -10,7 +10,7 @@ from pathlib import Path
 
 from topiq_metrics.scoring.errors import OutputError
 from topiq_metrics.scoring.rows import RowRecord
-from topiq_metrics.scoring.sinks.formats import RowFormat, WholeLines
+from topiq_metrics.scoring.sinks.formats import FirstRowError, RowFormat, WholeLines
 
 
 class RowLog:
@@ -48,6 +48,10 @@ class RowLog:
                         rows, end = rows + 1, len(header) + lines.bytes
                         line = header.count(b"\n") + lines.number + 1
                         yield record
+                except FirstRowError as error:
+                    raise OutputError(
+                        f"{self.path} is damaged in line {line}: {error}. Put a blank in the place of the comma."
+                    ) from None
                 except ValueError as error:
                     raise OutputError(
                         f"{self.path} is damaged in line {line}: {error}. Correct or remove that line, or name another "

@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from topiq_metrics import topiq_full_reference, topiq_no_reference
 from topiq_metrics.errors import ImageTooSmallError
@@ -240,6 +241,17 @@ def test_autocast_changes_nothing(make, pair):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = loss(*pair)
     assert inside == loss(*pair)
+
+
+def test_second_derivatives_by_the_kernel_that_has_them():
+    """As the docs say."""
+    loss, clean = TOPIQLoss(), torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    image = (clean * 0.9).requires_grad_()
+    with sdpa_kernel(SDPBackend.MATH):
+        (gradient,) = torch.autograd.grad(loss(image, clean), image, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.square().sum(), image)
+    assert second.isfinite().all()
+    assert second.abs().sum() > 0
 
 
 def test_gradients_of_the_reference(networks):

@@ -139,6 +139,40 @@ def test_a_failed_update_leaves_the_state():
     make_metric(check_range=False).update(make_images(2) + 1)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_a_failed_forward_leaves_all(reduction):
+    metric = make_metric(reduction=reduction)
+    metric(make_images(2))
+    metric.update(make_images(1, 5))
+    for fails in (lambda: metric(make_images(2) + 1), lambda: metric(make_images(2)[0, 0])):
+        context = {name: vars(metric)[name] for name in ("_to_sync", "_should_unsync", "_enable_grad", "_update_count")}
+        with pytest.raises(ValueError, match="`preds` must be"):
+            fails()
+        assert context == {name: vars(metric)[name] for name in context}
+    metric.update(make_images(1, 6).requires_grad_())
+    states = [
+        each for value in metric.metric_state.values() for each in (value if isinstance(value, list) else [value])
+    ]
+    assert not any(state.requires_grad for state in states)
+    whole = make_metric(reduction=reduction)
+    for images in (make_images(2), make_images(1, 5), make_images(1, 6)):
+        whole.update(images)
+    assert torch.equal(metric.compute(), whole.compute())
+
+
+def test_without_gradients_the_batch_has_none():
+    metric = make_metric()
+    image = make_images(1).requires_grad_()
+    asked = []
+    metric.net.register_forward_pre_hook(lambda _, inputs: asked.extend(x.requires_grad for x in inputs[0]))
+    for images in (image * 0.5, [image[0] * 0.5]):
+        with torch.no_grad():
+            assert not metric(images).requires_grad
+    assert asked
+    assert not any(asked)
+    assert metric(image * 0.5).requires_grad
+
+
 def test_millions_of_images_do_not_drift():
     score = 0.7
     metric = make_metric()

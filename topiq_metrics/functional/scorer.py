@@ -69,7 +69,7 @@ class Scorer(nn.Module):
         if images.device != device:
             raise ValueError(
                 f"Expected images on {device}, where the network is, but got images on {images.device}. Move either: "
-                f"a metric with `metric.to({str(images.device)!r})`."
+                f"a metric or a loss with `.to({str(images.device)!r})`."
             )
         if too_small := self.size.too_small(*images.shape[-2:]):
             raise ImageTooSmallError(f"An image is too small: {too_small}.")

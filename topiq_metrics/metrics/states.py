@@ -6,17 +6,24 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 from torchmetrics import Metric
 
 if TYPE_CHECKING:
     from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
 
+_CHANGED_BY_FORWARD = (
+    "_update_count", "_computed", "_forward_cache", "_is_synced", "_to_sync", "_should_unsync", "_enable_grad",
+    "compute_on_cpu",
+)  # fmt: skip
 _WITHOUT_FLOAT64 = frozenset({"mps"})
 
 
 class KeptStates(Metric):
-    """States keep their types when a model around the metric is cast, so that all processes have the same.
+    """States that survive: a model around the metric that is cast, and a batch in ``forward`` that raises an error.
+
+    They keep their types, so that all processes have the same.
 
     Sums and counts, whose defaults are zero, are float64 and whole numbers wherever they live; a device that has no
     float64 leaves them on the CPU. What is kept in lists is float32.
@@ -26,6 +33,24 @@ class KeptStates(Metric):
         super().__init__(**kwargs)
         # torchmetrics gives a process without data an empty list of this type; all processes must have the same.
         self._dtype = torch.float32
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """As torchmetrics' own, but a batch that raises an error leaves all as it was.
+
+        Under `torch.no_grad`, the value of the batch has no gradient either.
+        """
+        settings = {name: getattr(self, name) for name in _CHANGED_BY_FORWARD}
+        states = {name: getattr(self, name) for name in self._defaults}
+        # Lists are emptied in place.
+        states = {name: list(value) if isinstance(value, list) else value for name, value in states.items()}
+        if not torch.is_grad_enabled():
+            args, kwargs = apply_to_collection((args, kwargs), Tensor, Tensor.detach)
+        try:
+            return super().forward(*args, **kwargs)
+        except BaseException:
+            for name, value in {**settings, **states}.items():
+                setattr(self, name, value)
+            raise
 
     def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: _AX_TYPE | None = None) -> _PLOT_OUT_TYPE:
         """Plot one result or several; without ``val``, the current one.

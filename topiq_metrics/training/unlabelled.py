@@ -27,12 +27,14 @@ def find_unlabelled(source: str) -> list[str]:
     Raises:
         RecipeError: there are none, or they are no files.
     """
+    items = []
     try:
-        items = list(open_source(os.path.expanduser(source)).items())  # noqa: PTH111 - it may be a pattern
+        for item in open_source(os.path.expanduser(source)).items():  # noqa: PTH111 - it may be a pattern
+            if item.data is not None:
+                raise RecipeError(f"'images' in unlabelled: {source} must be a folder or a list of image files.")
+            items.append(item)
     except SourceError as error:
         raise RecipeError(f"'images' in unlabelled: {error}") from error
-    if any(item.data is not None for item in items):
-        raise RecipeError(f"'images' in unlabelled: {source} must be a folder or a list of image files.")
     paths = [item.name for item in items if not item.problem and Path(item.name).is_file()]
     if not paths:
         raise RecipeError(f"'images' in unlabelled: there is no image file in {source}.")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from topiq_metrics.scoring.items import Item
-from topiq_metrics.scoring.sources import SourceError, open_source
+from topiq_metrics.scoring.sources import SourceError, hugging_face, open_source
 
 datasets = pytest.importorskip("datasets", reason="the extra datasets is not installed")
 
@@ -76,8 +77,36 @@ def test_a_saved_dataset_is_opened_by_its_name(tmp_path, make, read, picture, mo
     assert read(datasets.load_from_disk("many"), split="test")[0].data == picture(3)
     with pytest.raises(SourceError, match="has no split 'nope'; its splits are train, test"):
         open_source("hf:many:nope")
-    with pytest.raises(SourceError, match=r"The dataset /no/where \(train\) cannot be opened"):
+    with pytest.raises(SourceError, match=r"The dataset hf:/no/where:train cannot be opened"):
         open_source("hf:/no/where")
+
+
+def test_configurations(tmp_path, read, picture):
+    root = tmp_path / "several"
+    for name in ("small", "large"):
+        (root / name).mkdir(parents=True)
+        (root / name / "a.png").write_bytes(picture(len(name)))
+    configs = "".join(f"- config_name: {name}\n  data_files: {name}/*\n" for name in ("small", "large"))
+    (root / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    (item,) = read(f"hf:{root}:small:train")
+    assert item.name == str(root / "small" / "a.png")
+    for name in (str(root), f"{root}:train"):
+        with pytest.raises(SourceError, match=r"available configs: \['small', 'large'\] \(hf:NAME:CONFIG:SPLIT\)$"):
+            open_source(f"hf:{name}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a/b", ("a/b", None, "train")),
+        ("a/b:test", ("a/b", None, "test")),
+        ("a/b:large:test", ("a/b", "large", "test")),
+        (f"c:{os.sep}d", (f"c:{os.sep}d", None, "train")),
+        (f"c:{os.sep}d:test", (f"c:{os.sep}d", None, "test")),
+    ],
+)
+def test_names(text, expected):
+    assert hugging_face._parse(text, "train") == hugging_face._Named(*expected)
 
 
 def test_fragments_of_a_saved_dataset_are_small(tmp_path, make, picture):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from topiq_metrics.images import load_image
 from topiq_metrics.scoring.job import ScoreJob
 from topiq_metrics.scoring.sources import SourceError, open_source
 from topiq_metrics.scoring.sources.videos import Step
@@ -100,19 +101,87 @@ class TestFrames:
         assert stamps(read(clip, every="1s")) == ["t=0.000", "t=3.100", "t=4.200"]
         assert Step.parse("1s").seconds == 1
 
-    def test_of_an_upright_phone(self, tmp_path):
-        """A quarter turn clockwise, as the header of the track has it."""
-        left_is_white = np.zeros((48, 64, 3), np.uint8)
-        left_is_white[:, :32] = 255
-        path = Path(save(tmp_path / "clip.mp4", [left_is_white] * 3, codec="libx264", form="yuv420p"))
+    @pytest.mark.parametrize(
+        ("matrix", "white"),
+        [
+            ((1, 0, 0, 1), (0, 0)),
+            ((0, 1, -1, 0), (0, -1)),  # a quarter turn clockwise, as an upright phone
+            ((-1, 0, 0, -1), (-1, -1)),
+            ((0, -1, 1, 0), (-1, 0)),
+            ((-1, 0, 0, 1), (0, -1)),  # mirrored
+            ((1, 0, 0, -1), (-1, 0)),
+            ((0, 1, 1, 0), (0, 0)),
+            ((0, -1, -1, 0), (-1, -1)),
+        ],
+    )
+    def test_turned_and_mirrored(self, matrix, white, tmp_path):
+        """As the header of the track has it; the quarter at its upper left is white."""
+        picture = np.zeros((48, 64, 3), np.uint8)
+        picture[:24, :32] = 255
+        path = Path(save(tmp_path / "clip.mp4", [picture] * 3, codec="libx264", form="yuv420p"))
         data = bytearray(path.read_bytes())
         start = data.index(b"tkhd") + 4 + 40
-        data[start : start + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 48 << 16, 0, 1 << 30)
+        a, b, c, d = (value << 16 if value > 0 else -(-value << 16) for value in matrix)
+        data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
         path.write_bytes(data)
         first = read(str(path))[0].data
-        assert first.shape == (64, 48, 3)
-        assert first[:20].min() > 220
-        assert first[-20:].max() < 35
+        assert first.shape == ((64, 48, 3) if matrix[0] == 0 else (48, 64, 3))
+        is_white = {(row, column) for row in (0, -1) for column in (0, -1) if first[row, column].min() > 220}
+        assert is_white == {white}
+        assert np.mean(first > 128) == pytest.approx(0.25, abs=0.02)
+
+    def test_a_transparent_one_is_on_white(self, tmp_path):
+        picture = np.zeros((48, 64, 4), np.uint8)
+        picture[..., 0], picture[:, 32:, 3], picture[:24, 32:, 3] = 255, 255, 128
+        with av.open(str(tmp_path / "clip.mov"), "w") as container:
+            stream = container.add_stream("png", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "rgba"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgba")))
+            container.mux(stream.encode())
+        (item,) = read(str(tmp_path / "clip.mov"))
+        Image.fromarray(picture).save(tmp_path / "same.png")
+        expected = load_image(tmp_path / "same.png").permute(1, 2, 0).mul(255).round().byte().numpy()
+        assert np.array_equal(item.data, expected)
+        assert item.data[0, 0].tolist() == [255, 255, 255]
+
+    def test_a_transport_stream(self, tmp_path):
+        save(tmp_path / "clip.ts", frames(4), codec="libx264", form="yuv420p")
+        assert len(read(str(tmp_path / "clip.ts"))) == 4
+
+    @pytest.fixture
+    def damaged(self, tmp_path):
+        """Of 40 frames, some in the middle are lost."""
+        path = Path(save(tmp_path / "damaged.mov", [*frames(20), *frames(20, 5)], codec="png", form="rgb24"))
+        whole = read(str(path))
+        with av.open(str(path)) as container:
+            packets = [bytes(packet) for packet in container.demux(video=0)]
+        data = path.read_bytes()
+        for number in (12, 13):
+            data = data.replace(packets[number], bytes(len(packets[number])), 1)
+        path.write_bytes(data)
+        return path, whole
+
+    def test_what_follows_damage_is_read(self, damaged):
+        path, whole = damaged
+        *found, last = read(str(path))
+        assert (last.name, last.problem) == (
+            str(path),
+            "truncated: 2 packets in it cannot be decoded, whose frames are missing",
+        )
+        assert [item.name for item in found] == [item.name for item in (*whole[:12], *whole[14:])]
+        assert greys(found) == greys([*whole[:12], *whole[14:]])
+        *every, _ = read(str(path), every="4")
+        assert [item.name for item in every] == [item.name for item in (*whole[:12:4], *whole[16::4])]
+
+    def test_damage_loses_no_pairs(self, damaged, tmp_path):
+        path, _ = damaged
+        save(tmp_path / "whole.mkv", [*frames(20), *frames(20, 5)])
+        pairs = [(str(path), "whole.mkv", 38), (str(tmp_path / "whole.mkv"), "damaged.mov", 38)]
+        for video, reference, count in pairs:
+            items = [item for item in read(video, references=tmp_path / reference) if item.data is not None]
+            together = [item for item in items if item.reference is not None]
+            assert len(together) == count
+            assert all(np.array_equal(item.data, item.reference) for item in together)
 
     def test_several_videos_and_images(self, tmp_path, touch):
         save(tmp_path / "a.mkv", frames(2))

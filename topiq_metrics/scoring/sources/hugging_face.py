@@ -40,10 +40,14 @@ class _Named:
     """A dataset that any machine can open by its name."""
 
     name: str
+    config: str | None
     split: str
 
     def open(self) -> Any:
-        return _load(self.name, self.split)
+        return _load(self)
+
+    def __str__(self) -> str:
+        return PREFIX + ":".join(filter(None, (self.name, self.config, self.split)))
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,24 @@ class _Given:
         return self.dataset
 
 
-def _load(name: str, split: str) -> Any:
+def _load(named: _Named) -> Any:
+    name, split = named.name, named.split
     datasets = import_extra("datasets", "datasets", "Hugging Face datasets need")
     saved = any(Path(name, file).is_file() for file in ("state.json", "dataset_dict.json"))
     try:
         if saved:
             return _split_of(datasets.load_from_disk(name), split, name)
-        return datasets.load_dataset(name, split=split, streaming=True)
+        return datasets.load_dataset(name, named.config, split=split, streaming=True)
     except SourceError:
         raise
     except Exception as error:
-        raise SourceError(f"The dataset {name} ({split}) cannot be opened: {one_line(error)}") from error
+        # The second line of this error names the configurations.
+        which = f" {str(error).splitlines()[1]} (hf:NAME:CONFIG:SPLIT)" if _lacks_config(error) else ""
+        raise SourceError(f"The dataset {named} cannot be opened: {one_line(error)}{which}") from error
+
+
+def _lacks_config(error: Exception) -> bool:
+    return "Config name is missing" in str(error) and len(str(error).splitlines()) > 1
 
 
 def _split_of(dataset: Any, split: str, name: str) -> Any:
@@ -126,16 +137,17 @@ class HuggingFace(Part):
     def __init__(self, source: Any, options: Options) -> None:
         self.origin: _Named | _Given
         if isinstance(source, str):
-            name, split = _name_and_split(source.removeprefix(PREFIX), options.split)
-            self.origin = _Named(name, split)
+            self.origin = _parse(source.removeprefix(PREFIX), options.split)
+            label = str(self.origin)
         else:
             dataset = _split_of(source, options.split, "given")
             name = dataset.info.dataset_name or dataset.info.builder_name or "dataset"
             split = str(dataset.split or options.split)
             self.origin = _Given(dataset)
+            label = f"{PREFIX}{name}:{split}"
         self._dataset = dataset = self.origin.open()
         self._length = len(dataset) if hasattr(dataset, "__len__") else None
-        self._name = self.key = f"{PREFIX}{name}:{split}"
+        self._name = self.key = label
         self.label = f"the dataset {self._name}"
         if options.references is not None and options.reference_column is None:
             raise SourceError(f"{self.label} holds images, not names: its references must be in a column of it.")
@@ -185,8 +197,11 @@ class HuggingFace(Part):
         return self._length
 
 
-def _name_and_split(text: str, split: str) -> tuple[str, str]:
-    if is_folder(text) or ":" not in text or os.sep in text.rpartition(":")[2]:
-        return text, split
-    name, _, chosen = text.rpartition(":")
-    return name, chosen
+def _parse(text: str, split: str) -> _Named:
+    """``NAME``, ``NAME:SPLIT`` or ``NAME:CONFIG:SPLIT``; a name may be a path with colons."""
+    if is_folder(text):
+        return _Named(text, None, split)
+    name, *rest = text.rsplit(":", 2)
+    while rest and any(os.sep in part for part in rest):
+        name, rest = f"{name}:{rest[0]}", rest[1:]
+    return _Named(name, rest[0] if len(rest) > 1 else None, rest[-1] if rest else split)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _SUFFIXES = """
-    3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv webm wmv y4m
+    3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv y4m
 """
 VIDEO_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
 
@@ -69,6 +69,8 @@ class _Frame(NamedTuple):
     number: int
     seconds: Fraction
     data: Any
+    lost: int
+    """Packets before it that cannot be decoded."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,13 @@ class VideoFrames:
         names: dict[str, int] = {}
         due = Fraction(0)
         first: Fraction | None = None
+        lost = 0
         for frame in _frames(self.path):
+            first, lost = frame.seconds if first is None else first, frame.lost
+            if frame.data is None:
+                break
             if others is not None:
-                others.advance()
-            first = frame.seconds if first is None else first
+                others.advance(frame.seconds - first, by_time=lost > 0)
             if self.step.seconds is None:
                 wanted = frame.number % self.step.frames == 0
             else:
@@ -114,6 +119,9 @@ class VideoFrames:
                 name = f"{self.path}#t={float(frame.seconds):.3f}"
                 time = names[name] = names.get(name, 0) + 1
                 yield self._item(name + (f"-{time}" if time > 1 else ""), frame, frame.seconds - first, others)
+        if lost:
+            packets = "1 packet" if lost == 1 else f"{lost} packets"
+            yield Item(self.path, problem=f"truncated: {packets} in it cannot be decoded, whose frames are missing")
 
     def _item(self, name: str, frame: _Frame, since: Fraction, others: _Others | None) -> Item:
         if _is_hdr(frame):
@@ -134,12 +142,23 @@ class _Others:
         self._first: Fraction | None = None
         self._problem = ""
 
-    def advance(self) -> None:
-        """Go to the next frame."""
+    def advance(self, since: Fraction, *, by_time: bool) -> None:
+        """Go to the next frame; where one of both videos lacks frames, to that of this time since the first one."""
+        by_time = by_time or (self._frame is not None and self._frame.lost > 0)
+        if not by_time or self._first is None:
+            self._next()
+        while by_time and self._frame is not None and self._first is not None:
+            if self._frame.seconds - self._first >= since - _tolerance(self._frame):
+                return
+            self._next()
+
+    def _next(self) -> None:
         try:
             self._frame = next(self._frames, None)
         except Exception as error:  # noqa: BLE001 - whatever the reference has, the video's own frames get rows
             self._frame, self._problem = None, f"{self._path} cannot be read from there on ({one_line(error)})"
+        if self._frame is not None and self._frame.data is None:
+            self._frame = None
         if self._frame is not None and self._first is None:
             self._first = self._frame.seconds
 
@@ -214,14 +233,30 @@ def _problem(path: str) -> str:
 
 
 def _frames(path: str) -> Iterator[_Frame]:
-    """The frames in the order in which they are shown."""
-    with _av().open(path) as container:
+    """The frames in the order in which they are shown; behind lost packets, one without data ends it."""
+    av = _av()
+    with av.open(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        for number, frame in enumerate(container.decode(stream)):
-            seconds = number / rate if frame.pts is None else frame.pts * frame.time_base
-            yield _Frame(number, Fraction(seconds), frame)
+        number, lost, lost_before = 0, 0, 0
+        first, seconds = None, Fraction(0)
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                lost += 1
+                continue
+            for frame in frames:
+                seconds = Fraction(number / rate if frame.pts is None else frame.pts * frame.time_base)
+                first = seconds if first is None else first
+                if lost > lost_before:
+                    # As many as there would have been.
+                    number, lost_before = max(number, round((seconds - first) * rate)), lost
+                yield _Frame(number, seconds, frame, lost)
+                number += 1
+        if lost:
+            yield _Frame(number, seconds, None, lost)
 
 
 def _tolerance(frame: _Frame) -> Fraction:
@@ -240,13 +275,31 @@ def _pixels(frame: _Frame) -> npt.NDArray[np.uint8]:
     colors: dict[str, Any] = {}
     if data.format.name.startswith("yuv") and int(data.colorspace) == _UNKNOWN_COLORS:
         colors = {"src_colorspace": _ITU709} if data.height > _STANDARD_HEIGHT else {}
-    pixels: npt.NDArray[np.uint8] = data.to_ndarray(format="rgb24", **colors)
-    turns = round(getattr(data, "rotation", 0) / 90) % 4
-    if not turns:
-        return pixels
+    if any(component.is_alpha for component in data.format.components):
+        return _turned(_on_white(data.to_ndarray(format="rgba", **colors)), data)
+    return _turned(data.to_ndarray(format="rgb24", **colors), data)
+
+
+def _on_white(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """``(H, W, 4)`` as it looks on white, ``(H, W, 3)``."""
     import numpy as np
 
-    return np.ascontiguousarray(np.rot90(pixels, turns))
+    alpha = pixels[..., 3:].astype(np.float32) / 255
+    return np.rint(pixels[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def _turned(pixels: npt.NDArray[np.uint8], data: Any) -> npt.NDArray[np.uint8]:
+    """Turned and mirrored as the frame's display matrix says."""
+    import numpy as np
+
+    matrix = next((bytes(side) for side in data.side_data if side.type.name == "DISPLAYMATRIX"), None)
+    if matrix is None:
+        return pixels
+    # x' = ax + cy, y' = bx + dy, in fixed point; whole quarters of a turn.
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
 def _av() -> Any:

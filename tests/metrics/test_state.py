@@ -300,7 +300,8 @@ def test_moving():
 def test_a_metric_is_where_its_network_is():
     metric = TOPIQNoReference(net=tiny_network(), reduction="mean")
     assert metric.device.type == "cpu"
-    with pytest.raises(ValueError, match=r"Expected images on cpu, .*got images on meta.*`metric\.to\('meta'\)`"):
+    message = r"Expected images on cpu, .*got images on meta.*a metric or a loss with `\.to\('meta'\)`"
+    with pytest.raises(ValueError, match=message):
         metric.net(make_images(1).to("meta"))
 
 

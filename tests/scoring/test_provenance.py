@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 from dataclasses import fields, replace
 
 import pytest
 
 import topiq_metrics
-from topiq_metrics.catalog import CARDS, ModelCard, WeightsFile
+from topiq_metrics.catalog import CARDS, ModelCard, WeightsFile, extensions
 from topiq_metrics.errors import WeightsNotFoundError
 from topiq_metrics.scoring import provenance as module
 from topiq_metrics.scoring.errors import OutputError
@@ -146,9 +147,7 @@ def test_a_face_metric_names_its_detector(tmp_path, monkeypatch):
     files = [metric.weights, *metric.further]
     assert {file.name: file.sha256 for file in files} == digits
     assert metric.size == "native"
-    assert "facexlib" in Provenance.of_this_machine([metric]).versions or not module.importlib.util.find_spec(
-        "facexlib"
-    )
+    assert "facexlib" in Provenance.of_this_machine([metric]).versions or not importlib.util.find_spec("facexlib")
 
 
 def test_weights_that_are_nowhere(monkeypatch, tmp_path):
@@ -166,10 +165,16 @@ def test_a_metric_of_another_distribution(monkeypatch):
         class dist:  # noqa: N801
             name, version = "shiny", "2.1"
 
+    class Damaged:
+        class dist:  # noqa: N801
+            name = version = None
+
     monkeypatch.setattr(module, "get_card", lambda name: card)
-    monkeypatch.setattr(module.importlib.metadata, "entry_points", lambda **which: [Point()])
+    monkeypatch.setattr(extensions, "_claims", lambda: {"shininess": (Point(),)})
     (metric,) = describe_metrics(["shininess"])
     assert metric == MetricProvenance(
         "shininess", "native", FileProvenance("shiny.pth", "ab12", "proprietary"), distribution="shiny 2.1"
     )
     assert "torchmetrics" in Provenance.of_this_machine([metric]).versions
+    monkeypatch.setattr(extensions, "_claims", lambda: {"shininess": (Damaged(),)})
+    assert describe_metrics(["shininess"])[0].distribution == ""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -44,7 +43,7 @@ class KeptStates(Metric):
         # Lists are emptied in place.
         states = {name: list(value) if isinstance(value, list) else value for name, value in states.items()}
         if not torch.is_grad_enabled():
-            args, kwargs = apply_to_collection((args, kwargs), Tensor, Tensor.detach)
+            args, kwargs = _detached(args), _detached(kwargs)
         try:
             return super().forward(*args, **kwargs)
         except BaseException:
@@ -95,3 +94,12 @@ class KeptStates(Metric):
                 continue
             self._defaults[name] = torch.zeros_like(default, device=device)
             setattr(self, name, torch.zeros_like(value, device=device) if value.is_meta else value.to(device))
+
+
+def _detached(value: Any) -> Any:
+    """A batch, or a collection of images, without the graph that led to it."""
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, dict):
+        return {key: _detached(each) for key, each in value.items()}
+    return type(value)(map(_detached, value)) if type(value) in (list, tuple) else value

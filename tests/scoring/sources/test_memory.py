@@ -77,6 +77,12 @@ class TestDataFrames:
         assert names(read(frame({"image": [picture(2)], "path": ["a.png"]}))) == ["a.png"]
         assert names(open_source([data, frame({"image": [picture(4)]})]).items())[-1] == "dataframe-2#0"
 
+    def test_names_that_repeat(self, frame, read, picture):
+        table = frame({"name": ["0.png", "0.png"], "image": [picture(1), picture(2)]})
+        with pytest.raises(SourceError, match=r"0\.png comes twice"):
+            read(table)
+        assert [item.name for item in read(table, path_column="")] == ["dataframe#0", "dataframe#1"]
+
     def test_what_cannot_be_used_is_an_error(self, frame, tmp_path):
         for data, options, message in [
             ({"a": [1]}, {}, "the data frame dataframe has none of the columns path, image, .*its columns are a"),

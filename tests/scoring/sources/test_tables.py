@@ -165,8 +165,9 @@ class TestParquet:
         assert [item.reference for item in read(path, reference_column="ref")] == columns["ref"]
         # One name for two images would lose one of them.
         path = parquet({"image": [picture(1), picture(2)], "path": ["a.png", "a.png"]})
-        with pytest.raises(SourceError, match=r"a\.png comes twice"):
+        with pytest.raises(SourceError, match=r"a\.png comes twice, .* by their rows with an empty path column"):
             read(path)
+        assert names(read(path, path_column="")) == [f"{path}#0", f"{path}#1"]
 
     def test_hugging_face_images(self, tmp_path, parquet, read, picture):
         cells = [

@@ -142,7 +142,7 @@ class Frame(Part):
     def _choose(self) -> tuple[str, str | None]:
         """The column of images, and that of their names where they are no paths."""
         options, columns = self._options, self._columns
-        path = None if options.path_column is None else column_of(self.label, columns, options.path_column)
+        path = column_of(self.label, columns, options.path_column) if options.path_column else None
         if options.image_column is not None:
             image = column_of(self.label, columns, options.image_column)
         elif path is not None:
@@ -151,7 +151,8 @@ class Frame(Part):
             usual = [found for name in IMAGE_COLUMNS if (found := find_column(columns, name)) is not None]
             images = [column for column in usual if not self._has_paths(column)]
             image = images[0] if images else column_of(self.label, columns)
-            path = next((column for column in usual if self._has_paths(column)), None)
+            if options.path_column is None:
+                path = next((column for column in usual if self._has_paths(column)), None)
         return image, None if path == image else path
 
     def _has_paths(self, column: str) -> bool:

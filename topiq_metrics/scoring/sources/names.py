@@ -48,7 +48,7 @@ class Names:
         if self._seen[mark.key] != mark.content and not mark.is_problem:
             raise SourceError(
                 f"{name} comes twice, as different images or with different references: each image needs a name of "
-                "its own, and one reference."
+                "its own, and one reference. Images in a table are named by their rows with an empty path column."
             )
         return False
 

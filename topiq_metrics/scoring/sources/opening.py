@@ -96,7 +96,8 @@ def open_source(
             ``path`` below the source and its ``name``, both without ``suffix``. ``%`` removes the shortest ending that
             matches a wildcard, ``%%`` the longest; ``#`` and ``##`` do the same at the beginning.
         path_column: of a table, the column of paths or, if the table contains the images, of their names. Default: the
-            first of ``path``, ``image``, ``filename``, ``file_name``, ``name`` and similar names.
+            first of ``path``, ``image``, ``filename``, ``file_name``, ``name`` and similar names. An empty text names
+            images in a table by their rows.
         image_column: of a table or dataset, the column of images or of their paths; of a shard, the extensions of
             images without a leading dot, separated by ``;``. Default: of a table, the first of the names above that
             holds images; of a dataset, the first column of images; of a shard, all image suffixes.

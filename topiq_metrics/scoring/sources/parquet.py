@@ -118,7 +118,7 @@ class ParquetTable(Part):
             return next((column for column in found if column is not None and kinds[column] == kind), None)
 
         def named(wanted: str | None, *allowed: str) -> str | None:
-            if wanted is None:
+            if not wanted:
                 return None
             column = column_of(table, columns, wanted)
             if kinds[column] not in allowed:
@@ -132,7 +132,8 @@ class ParquetTable(Part):
         if path is None and image is None:
             image = of_kind("bytes", IMAGE_COLUMNS)
         if image is not None:
-            return _Columns(image, reference, path or of_kind("paths", _NAME_COLUMNS), has_bytes=True)
+            name = None if options.path_column == "" else path or of_kind("paths", _NAME_COLUMNS)
+            return _Columns(image, reference, name, has_bytes=True)
         path = path or of_kind("paths", IMAGE_COLUMNS)
         if path is None:
             raise SourceError(f"{table} {no_column(columns, IMAGE_COLUMNS, 'images')}")

@@ -27,6 +27,7 @@ def find_pictures(
         ValueError: if a folder contains no image, or a glob matches none.
         ImageNotFoundError: if a name does not exist; a subclass of ValueError.
     """
+    drawn_in = None if output is None else Path(output).expanduser().resolve()
     found: list[str] = []
     for each in names:
         name = os.fspath(each)
@@ -40,7 +41,7 @@ def find_pictures(
             _check_there(name)
             found.append(name)
             continue
-        found += [path for path in held if not _is_left_out(path, reference, output)]
+        found += [path for path in held if not _is_left_out(path, reference, drawn_in)]
     return found
 
 
@@ -68,10 +69,10 @@ def _check_there(name: str) -> None:
         pass
 
 
-def _is_left_out(path: str, reference: PathLike | None, output: PathLike | None) -> bool:
+def _is_left_out(path: str, reference: PathLike | None, drawn_in: Path | None) -> bool:
     if reference is not None and _is_same(path, reference):
         return True
-    return output is not None and is_drawn(Path(os.path.realpath(path)), Path(output).expanduser().resolve())
+    return drawn_in is not None and is_drawn(Path(os.path.realpath(path)), drawn_in)
 
 
 def _is_same(path: str, other: PathLike) -> bool:

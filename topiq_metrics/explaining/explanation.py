@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from topiq_metrics import _outputs
 from topiq_metrics._files import write_whole
 from topiq_metrics.explaining.maps import LevelMap
-from topiq_metrics.explaining.naming import MAPS, OVERLAYS, SHEET, is_overlay
+from topiq_metrics.explaining.naming import MAPS, SHEET, overlays_in
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -92,8 +92,8 @@ class Explanation:
         contents |= {f"overlay-{name}.png": _png(self.overlay(name)) for name in self.maps}
         for name, content in contents.items():
             write_whole(folder / name, content)
-        for path in folder.glob(OVERLAYS):
-            if path.name not in contents and is_overlay(path):
+        for path in overlays_in(folder):
+            if path.name not in contents:
                 path.unlink()
         return [folder / name for name in contents]
 
@@ -106,11 +106,8 @@ def check_explanation_folder(folder: str | os.PathLike[str], *, overwrite: bool)
     """
     path = Path(folder).expanduser()
     _outputs.check_place_of_folder(path)
-    for pattern in () if overwrite else (MAPS, SHEET, OVERLAYS):
-        for earlier in path.glob(pattern):
-            if pattern == OVERLAYS and not is_overlay(earlier):
-                continue
-            _outputs.check_new(earlier, "name another folder")
+    for earlier in () if overwrite else (path / MAPS, path / SHEET, *overlays_in(path)):
+        _outputs.check_new(earlier, "name another folder")
     _outputs.check_writable(path if path.is_dir() else path.parent)
     return path
 

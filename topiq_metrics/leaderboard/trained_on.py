@@ -72,7 +72,7 @@ def trained_on(
             "images of it."
         )
         return TrainedOn("this", names, source, note)
-    if _LIST in re.sub(r"[^a-z0-9]", "", dataset.lower()):
+    if _LIST in _plain(dataset):
         split = "test" if family in _LISTED_OF_TEST else "all"
     if split == "all" or canonical_split(split) == "train":
         return TrainedOn("this", names, source, learned.note)
@@ -105,9 +105,13 @@ def _names_in(text: str) -> tuple[str, ...]:
 
 def _family(name: str) -> str:
     """A dataset by letters and digits alone: one for all of its sizes, kinds, scores and test lists."""
-    plain = re.sub(r"[^a-z0-9]", "", name.lower()).replace(_LIST, "").removesuffix("realigned")
+    plain = _plain(name).replace(_LIST, "").removesuffix("realigned")
     plain = _ALIASES.get(plain, plain)
     return next((start for start in _FAMILIES if plain.startswith(start)), plain)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 _DATASETS = (

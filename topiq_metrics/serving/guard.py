@@ -65,11 +65,8 @@ class Access:
             return False
         if name == "localhost" or name in self.names:
             return True
-        try:
-            address = ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return self.is_public or address.is_loopback
+        address = _address(name)
+        return address is not None and (self.is_public or address.is_loopback)
 
     def allows_token(self, authorization: str) -> bool:
         """Whether an ``Authorization`` header, or the lack of it, is good."""
@@ -81,23 +78,20 @@ class Access:
 
 def own_names(host: str) -> list[str]:
     """Names of a server that listens on ``host`` beyond loopback; an address needs none."""
-    return [name.lower() for name in (socket.gethostname(), host) if not _is_address(name)]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return [name.lower() for name in (socket.gethostname(), host) if _address(name) is None]
 
 
 def is_loopback(host: str) -> bool:
     """Whether a host to listen on is reached from this machine only."""
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None
 
 
 class Guard:

@@ -69,8 +69,6 @@ class _Frame(NamedTuple):
     number: int
     seconds: Fraction
     data: Any
-    lost: int
-    """Packets before it that cannot be decoded."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +99,11 @@ class VideoFrames:
         names: dict[str, int] = {}
         due = Fraction(0)
         first: Fraction | None = None
-        lost = 0
-        for frame in _frames(self.path):
-            first, lost = frame.seconds if first is None else first, frame.lost
-            if frame.data is None:
-                break
+        frames = _Frames(self.path)
+        for frame in frames:
+            first = frame.seconds if first is None else first
             if others is not None:
-                others.advance(frame.seconds - first, by_time=lost > 0)
+                others.advance(frame.seconds - first, by_time=frames.lost > 0)
             if self.step.seconds is None:
                 wanted = frame.number % self.step.frames == 0
             else:
@@ -119,8 +115,8 @@ class VideoFrames:
                 name = f"{self.path}#t={float(frame.seconds):.3f}"
                 time = names[name] = names.get(name, 0) + 1
                 yield self._item(name + (f"-{time}" if time > 1 else ""), frame, frame.seconds - first, others)
-        if lost:
-            packets = "1 packet" if lost == 1 else f"{lost} packets"
+        if frames.lost:
+            packets = "1 packet" if frames.lost == 1 else f"{frames.lost} packets"
             yield Item(self.path, problem=f"truncated: {packets} in it cannot be decoded, whose frames are missing")
 
     def _item(self, name: str, frame: _Frame, since: Fraction, others: _Others | None) -> Item:
@@ -137,14 +133,15 @@ class _Others:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._frames = _frames(path)
+        self._source = _Frames(path)
+        self._frames = iter(self._source)
         self._frame: _Frame | None = None
         self._first: Fraction | None = None
         self._problem = ""
 
     def advance(self, since: Fraction, *, by_time: bool) -> None:
         """Go to the next frame; where one of both videos lacks frames, to that of this time since the first one."""
-        by_time = by_time or (self._frame is not None and self._frame.lost > 0)
+        by_time = by_time or self._source.lost > 0
         if not by_time or self._first is None:
             self._next()
         while by_time and self._frame is not None and self._first is not None:
@@ -157,8 +154,6 @@ class _Others:
             self._frame = next(self._frames, None)
         except Exception as error:  # noqa: BLE001 - whatever the reference has, the video's own frames get rows
             self._frame, self._problem = None, f"{self._path} cannot be read from there on ({one_line(error)})"
-        if self._frame is not None and self._frame.data is None:
-            self._frame = None
         if self._frame is not None and self._first is None:
             self._first = self._frame.seconds
 
@@ -232,31 +227,39 @@ def _problem(path: str) -> str:
         return f"not-an-image: it is no video that can be read ({one_line(error)})"
 
 
-def _frames(path: str) -> Iterator[_Frame]:
-    """The frames in the order in which they are shown; behind lost packets, one without data ends it."""
-    av = _av()
-    with av.open(path) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        number, lost, lost_before = 0, 0, 0
-        first, seconds = None, Fraction(0)
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
-                lost += 1
-                continue
-            for frame in frames:
-                seconds = Fraction(number / rate if frame.pts is None else frame.pts * frame.time_base)
-                first = seconds if first is None else first
-                if lost > lost_before:
-                    # As many as there would have been.
-                    number, lost_before = max(number, round((seconds - first) * rate)), lost
-                yield _Frame(number, seconds, frame, lost)
-                number += 1
-        if lost:
-            yield _Frame(number, seconds, None, lost)
+class _Frames:
+    """The frames in the order in which they are shown.
+
+    Attributes:
+        lost: packets so far that cannot be decoded.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.lost = 0
+
+    def __iter__(self) -> Iterator[_Frame]:
+        av = _av()
+        with av.open(self._path) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+            number, lost_before = 0, 0
+            first: Fraction | None = None
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.error.InvalidDataError:
+                    self.lost += 1
+                    continue
+                for frame in frames:
+                    seconds = Fraction(number / rate if frame.pts is None else frame.pts * frame.time_base)
+                    first = seconds if first is None else first
+                    if self.lost > lost_before:
+                        # As many as there would have been.
+                        number, lost_before = max(number, round((seconds - first) * rate)), self.lost
+                    yield _Frame(number, seconds, frame)
+                    number += 1
 
 
 def _tolerance(frame: _Frame) -> Fraction:

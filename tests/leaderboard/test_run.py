@@ -289,11 +289,36 @@ def test_published_results_are_not_beside_medians(board: Board) -> None:
 
 def test_times_of_several_machines_are_told(board: Board) -> None:
     here, there = entry_of(board, "bright"), entry_of(board, "dark")
-    there = replace(there, provenance={**there.provenance, "machine": "another, 64 threads"})
-    for entries, told in (([here, there], True), ([here, here], False)):
+    there = replace(there, cost=replace(there.cost, machine="cpu on another, 64 threads"))
+    # Boards of before have machines only with the scores.
+    before = [replace(entry, cost=replace(entry.cost, machine=None)) for entry in (here, there)]
+    elsewhere = replace(before[1], provenance={**there.provenance, "machine": "another, 64 threads"})
+    for entries, told in (
+        ([here, there], True),
+        ([here, here], False),
+        (before, False),
+        ([before[0], elsewhere], True),
+    ):
         rankings = judge(Board(board.test_sets, entries), QUICK)
         assert ("Times and memory are of several machines" in as_markdown(rankings)) == told
         assert ("Times and memory are of several machines" in leaderboard_page(board, rankings)) == told
+
+
+def test_a_cost_measured_later_is_of_the_machine_of_then(run: Callable[..., Board], folder: Path) -> None:
+    first = run(fake("bright"))
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        then = run(fake("bright"))
+    finally:
+        torch.set_num_threads(threads)
+    scored = [entry for entry in then.entries if entry.cost.milliseconds is not None]
+    assert scored
+    for entry in scored:
+        assert entry.provenance == next(was for was in first.entries if was.metric == entry.metric).provenance
+        assert entry.provenance["machine"].endswith(f"{threads} threads")
+        assert entry.cost.machine is not None
+        assert entry.cost.machine.endswith(f"{threads + 1} threads")
 
 
 def test_versions_of_one_reference_are_compared_by_reference(board: Board) -> None:

@@ -95,7 +95,7 @@ def test_the_bundled_model_keeps_its_settings():
             "epochs": 4,
             "patience": 8,
             "average_epochs": 1,
-            "start_share": 0.0,
+            "start_share": 0.4,
             "lr": 1e-4,
             "backbone_lr": 4e-5,
             "weight_decay": 1e-4,

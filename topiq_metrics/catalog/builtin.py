@@ -183,12 +183,12 @@ _CARDS = (
         summary="photographs; bundled, runs offline",
         weights=WeightsFile(
             "topiq_nr-lite.safetensors",
-            "55def26645379f7692d5267456a7b562a051e9a3b72843253217648e10b35d7c",
+            "1237eade5a612885ba8169150045346620e7a825296ab56189751a26b5fec7f9",
             "Apache-2.0 (see its card for the data)",
         ),
         readout=WeightsFile(
             "topiq_nr-lite.readout.safetensors",
-            "581fe2b946b774094a08f4590ed500dd9b20caa7785268c3959caedb6b6bb288",
+            "03a53c5e1e1e514c618df77c6da82e6175c46759ec09e78e95966afd49a6a342",
             "Apache-2.0 (see its card for the data)",
         ),
         network=_LITE,

@@ -95,6 +95,7 @@ class Cost:
         cpu_seconds: median processor time in seconds per image, of all threads; on a GPU, that of its driver.
         load: load average of the machine over the minute before the measurement; may include this process.
         cores: number of processor cores of the machine, to compare the load with.
+        machine: what it was measured on, such as ``"cpu on x86_64, Linux, 2 threads"``; scores can be of another.
     """
 
     milliseconds: float | None = None
@@ -105,6 +106,7 @@ class Cost:
     cpu_seconds: float | None = None
     load: float | None = None
     cores: int | None = None
+    machine: str | None = None
 
 
 @dataclass(frozen=True)

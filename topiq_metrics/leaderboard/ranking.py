@@ -182,7 +182,8 @@ class Ranking:
 def several_machines(ranking: Ranking) -> list[str]:
     """The machines that a ranking's costs are of, if there is more than one."""
     machines = {
-        f"{entry.provenance.get('device', '')} on {entry.provenance.get('machine', '')}"
+        # Boards of before have it only with the scores.
+        entry.cost.machine or f"{entry.provenance.get('device', '')} on {entry.provenance.get('machine', '')}"
         for entry in ranking.scored
         if entry.cost.milliseconds is not None
     }

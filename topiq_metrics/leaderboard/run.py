@@ -211,6 +211,7 @@ def _entries(
         if not done:
             yield replace(_entry(metric, test_set, given, "failed", problems[0]), provenance=provenance)
             continue
+        on = f"{now['device']} on {now['machine']}"
         reason = f"{len(problems)} of {len(scores)} images have no score; the first: {problems[0]}" if problems else ""
         yield replace(
             _entry(metric, test_set, given, "partial" if problems else "scored", reason),
@@ -219,7 +220,7 @@ def _entries(
                 metric.name,
                 identity,
                 f"{test_set.key} on {machine}",
-                functools.partial(_cost, predictor, given, images.records),
+                functools.partial(_cost, predictor, given, images.records, on),
             ),
             provenance=provenance,
         )
@@ -295,7 +296,7 @@ def _item(record: Record) -> Item:
     return Item(path=record.image, reference=record.reference)
 
 
-def _cost(predictor: Predictor, weights: str | Path, candidates: Sequence[Record]) -> Cost:
+def _cost(predictor: Predictor, weights: str | Path, candidates: Sequence[Record], machine: str) -> Cost:
     step = max(1, len(candidates) // TIMED_IMAGES)
     pairs, images = [], []
     for record in itertools.islice(candidates, 0, step * TIMED_IMAGES, step):
@@ -315,7 +316,7 @@ def _cost(predictor: Predictor, weights: str | Path, candidates: Sequence[Record
     if not images:
         return cost
     middle = sorted(range(len(images)), key=lambda index: images[index][0].numel())[len(images) // 2]
-    return replace(cost, memory=peak_memory(predictor, weights, pairs[middle]))
+    return replace(cost, memory=peak_memory(predictor, weights, pairs[middle]), machine=machine)
 
 
 _OWN_WEIGHTS = TrainedOn(note="Its weights are none that its authors publish.")

@@ -369,7 +369,7 @@ class TestMistakes:
         result = topiq(
             "train", "topiq_nr-lite", "--data", dataset, "-o", tmp_path / "run", "--set", "data.validation_share=0.3",
             "--set", "data.test_share=0.3", "--set", "data.split=hash", "--set", "data.subset=train",
-            "--set", 'model.weights=""', "--set", "data.partial=true",
+            "--set", 'model.weights=""', "--set", "optimizer.start_share=0.0", "--set", "data.partial=true",
             "--unlabelled", others, "--teacher", tmp_path / "none.safetensors",
         )  # fmt: skip
         assert result.exit_code == 2

@@ -330,7 +330,7 @@ def _check_trainable(recipe: Recipe) -> None:
         raise RecipeError("'images_per_batch' in unlabelled must not be more than 'batch_size' in data.")
     if recipe.optimizer.start_share and not recipe.model.weights:
         raise RecipeError(
-            "'start_share' in optimizer is of the weights to start from, but 'weights' in model is empty."
+            "'start_share' in optimizer is of the weights to start from, but 'weights' in model is empty: set it to 0."
         )
     for key in ("rank", "damage"):
         if getattr(loss, key) and not recipe.data.damaged_per_batch:

@@ -4,8 +4,8 @@ Scores BIQ2021's official test part and prints SRCC and raw PLCC with human opin
 
     python benchmarks/baselines.py --data BIQ2021 [--sizes] [--limit N] [--json FILE]
 
-`--sizes` measures size rules for the bundled model instead: on the validation part of its recipe, as the images are and
-enlarged, as photographs from a camera are.
+`--sizes` measures size rules for the bundled model instead: on the validation part of its recipe, as the images are,
+enlarged, as photographs from a camera are, and shrunk, as thumbnails are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ from topiq_metrics.training.recipe import load_recipe
 from topiq_metrics.training.splitting import split_records
 
 Score = Callable[[Tensor], float]
-RULES = ("native", "max_side=768", "max_side=640", "max_side=512", "max_side=448", "max_side=384", "short_side=512")
+RULES = {
+    1: ("native", "max_side=512", "max_side=448", "max_side=384", "short_side=512"),
+    2: ("native", "max_side=768", "max_side=640", "max_side=512", "max_side=448", "max_side=384", "short_side=512"),
+    0.5: ("native", "short_side=384", "short_side=512"),
+    0.25: ("native", "short_side=256", "short_side=512"),
+}
+"""The size rules to try on copies whose sides are so many times as long."""
 
 
 def lower_is_better(name: str) -> Score:
@@ -74,6 +80,7 @@ def correlations(score: Score, images: BIQ2021, indices: list[int], prepare: Cal
         "failed": failed,
         "srcc": spearman_corrcoef(x, y).item(),
         "plcc": pearson_corrcoef(x, y).item(),
+        "mean": x.mean().item(),
     }
 
 
@@ -90,17 +97,17 @@ def main() -> int:
     rows = {}
     if arguments.sizes:
         indices = split_records(images, load_recipe("topiq_nr-lite").data).validation[: arguments.limit]
-        for factor in (1, 2):
-            for rule in RULES:
-                if factor == 1 and rule in {"max_side=768", "max_side=640"}:
-                    continue
+        for factor, rules in RULES.items():
 
-                def enlarge(image: Tensor, factor: int = factor) -> Tensor:
-                    size = [factor * side for side in image.shape[-2:]]
-                    larger = F.interpolate(image[None], size=size, mode="bicubic", align_corners=False)[0]
-                    return larger.clamp(0, 1)
+            def copy(image: Tensor, factor: float = factor) -> Tensor:
+                size = [round(factor * side) for side in image.shape[-2:]]
+                resized = F.interpolate(
+                    image[None], size=size, mode="bicubic", align_corners=False, antialias=factor < 1
+                )
+                return resized[0].clamp(0, 1)
 
-                rows[f"x{factor} {rule}"] = correlations(lite(rule), images, indices, enlarge)
+            for rule in rules:
+                rows[f"x{factor} {rule}"] = correlations(lite(rule), images, indices, copy)
     else:
         indices = list(range(len(images)))[: arguments.limit]
         contenders = {
@@ -113,9 +120,9 @@ def main() -> int:
         for name, build in contenders.items():
             rows[name] = correlations(build(), images, indices, SizePolicy.parse("native").apply)
             print(f"{name}: done", file=sys.stderr)
-    print(f"{'':22} {'images':>6} {'failed':>6} {'SRCC':>7} {'PLCC':>7}")
+    print(f"{'':22} {'images':>6} {'failed':>6} {'SRCC':>7} {'PLCC':>7} {'mean':>7}")
     for name, row in rows.items():
-        print(f"{name:22} {row['images']:6} {row['failed']:6} {row['srcc']:7.4f} {row['plcc']:7.4f}")
+        print(f"{name:22} {row['images']:6} {row['failed']:6} {row['srcc']:7.4f} {row['plcc']:7.4f} {row['mean']:7.4f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2))
     return 0

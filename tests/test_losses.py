@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -271,3 +272,26 @@ def test_semantic_layer(networks, pair):
 
 def test_default_model_is_bundled(pair):
     assert TOPIQNoReferenceLoss()(pair[0]).isfinite()
+
+
+@pytest.mark.parametrize("strength", [0.0, 1e-3])
+def test_the_gradient_near_equality_is_that_of_both_images(strength):
+    """Were the two images computed in different operations, rounding would make a difference where there is none."""
+    torch.manual_seed(0)
+    reference = torch.rand(2, 3, 64, 64)
+    image = (reference + strength * torch.randn(reference.shape)).clamp(0, 1).requires_grad_()
+    loss = TOPIQLoss(model="topiq_fr", weights=None)
+    (alone,) = torch.autograd.grad(loss(image, reference), image)
+    (beside, _) = torch.autograd.grad(loss(image, reference.requires_grad_()), (image, reference))
+    assert beside.norm() > 0
+    torch.testing.assert_close(alone, beside, rtol=1e-4, atol=1e-6 * beside.abs().max().item())
+
+
+@pytest.mark.parametrize("data_range", [np.int64(255), np.float32(255), 255])
+def test_numbers_of_numpy_are_numbers(make, pair, data_range):
+    torch.testing.assert_close(make(data_range=data_range)(*(255 * x for x in pair)), make()(*pair))
+
+
+def test_weights_beside_a_network(make):
+    with pytest.raises(ValueError, match=r"`net` and `weights` were both given, 'own\.pth'"):
+        make(weights="own.pth")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from numbers import Real
 from typing import cast
 
 import torch
@@ -59,7 +60,7 @@ class _NetworkLoss(_Loss):
     ) -> None:
         if reduction not in _REDUCTIONS:
             raise ValueError(f"Argument `reduction` must be one of {_REDUCTIONS}, but got {reduction!r}.")
-        is_number = isinstance(data_range, (int, float)) and not isinstance(data_range, bool)
+        is_number = isinstance(cast("object", data_range), Real) and not isinstance(data_range, bool)
         if not (is_number and 0 < data_range < math.inf):
             raise ValueError(f"Argument `data_range` must be a positive number, but got {data_range!r}.")
         super().__init__(reduction=reduction)
@@ -68,7 +69,8 @@ class _NetworkLoss(_Loss):
         self.model = card.name
         # None for a distance, which is a loss already.
         self._best = card.score_range[1] if card.higher_is_better else None
-        self.data_range = data_range
+        # Of numpy's numbers only some are Python's.
+        self.data_range = data_range if isinstance(data_range, (int, float)) else float(data_range)
         self.net = choice.hold()
 
     def _loss(self, x: Tensor, *y: Tensor) -> Tensor:

@@ -179,6 +179,10 @@ class TestPlaces:
         boxes = worst_places([made(one, 1000, 1000), made(other, 1000, 1000)])
         assert any(left < 150 < right and top < 150 < bottom for left, top, right, bottom in boxes)
         assert any(left < 850 < right and top < 850 < bottom for left, top, right, bottom in boxes)
+        with pytest.raises(ValueError, match="must be at least 1, but got 0 and None"):
+            worst_places([made(one, 1000, 1000)], count=0)
+        with pytest.raises(ValueError, match="must be at least 1, but got 3 and 0"):
+            made(one, 1000, 1000).worst_places(side=0)
         with pytest.raises(ValueError, match="not of one size"):
             worst_places([made(one, 1000, 1000), made(other, 1000, 999)])
 
@@ -230,6 +234,17 @@ def contains(page: np.ndarray, part: np.ndarray) -> bool:
     return False
 
 
+def test_quality_in_a_box_with_a_margin() -> None:
+    values = np.full((10, 10), 0.9)
+    values[:2, :2] = 0.1
+    found = made(values, 100, 100)
+    assert found.quality_in((-10, -10, 20, 20)) == found.quality_in((0, 0, 20, 20)) == pytest.approx(0.1)
+    assert found.quality_in((-5, -5, 200, 200)) == found.quality_in((0, 0, 100, 100))
+    for box in ((-30, 0, 0, 20), (100, 0, 120, 20), (20, 20, 20, 40)):
+        with pytest.raises(ValueError, match="No pixel of the box"):
+            found.quality_in(box)
+
+
 class TestMistakes:
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -239,6 +254,7 @@ class TestMistakes:
             ({"max_memory": "some"}, "Argument `max_memory` must be such as"),
             ({"image": torch.zeros(3, 31, 64)}, "The image is too small"),
             ({"net": torch.nn.Linear(1, 1)}, "must be a network from `load_network`, but got Linear"),
+            ({"net": torch.nn.Linear(1, 1), "weights": "own.pth"}, r"were both given, 'own\.pth': give one of them"),
         ],
     )
     def test_arguments(self, arguments: dict[str, Any], message: str) -> None:

@@ -253,6 +253,21 @@ class TestGamma:
         result = load_image(make_png(2, 1, 16, 0, rows, extra))
         np.testing.assert_allclose(result[0, 0], [1, encode_srgb(np.array(0x8000 / 65535))], atol=1e-5)
 
+    @pytest.mark.parametrize(("depth", "row"), [(1, 0b01000000), (2, 0b01100000), (4, 0b00100101), (8, None)])
+    def test_a_key_of_few_bits_is_transparent(self, make_png, depth, row):
+        key = {1: 1, 2: 2, 4: 5, 8: 5}[depth]
+        rows = b"\0" + (bytes([row]) if row is not None else bytes([2, key]))
+        result = load_image(make_png(2, 1, depth, 0, rows, [(b"tRNS", struct.pack(">H", key))]))
+        other = {1: 0, 2: 1 / 3, 4: 2 / 15, 8: 2 / 255}[depth]
+        np.testing.assert_allclose(sorted(result[0, 0].tolist()), [other, 1], atol=1e-6)
+
+    def test_the_key_of_a_picture_in_memory_stays_as_it_is(self, make_png):
+        image = Image.open(io.BytesIO(make_png(2, 1, 2, 0, b"\0\x60", [(b"tRNS", struct.pack(">H", 2))])))
+        once, twice = load_image(image), load_image(image)
+        assert image.info["transparency"] == 2
+        assert once.equal(twice)
+        assert once.max() == 1
+
     @pytest.mark.parametrize("gamma", [0.45455, 0.44, 0.47, 0.0, 1e-5, 42949.0])
     def test_that_of_srgb_or_of_nobody(self, gamma, noise, png):
         np.testing.assert_array_equal(load_image(png(noise, gAMA=gama(gamma))), load_image(noise))

@@ -6,6 +6,8 @@ import pytest
 import torch
 from metric_tester import make_images, network_for, reduce_scores, tiny_network, true_scores
 from torch import nn
+from torchmetrics import MetricCollection
+from torchmetrics.wrappers import FeatureShare
 
 from topiq_metrics import (
     TOPIQAesthetic,
@@ -241,6 +243,65 @@ def test_set_dtype_is_for_the_network(dtype):
     assert other.net.network is net
     assert torch.equal(other(images), expected)
     assert metric.set_dtype(torch.float32).net.network is net
+
+
+def test_metrics_of_other_types_do_not_share_a_state():
+    """Torchmetrics takes metrics for one whose states are equal after a batch."""
+    net, images = tiny_network("FR"), make_images(3)
+    made = {"plain": TOPIQFullReference(net=net), "rough": TOPIQFullReference(net=net).set_dtype(torch.bfloat16)}
+    alone = {name: metric.clone()(images, images.flip(-1)) for name, metric in made.items()}
+    assert alone["plain"] != alone["rough"]
+    metrics = MetricCollection(made)
+    metrics.update(torch.zeros_like(images), torch.zeros_like(images))
+    metrics.reset()
+    metrics.update(images, images.flip(-1))
+    assert metrics.compute() == alone
+    rough = make_metric().set_dtype(torch.bfloat16)
+    with (
+        pytest.warns(UserWarning, match="not the same for all metrics"),
+        pytest.raises(ValueError, match="cannot share a network that scores differently"),
+    ):
+        FeatureShare({"plain": make_metric(), "rough": rough})
+
+
+@pytest.mark.parametrize("member", ["first", "second"])
+def test_a_type_set_after_metrics_were_grouped_is_an_error(member):
+    """Not a value of the other metric, or of no image."""
+    images = make_images(3)
+    metrics = MetricCollection({"first": make_metric(), "second": make_metric()})
+    metrics.update(images)
+    metrics[member].set_dtype(torch.bfloat16)
+    with pytest.raises(RuntimeError, match="was grouped with a metric that has scored differently since `set_dtype`"):
+        metrics.compute()
+
+
+def test_the_type_of_a_shared_network(lite_weights):
+    shared = FeatureShare({name: TOPIQNoReference(weights=lite_weights, reduction=name) for name in ("mean", "sum")})
+    images = make_images(2)
+    shared.update(images)
+    shared.set_dtype(torch.float64)
+    shared.reset()
+    shared.update(images)
+    values = shared.compute()
+    torch.testing.assert_close(values["sum"], 2 * values["mean"])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_scores_of_before_are_kept_under_another_type(reduction):
+    images, metric = make_images(3), make_metric(reduction=reduction)
+    metric.persistent(mode=True)
+    names = set(metric.state_dict())
+    before = metric(images)
+    metric.set_dtype(torch.bfloat16)
+    assert set(metric.state_dict()).isdisjoint(names)
+    torch.testing.assert_close(metric.compute(), before)
+    after = metric(images)
+    expected = (before + after) / 2 if reduction == "mean" else torch.cat([before, after])
+    torch.testing.assert_close(metric.compute(), expected)
+    metric.reset()
+    assert metric.set_dtype(torch.float32).update_count == 0
+    assert set(metric.state_dict()) == names
+    torch.testing.assert_close(metric(images), before)
 
 
 def test_autocast_changes_nothing():

@@ -479,3 +479,22 @@ class TestCatalogueNetwork:
             pyiqa.create_metric("topiq_nr-lite", device="cpu")(torch.rand(1, 3, 16, 64))
         with pytest.raises(errors.WeightsNotFoundError, match="nowhere"):
             pyiqa.create_metric("topiq_nr-lite", pretrained_model_path="nowhere.pth", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["topiq_fr", "topiq_fr-lite"])
+@pytest.mark.parametrize(
+    ("images", "references"), [((4, 64, 64), (2, 64, 64)), ((2, 64, 64), (1, 64, 64)), ((2, 64, 96), (2, 64, 64))]
+)
+def test_images_that_do_not_fit_their_references(pyiqa, options, checkpoint, name, images, references):
+    weights = {} if name == "topiq_fr-lite" else options(name, pretrained_model_path=checkpoint(name))
+    metric = pyiqa.create_metric(name, device="cpu", **weights)
+    shapes = [(count, 3, *sides) for count, *sides in (images, references)]
+    with pytest.raises(ValueError, match="must have the same number, height and width, but got"):
+        metric(*map(torch.rand, shapes))
+
+
+@pytest.mark.parametrize("size", [(16, 20), (500, 10), (16, 16)])
+def test_an_image_on_whose_size_the_networks_differ(ours, size):
+    network = ours(use_ref=False, pretrained=False, backbone_pretrain=False, inter_dim=64).eval()
+    with pytest.raises(errors.ImageTooSmallError, match="TOPIQ needs more than 16 px a side"):
+        network(torch.rand(1, 3, *size))

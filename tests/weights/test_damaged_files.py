@@ -99,3 +99,10 @@ def test_torchs_advice_to_load_unsafely_is_not_passed_on(a_file):
         read_state(a_file)
     assert "weights_only" not in str(info.value)
     assert info.value.__suppress_context__
+
+
+def test_a_suffix_in_capitals(tmp_path):
+    path = tmp_path / "A.SAFETENSORS"
+    save_file(STATE, path, metadata={"topiq_metrics": '{"name": "a"}'})
+    assert read_state(path).keys() == STATE.keys()
+    assert read_metadata(path) == {"name": "a"}

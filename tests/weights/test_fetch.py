@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.util
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from topiq_metrics import catalog
 from topiq_metrics.catalog import WeightsFile
@@ -23,6 +25,16 @@ from topiq_metrics.weights import fetch, resolve, verify
 HERE = Path(__file__).parent
 CONTENT = bytes(range(256)) * 4000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+def a_checkpoint():
+    file = io.BytesIO()
+    torch.save({"weight": torch.arange(10.0)}, file)
+    return file.getvalue()
+
+
+CHECKPOINT = a_checkpoint()
+CHECKPOINT_DIGEST = hashlib.sha256(CHECKPOINT).hexdigest()
 
 
 def load_hub_module():
@@ -198,13 +210,13 @@ class TestOtherPlaces:
     @pytest.fixture
     def web(self, monkeypatch):
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        with hub_module.serve(hub_module.Hub("/models/weights.pth", CONTENT)) as web:
+        with hub_module.serve(hub_module.Hub("/models/weights.pth", CHECKPOINT)) as web:
             yield web
 
     @pytest.fixture
     def card(self, web, add_card, monkeypatch):
         url = f"{web.url}/models/weights.pth"
-        main = WeightsFile("tiny.pth", DIGEST[:8], "for tests only", url=url, cached_by="torchvision")
+        main = WeightsFile("tiny.pth", CHECKPOINT_DIGEST[:8], "for tests only", url=url, cached_by="torchvision")
         extra = WeightsFile("extra.pth", "", "MIT", url=url, cached_by="facexlib")
         card = dataclasses.replace(add_card(), weights=main, also_needs=(extra,))
         monkeypatch.setitem(catalog.CARDS, "tiny", card)
@@ -214,7 +226,7 @@ class TestOtherPlaces:
         told = []
         assert fetch("tiny", notify=told.append) == places["cache"] / "tiny.pth"
         assert names_in(places["cache"]) == ["extra.pth", "tiny.pth"]
-        assert all((places["cache"] / name).read_bytes() == CONTENT for name in ("extra.pth", "tiny.pth"))
+        assert all((places["cache"] / name).read_bytes() == CHECKPOINT for name in ("extra.pth", "tiny.pth"))
         assert [f"from {web.url}" in line for line in told] == [True, True]
         assert "Licence of the weights: MIT." in told[0]
         assert [report.status for report in verify("tiny")] == ["prefix-verified", "unverified"]
@@ -222,7 +234,7 @@ class TestOtherPlaces:
     def test_cache_of_torchvision(self, card, places, web):
         file = places["torch"] / "hub" / "checkpoints" / "tiny.pth"
         file.parent.mkdir()
-        file.write_bytes(CONTENT)
+        file.write_bytes(CHECKPOINT)
         assert resolve("tiny") == file
         assert web.requests == []
 
@@ -234,6 +246,17 @@ class TestOtherPlaces:
         assert f"  - {web.url}/models/weights.pth: " in str(info.value)
         assert "HF_ENDPOINT" not in str(info.value)
         assert names_in(places["cache"]) == []
+
+    def test_a_page_in_place_of_a_file_whose_digits_are_not_known(self, card, places, web):
+        """Such as that of a login, which a proxy may send for anything."""
+        (places["cache"] / "extra.pth").write_bytes(b"<html>login</html>")
+        assert fetch("tiny").read_bytes() == CHECKPOINT
+        assert (places["cache"] / "extra.pth").read_bytes() == CHECKPOINT
+        (places["cache"] / "extra.pth").unlink()
+        web.content = b"<html>login</html>"
+        with pytest.raises(WeightsNotFoundError, match="is not a checkpoint; a proxy or a login page"):
+            fetch("tiny")
+        assert names_in(places["cache"]) == ["tiny.pth"]
 
     def test_offline(self, card, places, web, monkeypatch):
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from topiq_metrics import catalog
-from topiq_metrics.errors import WeightsHashError, WeightsNotFoundError
+from topiq_metrics.errors import WeightsError, WeightsHashError, WeightsNotFoundError
 from topiq_metrics.weights import cache_dir, fetch, find, hashes, resolve, verify
 from topiq_metrics.weights.places import places as list_places
 
@@ -161,3 +163,34 @@ def test_backbones_of_lpips_plus(places, monkeypatch, name, filename, place):
     weights = dataclasses.replace(card.weights, sha256=DIGEST[:8])
     monkeypatch.setitem(catalog.CARDS, name, dataclasses.replace(card, weights=weights))
     assert resolve(name, download=False) == file
+
+
+def test_a_folder_that_may_not_be_looked_into_is_as_one_without_the_file(places, add_card, monkeypatch):
+    add_card(content=CONTENT)
+    (places["cache"] / "tiny.pth").write_bytes(CONTENT)
+    status = os.stat
+
+    def refuse(path, *args, **kwargs):
+        if Path(path) == places["own"] / "tiny.pth":
+            raise PermissionError(13, "Permission denied", str(path))
+        return status(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert resolve("tiny", download=False) == places["cache"] / "tiny.pth"
+
+
+def test_a_file_that_may_not_be_read(places, add_card, monkeypatch):
+    add_card(content=CONTENT)
+    file = places["cache"] / "tiny.pth"
+    file.write_bytes(CONTENT)
+    hashes._sha256.cache_clear()
+    opened = Path.open
+
+    def refuse(path, *args, **kwargs):
+        if path == file:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(WeightsError, match=rf"{re.escape(str(file))} cannot be read: Permission denied\."):
+        resolve("tiny", download=False)

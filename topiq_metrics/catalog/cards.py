@@ -44,7 +44,7 @@ class WeightsFile:
 
 FACE_DETECTOR = WeightsFile(
     "detection_Resnet50_Final.pth",
-    "",
+    "6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
     "MIT (facexlib; trained on WIDER FACE)",
     url="https://github.com/xinntao/facexlib/releases/download/v0.1.0/detection_Resnet50_Final.pth",
     cached_by="facexlib",

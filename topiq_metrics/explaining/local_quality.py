@@ -69,10 +69,19 @@ class LocalQuality:
         return worst_places([self], count, side)
 
     def quality_in(self, box: Box) -> float:
-        """The mean of the map over the cells that a box touches: left, top, right and bottom in pixels of the image."""
+        """The mean of the map over the cells that a box touches.
+
+        Args:
+            box: left, top, right and bottom in pixels of the image; what is outside of the image does not count.
+
+        Raises:
+            ValueError: if no pixel of the box is in the image.
+        """
         height, width = self.image_size
         rows, columns = self.values.shape
-        left, top, right, bottom = box
+        left, top, right, bottom = max(0, box[0]), max(0, box[1]), min(width, box[2]), min(height, box[3])
+        if left >= right or top >= bottom:
+            raise ValueError(f"No pixel of the box {tuple(box)} is in the image of {width}x{height}.")
         inside = self.values[
             top * rows // height : -(-bottom * rows // height), left * columns // width : -(-right * columns // width)
         ]
@@ -137,8 +146,10 @@ def worst_places(maps: Sequence[LocalQuality], count: int = PLACES, side: int | 
     """The places that are worst in any of several versions of a picture, as `QualityMap.worst_places`.
 
     Raises:
-        ValueError: if the pictures are not of one size.
+        ValueError: if the pictures are not of one size, or ``count`` or ``side`` is below 1.
     """
+    if count < 1 or (side is not None and side < 1):
+        raise ValueError(f"Arguments `count` and `side` must be at least 1, but got {count} and {side}.")
     height, width = maps[0].image_size
     if any(found.image_size != maps[0].image_size for found in maps):
         raise ValueError("The pictures are not of one size: they have no places in common.")

@@ -32,6 +32,7 @@ from topiq_metrics.models.lpips import LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork
 from topiq_metrics.models.pooling import GatedPool
 from topiq_metrics.weights import shared_network
+from topiq_metrics.weights.load import check_not_both
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def quality_map(
     """
     memory = parse_memory(max_memory)
     if net is not None:
+        check_not_both(net, weights)
         if not isinstance(net, (CFANet, LPIPSPlusNetwork)):
             raise ValueError(f"Argument `net` must be a network from `load_network`, but got {type(net).__name__}.")
         check_usable(net)

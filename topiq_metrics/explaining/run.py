@@ -22,6 +22,7 @@ from topiq_metrics.models.lpips import LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork, for_all_modes
 from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
 from topiq_metrics.weights import load_network
+from topiq_metrics.weights.load import check_not_both
 
 MS_SSIM = "ms_ssim"
 """Name of MS-SSIM, which `explain` takes in addition to the metrics of the catalogue, for comparison."""
@@ -86,6 +87,7 @@ def explain(
         1.0
     """
     if net is not None:
+        check_not_both(net, weights)
         _check_network(net)
     if metric is None:
         metric = default_metric(with_reference=reference is not None)

@@ -49,6 +49,12 @@ class Scorer(nn.Module):
     def network(self) -> QualityNetwork:
         return self._held[0]
 
+    @property
+    def changed_dtype(self) -> torch.dtype | None:
+        """What `set_dtype` has made of the network's own type; None if it is that."""
+        dtype = place_of(self.network)[1]
+        return None if dtype == place_of(self._origin[0])[1] else dtype
+
     def forward(self, *images: Images) -> Tensor:
         """Score images; the references that some networks need are a second argument.
 
@@ -104,7 +110,8 @@ class Scorer(nn.Module):
         return copied
 
     def extra_repr(self) -> str:
-        return f"{self.network.extra_repr()}, size={str(self.size)!r}, key={self.key!r}"
+        changed = "" if self.changed_dtype is None else f", dtype={self.changed_dtype}"
+        return f"{self.network.extra_repr()}, size={str(self.size)!r}, key={self.key!r}{changed}"
 
 
 def _no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:

@@ -16,6 +16,7 @@ from topiq_metrics.inference.backends import Backend
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.lpips import LPIPSPlusNetwork
 from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.weights.load import check_not_both
 from topiq_metrics.weights.sharing import neutral_network, recent_network
 
 Prepare: TypeAlias = Callable[[QualityNetwork], QualityNetwork]
@@ -138,7 +139,8 @@ def choose(
     """Check a choice of a user.
 
     Raises:
-        ValueError: as `select_card`, or if there is no such size rule.
+        ValueError: as `select_card`, if there is no such size rule, or if ``net`` and ``weights`` are given.
     """
     card = select_card(task, model, net)
+    check_not_both(net, weights)
     return Choice(card, SizePolicy.parse(card.size if size is None else size), weights, net, prepare)

@@ -18,6 +18,7 @@ from topiq_metrics.images.spaces import Space
 from topiq_metrics.images.tiff import small_palette, zero_is_white
 
 _BITS_PER_SAMPLE = 258
+_KEY_FACTOR = "_topiq_metrics_key_factor"
 
 
 class StoredValues:
@@ -106,6 +107,7 @@ def pillow_to_pixels(image: Image.Image, name: str, profiles: Profiles = "apply"
 
 
 def _decode(image: Image.Image, name: str, space: Space | None) -> Pixels:
+    key_factor = _color_key_factor(image)
     image.load()
     turn = turn_to_upright(image)
     palette = small_palette(image)
@@ -119,7 +121,7 @@ def _decode(image: Image.Image, name: str, space: Space | None) -> Pixels:
     alpha = None
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        image = _with_alpha(image)
+        image = _with_alpha(image, key_factor)
         alpha = np.array(image.getchannel("A"))
         image = image.getchannel("R") if grey else image.convert("RGB")
     elif image.mode not in ("L", "RGB", "CMYK"):
@@ -153,10 +155,24 @@ def _full_scale(image: Image.Image) -> int:
     return 4095 if tags.get(_BITS_PER_SAMPLE) == (12,) else 65535
 
 
-def _with_alpha(image: Image.Image) -> Image.Image:
+def _color_key_factor(image: Image.Image) -> int:
+    """How far Pillow stretches the pixels of a grey PNG with 2 or 4 bits, but not its colour key.
+
+    Of a picture that is loaded Pillow does not tell any more, so that it is noted on the object.
+    """
+    tiles: Any = getattr(image, "tile", ())
+    if image.format == "PNG" and tiles:
+        setattr(image, _KEY_FACTOR, {"L;2": 85, "L;4": 17}.get(str(tiles[0].args), 1))
+    return int(getattr(image, _KEY_FACTOR, 1))
+
+
+def _with_alpha(image: Image.Image, key_factor: int) -> Image.Image:
     if image.mode == "La":
         return image.convert("LA").convert("RGBA")
     key = image.info.get("transparency")
+    if key_factor != 1 and isinstance(key, int):
+        image = image.copy()
+        image.info["transparency"] = key * key_factor
     if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
         # The pixels of a 16-bit PNG lost their lower bytes, and its colour key must, too.
         image = image.copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -22,6 +23,8 @@ from topiq_metrics.inference.memory import DEFAULT_MAX_MEMORY
 from topiq_metrics.metrics.states import KeptStates
 from topiq_metrics.models.network import QualityNetwork, fingerprint
 from topiq_metrics.weights.sharing import HOLDINGS
+
+_STATE_NAME = re.compile(r"(scores|sum|count)_[0-9a-f]{16}")
 
 
 class TOPIQMetric(KeptStates):
@@ -72,10 +75,8 @@ class TOPIQMetric(KeptStates):
         else:
             self._device = next(net.parameters()).device
 
-        digest = hashlib.blake2b(f"{identity} {choice.size} {check_range}".encode(), digest_size=8).hexdigest()
-        self._scores_name, self._sum_name, self._count_name = (
-            f"{kind}_{digest}" for kind in ("scores", "sum", "count")
-        )
+        self._identity = f"{identity} {choice.size} {check_range}"
+        self._scores_name, self._sum_name, self._count_name = self._state_names()
         if self.reduction == "none":
             self.add_state(self._scores_name, default=[], dist_reduce_fx="cat")
         else:
@@ -83,6 +84,14 @@ class TOPIQMetric(KeptStates):
             self.add_state(self._sum_name, default=zero, dist_reduce_fx="sum")
             self.add_state(self._count_name, default=zero.long(), dist_reduce_fx="sum")
         self._place_state()
+
+    def _state_names(self) -> tuple[str, str, str]:
+        """Of scores, sum and count: only metrics that score alike may have states of equal names."""
+        scorer = _find_scorer(self)
+        dtype = None if scorer is None else scorer.changed_dtype
+        identity = self._identity if dtype is None else f"{self._identity} in {dtype}"
+        digest = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
+        return f"scores_{digest}", f"sum_{digest}", f"count_{digest}"
 
     def _update_scores(self, preds: Tensor | Sequence[Tensor], *target: Tensor | Sequence[Tensor]) -> None:
         self._add_scores(_topiq_update(self.net, preds, *target, check_range=self.check_range))
@@ -121,11 +130,21 @@ class TOPIQMetric(KeptStates):
         return None if self.reduction == "sum" else get_card(self.model).score_range[1]
 
     def set_dtype(self, dst_type: str | torch.dtype) -> TOPIQMetric:
-        """Run the network in another floating-point type. The accumulated states keep their type."""
+        """Run the network in another floating-point type. The accumulated states keep theirs, but get other names."""
         dtype = torch.empty(0).type(dst_type).dtype
         for module in self.modules():
             if isinstance(module, Scorer):
                 module.set_dtype(dtype)
+        before = self._scores_name, self._sum_name, self._count_name
+        self._scores_name, self._sum_name, self._count_name = names = self._state_names()
+        kept: list[dict[str, Any]] = [self._defaults, self._persistent, self._reductions, self._cache or {}]
+        for old, new in zip(before, names, strict=True):
+            if old != new and old in self._defaults:
+                setattr(self, new, getattr(self, old))
+                delattr(self, old)
+                for each in kept:
+                    if old in each:
+                        each[new] = each.pop(old)
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -134,6 +153,12 @@ class TOPIQMetric(KeptStates):
             ours, theirs = (_find_scorer(module) for module in (self._modules[name], value))
             if theirs is None or str(ours) != str(theirs):
                 raise ValueError(f"{type(self).__name__} cannot share a network that scores differently from its own.")
+        # A collection hands on the state of the first metric of a group, which it forms once.
+        if _STATE_NAME.fullmatch(name) and name not in (self._scores_name, self._sum_name, self._count_name):
+            raise RuntimeError(
+                f"{type(self).__name__} was grouped with a metric that has scored differently since `set_dtype`: call "
+                "it before the first batch, or make a new MetricCollection of the metrics."
+            )
         super().__setattr__(name, value)
 
     def _wrap_compute(self, compute: Callable[..., Any]) -> Callable[..., Any]:

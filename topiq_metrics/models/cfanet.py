@@ -17,7 +17,7 @@ from topiq_metrics.models.backbones import build_backbone
 from topiq_metrics.models.backbones.base import Step
 from topiq_metrics.models.feature_selection import FeatureSelection
 from topiq_metrics.models.heads import AnchoredHead, DistributionHead, Head, ScoreHead
-from topiq_metrics.models.network import QualityNetwork
+from topiq_metrics.models.network import QualityNetwork, rounded_alike
 from topiq_metrics.models.pooling import GatedPoolFR, GatedPoolNR
 
 __all__ = ["CFANet", "CFANetConfig", "Grid"]
@@ -115,7 +115,11 @@ class CFANet(QualityNetwork):
     def climb(maps: list[Tensor], steps: Iterable[Step]) -> Iterator[list[Tensor]]:
         """What one step after the other makes of the maps of an image, and of the reference."""
         for step in steps:
-            maps = [step(x) for x in maps]
+            if torch.compiler.is_compiling():
+                maps = [step(x) for x in maps]
+            else:
+                with rounded_alike(maps):
+                    maps = [step(x) for x in maps]
             yield maps
 
     def pooled(self, features: Iterable[Sequence[Tensor]], grid: tuple[int, int]) -> Iterator[Tensor]:

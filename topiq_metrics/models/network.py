@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 
@@ -61,6 +61,32 @@ def is_traced() -> bool:
 def is_transformed() -> bool:
     """Whether `torch.func` is at work, whose tangents and batches get through PyTorch's own operators only."""
     return forward_ad._current_level >= 0 or torch._C._functorch.maybe_current_level() is not None  # noqa: SLF001
+
+
+class _Rounding(threading.local):
+    is_plain = False
+
+
+_ROUNDING = _Rounding()
+
+
+@contextlib.contextmanager
+def rounded_alike(maps: Sequence[Tensor]) -> Iterator[None]:
+    """Compute maps of an image and of its reference in the same operations, although only one needs a gradient.
+
+    Else equal pictures would differ by rounding, of which the square root of a difference makes a wrong gradient.
+    """
+    was = _ROUNDING.is_plain
+    _ROUNDING.is_plain = was or (torch.is_grad_enabled() and any(x.requires_grad for x in maps))
+    try:
+        yield
+    finally:
+        _ROUNDING.is_plain = was
+
+
+def is_rounded_alike() -> bool:
+    """Whether the operations must be those of a gradient, also where none is needed."""
+    return _ROUNDING.is_plain
 
 
 @contextlib.contextmanager

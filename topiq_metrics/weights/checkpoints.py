@@ -49,7 +49,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         WeightsMismatchError: if it holds something other than a state dict.
     """
     _check_is_file(path)
-    if path.suffix == _SUFFIX:
+    if path.suffix.lower() == _SUFFIX:
         try:
             with safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not iterable itself
@@ -81,7 +81,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(path)
     _check_is_file(path)
-    if path.suffix != _SUFFIX:
+    if path.suffix.lower() != _SUFFIX:
         return {}
     try:
         with safe_open(path, framework="pt") as file:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from topiq_metrics.catalog import WeightsFile
 from topiq_metrics.errors import WeightsError, WeightsHashError
+from topiq_metrics.weights.checkpoints import read_state
 from topiq_metrics.weights.hashes import check_sha256, has_expected_sha256, metric_of, sha256_of
 from topiq_metrics.weights.places import CACHE_VARIABLE, cache_dir, files_of, find_checked, not_found
 
@@ -57,7 +58,7 @@ def _fetch(file: WeightsFile, notify: Callable[[str], None] | None) -> Path:
             raise not_found(file, "not asked")
         return found
     target = cache_dir() / file.filename
-    if target.is_file() and has_expected_sha256(target, file):
+    if target.is_file() and _is_whole(target, file):
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,20 @@ def _from_url(url: str, path: Path) -> Path:
     return path
 
 
+def _is_whole(path: Path, file: WeightsFile) -> bool:
+    """Whether a file is the published one or, where its SHA-256 is not known, a checkpoint at all."""
+    if file.sha256:
+        return has_expected_sha256(path, file)
+    try:
+        read_state(path)
+    except WeightsError:
+        return False
+    return True
+
+
 def _move_checked(got: Path, target: Path, file: WeightsFile) -> Path:
+    if not file.sha256 and not _is_whole(got, file):
+        raise not_found(file, "what came in its place is not a checkpoint; a proxy or a login page may have answered")
     if not has_expected_sha256(got, file):
         raise WeightsHashError(
             f"What was downloaded as {got.name} is not the published file and was removed: its SHA-256 must start "

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from topiq_metrics.catalog import CARDS, ModelCard, WeightsFile, all_cards
-from topiq_metrics.errors import WeightsHashError
+from topiq_metrics.errors import WeightsError, WeightsHashError
 
 _CHUNK = 1 << 20
 
@@ -39,9 +39,16 @@ def has_expected_sha256(path: Path, file: WeightsFile) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """Compute the file's SHA-256 in hexadecimal; once, as long as the file does not change."""
-    status = path.stat()
-    return _sha256(path, status.st_size, status.st_mtime_ns)
+    """Compute the file's SHA-256 in hexadecimal; once, as long as the file does not change.
+
+    Raises:
+        WeightsError: if the file cannot be read.
+    """
+    try:
+        status = path.stat()
+        return _sha256(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 @lru_cache(maxsize=64)

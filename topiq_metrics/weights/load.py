@@ -25,6 +25,12 @@ from topiq_metrics.weights.resolve import resolve
 _COUNTER = ".num_batches_tracked"
 
 
+def check_not_both(net: QualityNetwork | None, weights: str | os.PathLike[str] | None) -> None:
+    """Raise ValueError if there is a network and weights are named, too, which it would not get."""
+    if net is not None and weights != "default":
+        raise ValueError(f"Arguments `net` and `weights` were both given, {str(weights)!r}: give one of them.")
+
+
 def load_network(
     name: str, weights: str | os.PathLike[str] | None = "default", *, device: torch.device | str | None = None
 ) -> QualityNetwork:

@@ -40,7 +40,8 @@ def find(file: str | WeightsFile) -> Place | None:
         ValueError: if there is no such metric, or it needs no weights.
     """
     wanted = file_of(file)
-    return next((place for place in places(wanted) if place.path.is_file()), None)
+    # A folder that may not be looked into is as one without the file.
+    return next((place for place in places(wanted) if os.path.isfile(place.path)), None)  # noqa: PTH113
 
 
 def find_checked(file: WeightsFile) -> Path | None:

@@ -41,7 +41,7 @@ class Holdings:
     def __init__(self) -> None:
         self.shared: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
         self.copies: WeakKeyDictionary[nn.Module, WeakValueDictionary[Place, Any]] = WeakKeyDictionary()
-        self.made: WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = WeakKeyDictionary()
+        self.made: WeakKeyDictionary[nn.Module, dict[Hashable, tuple[Hashable, Any]]] = WeakKeyDictionary()
         self.recent: deque[tuple[Any, ...]] = deque(maxlen=RECENT)
         self._lock = threading.Lock()
         # What is made of a network may take long, and others need not wait for it.
@@ -68,15 +68,19 @@ class Holdings:
                 self.copies[found] = copies
             return found
 
-    def make_once(self, network: nn.Module, key: Hashable, make: Callable[[], Kept]) -> Kept:
-        """What is made of a network, the same for all who ask; it must not hold the network."""
-        of_network = self.made.get(network, {})
-        if key not in of_network:
+    def make_once(self, network: nn.Module, key: Hashable, make: Callable[[], Kept], *, state: Hashable = None) -> Kept:
+        """What is made of a network, the same for all who ask; it must not hold the network.
+
+        Where it was made in another ``state``, it is made anew.
+        """
+        known = self.made.get(network, {}).get(key)
+        if known is None or known[0] != state:
             with self._making:
                 of_network = self.made.setdefault(network, {})
-                if key not in of_network:
-                    of_network[key] = make()
-        kept: Kept = of_network[key]
+                known = of_network.get(key)
+                if known is None or known[0] != state:
+                    known = of_network[key] = state, make()
+        kept: Kept = known[1]
         return kept
 
     def keep(self, *held: Any) -> None:

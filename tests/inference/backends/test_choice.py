@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from topiq_metrics import create_metric
+from topiq_metrics import TOPIQNoReference, create_metric
 from topiq_metrics.inference import NetworkPredictor, open_predictor
 from topiq_metrics.inference.backends import BACKENDS, base, choose_backend
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.folding import fold
+from topiq_metrics.weights import load_network
 
 pytestmark = pytest.mark.quick
 
@@ -144,3 +145,24 @@ def test_sparing_memory_gives_the_same_score() -> None:
     predictor = NetworkPredictor("topiq_nr-lite", size="native", device="cpu")
     image = torch.rand(1, 3, 200, 300)
     torch.testing.assert_close(predictor(image, spare_memory=True), predictor(image), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("change", ["in place", "new weights"])
+def test_a_network_whose_weights_change_is_opened_anew(name: str, change: str) -> None:
+    """Such as a moving average of weights, which is scored after each epoch."""
+    pytest.importorskip(name)
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    net = load_network("topiq_nr-lite")
+    metric = TOPIQNoReference(net=net, backend=name)
+    before = metric(image)
+    with torch.no_grad():
+        if change == "in place":
+            for parameter in net.parameters():
+                parameter.mul_(0.95)
+        else:
+            net.load_state_dict({key: value * 0.95 for key, value in net.state_dict().items()})
+    expected = TOPIQNoReference(net=net)(image)
+    assert abs(expected - before) > 1e-3
+    for changed in (metric, TOPIQNoReference(net=net, backend=name)):
+        torch.testing.assert_close(changed(image), expected, rtol=1e-4, atol=1e-5)

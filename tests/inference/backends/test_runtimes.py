@@ -79,6 +79,23 @@ def test_scores_are_those_of_torch(net, run, size):
     check(net, run, images(net, *size))
 
 
+SMALLEST_FIRST = ((1, 32, 32), (2, 96, 128), (2, 32, 32), (1, 32, 100), (1, 100, 32))
+
+
+@pytest.mark.parametrize("max_memory", [None, 10**7])
+def test_a_first_image_with_one_token_spoils_no_other(backend, net, max_memory):
+    run = backend.open_network(net, "float32", max_memory)
+    for size in SMALLEST_FIRST:
+        check(net, run, images(net, *size))
+
+
+def test_nor_does_it_in_bfloat16(net):
+    pytest.importorskip("openvino")
+    run = openvino_backend.open_network(net, "bfloat16", None)
+    for size in SMALLEST_FIRST:
+        check(net, run, images(net, *size), 0.05)
+
+
 def test_the_comparison_can_fail(net):
     assert scores_of_several(net).std() > 1000 * 1e-5
 

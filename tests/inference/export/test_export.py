@@ -231,6 +231,19 @@ def test_the_network_stays_as_it_is(tmp_path):
     assert shared_network("topiq_nr-lite") is net
 
 
+def test_a_rule_under_which_the_smallest_images_are_too_small(tmp_path):
+    pytest.importorskip("onnxruntime")
+    assert export_metric("topiq_nr-lite", tmp_path / "lite.onnx", size="max_side=60").deviation < 1e-5
+
+
+def test_a_program_takes_the_smallest_sides(tmp_path):
+    net = shared_network("topiq_nr-lite")
+    program = exported_program(net).module()
+    for size in ((1, 32, 32), (2, 32, 100), (1, 65, 32)):
+        images = pictures(*size)
+        torch.testing.assert_close(program(images), net(images), rtol=1e-4, atol=1e-5)
+
+
 def test_a_file_that_fails_the_check_is_not_there(tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
     target = tmp_path / "lite.onnx"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -90,14 +90,14 @@ class Backend:
         return self.open(net, image.device)(*images)
 
     def open(self, net: QualityNetwork, device: torch.device) -> Run:
-        """Prepare a folded network to run on its device; done once per network.
+        """Prepare a folded network to run on its device; done once per network, and anew when its weights were changed.
 
         Raises:
             ValueError: if the backend does not run on the device, or the network is not in float32.
             RuntimeError: if the backend cannot convert or compile the network.
         """
         chosen = self.on(device)
-        return HOLDINGS.make_once(net, chosen, lambda: _open(chosen, net))
+        return HOLDINGS.make_once(net, chosen, lambda: _open(chosen, net), state=_state(net))
 
     def on(self, device: torch.device | str) -> Backend:
         """The backend for a device; for ``"auto"``, the one that it selects there.
@@ -118,6 +118,14 @@ class Backend:
             )
         check_precision(self.precision, kind)
         return self
+
+
+def _state(net: QualityNetwork) -> Hashable:
+    """Where the weights lie, and how often they were written to."""
+    # At each call, so without their names, which take longer.
+    holders = ((*module._parameters.values(), *module._buffers.values()) for module in net.modules())  # noqa: SLF001
+    tensors = (x for held in holders for x in held if x is not None)
+    return tuple((x.data_ptr(), 0 if x.is_inference() else x._version) for x in tensors)  # noqa: SLF001
 
 
 def _open(backend: Backend, net: QualityNetwork) -> Run:

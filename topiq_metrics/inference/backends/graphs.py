@@ -28,7 +28,7 @@ from topiq_metrics.weights.places import cache_dir
 Graph: TypeAlias = "dict[str, bytes]"
 """The files of a graph, by name."""
 
-FORMAT = 4
+FORMAT = 5
 """To be raised when what is made of a network changes."""
 
 KEPT = 12

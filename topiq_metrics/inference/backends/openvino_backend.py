@@ -27,6 +27,8 @@ Array: TypeAlias = "npt.NDArray[np.float32]"
 
 _STRUCTURE, _WEIGHTS = "graph.xml", "graph.bin"
 _WIDE = 64
+_FEW_TOKENS = 64
+"""Side of an image whose deepest map has more than one place."""
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
@@ -36,9 +38,19 @@ def open_network(net: QualityNetwork, precision: str, max_memory: int | None) ->
     In bfloat16, a backbone's first step stays in float32 if its maps are few: rounding them hides an image's finest
     noise. Of wider ones, that takes a third more time.
     """
+    from topiq_metrics.inference.export.graph import fixed_side
+
+    run = _open(net, precision)
+    # After a first image with one token, OpenVINO would compute the attention of all others wrongly.
+    side = fixed_side(net) or _FEW_TOKENS
+    run(*(image[:1, :, :side, :side] for image in _examples(net)))
+    return run_within(net, run, max_memory)
+
+
+def _open(net: QualityNetwork, precision: str) -> Run:
     if precision == "float32" or not isinstance(net, CFANet) or net.backbone.channels[0] >= _WIDE:
         whole = _compiled(net, "", precision, lambda: _make_whole(net))
-        return run_within(net, lambda *images: _scores(whole(*map(_array, images))), max_memory)
+        return lambda *images: _scores(whole(*map(_array, images)))
     first = _compiled(net, "-first", "float32", lambda: _make_first(net))
     rest = _compiled(net, "-rest", precision, lambda: _make_rest(net))
 
@@ -48,7 +60,7 @@ def open_network(net: QualityNetwork, precision: str, max_memory: int | None) ->
         made = [first(array) for array in arrays]
         return _scores(rest(*arrays, *(request.get_output_tensor().data for request in made)))
 
-    return run_within(net, run_in_two, max_memory)
+    return run_in_two
 
 
 def _array(image: Tensor) -> Array:
@@ -116,6 +128,7 @@ def _make(net: QualityNetwork, part: nn.Module, inputs: tuple[Tensor, ...]) -> G
 
     model = _convert(part, inputs)
     _fuse_same_padding(model, part)
+    _interpolate_like_torch(model)
     shapes: dict[int, list[int]] = {}
     for index, x in enumerate(inputs):
         sides = x.shape[2:] if fixed_side(net) else (-1, -1)
@@ -141,6 +154,17 @@ def _fuse_same_padding(model: Any, part: nn.Module) -> None:
                     pad.input_value(0), weights, of["strides"], [0, 0], [0, 0], of["dilations"], auto_pad="same_upper"
                 )
                 node.output(0).replace(fused.output(0))
+
+
+def _interpolate_like_torch(model: Any) -> None:
+    """Have sides of one pixel interpolated as longer ones are: OpenVINO reads PyTorch's operation otherwise."""
+    from openvino import opset11
+
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Interpolate":
+            of = {**node.get_attributes(), "coordinate_transformation_mode": "half_pixel"}
+            image, sizes, *axes = node.input_values()
+            node.output(0).replace(opset11.interpolate(image, sizes, axes=axes[0] if axes else None, **of).output(0))
 
 
 def _convert(net: nn.Module, images: tuple[Tensor, ...]) -> Any:

@@ -120,7 +120,8 @@ def openvino_model(net: QualityNetwork, size: SizePolicy = NATIVE) -> openvino.M
 def _open_openvino(path: Path) -> Run:
     import openvino
 
-    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+    # A kernel that it keeps from a first image with one token would be wrong for all others.
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "CPU_RUNTIME_CACHE_CAPACITY": "0"}
     compiled = openvino.Core().compile_model(path, "CPU", settings)
 
     def run(*images: Tensor) -> Tensor:

@@ -175,7 +175,10 @@ def _windows(side: int, cells: int, like: Tensor) -> Tensor:
 def resize(image: Tensor, size: SizePolicy) -> Tensor:
     """As `SizePolicy.apply`, without a branch: the size is what the graph computes from the image's."""
     if size.kind == "native":
-        return image
+        if is_traced():
+            return image
+        # Else `torch.export` would have the program refuse a side of which one place is left in the deepest map.
+        return image[:, :, : _opaque(image.shape[2], MIN_SIDE), : _opaque(image.shape[3], MIN_SIDE)]
     sides = output_size(size, image.shape[-2], image.shape[-1])
     if is_traced():
         return resize_by_products(image, sides)

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from topiq_metrics.models.network import is_traced, is_transformed
+from topiq_metrics.models.network import is_rounded_alike, is_traced, is_transformed
 
 _ACTIVATIONS = {nn.ReLU: "relu", nn.ReLU6: "hardtanh", nn.GELU: "gelu", nn.Sigmoid: "sigmoid"}
 _SCALARS = {"hardtanh": [0.0, 6.0]}
@@ -96,7 +96,7 @@ class FusedConv2d(nn.Conv2d):
     def _is_fused(self, x: Tensor) -> bool:
         if torch.compiler.is_compiling() or is_traced() or is_transformed():
             return False
-        if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        if is_rounded_alike() or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             return False
         weight = self.weight
         is_cast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == weight.dtype

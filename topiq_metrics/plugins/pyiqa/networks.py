@@ -31,6 +31,9 @@ from topiq_metrics.weights.checkpoints import read_state
 from topiq_metrics.weights.keymaps import from_pyiqa, is_pyiqa, to_pyiqa
 from topiq_metrics.weights.load import fill
 
+_TOO_SMALL = 16
+"""Up to here, pyiqa's network mixes grids of two sizes."""
+
 
 class _Host(nn.Module):
     """One of our networks, called as pyiqa calls its own; parameters and state are named as in the network's files."""
@@ -62,7 +65,7 @@ class _Host(nn.Module):
 
         Raises:
             AssertionError: if a reference is needed and missing.
-            ValueError: if nothing is to be returned.
+            ValueError: if nothing is to be returned, or images and references differ in number, height or width.
         """
         if not (return_mos or return_dist):
             raise ValueError("One of the arguments `return_mos` and `return_dist` must be True.")
@@ -95,6 +98,10 @@ class _Host(nn.Module):
         images = [image.to(dtype) if image.is_floating_point() else image for image in images]
         if not self.training:
             images = [self._fit(image) for image in images]
+        # Channels may differ: pyiqa's own network shows a grey image three times, too.
+        if len({(len(image), *image.shape[2:]) for image in images}) > 1:
+            shapes = " and ".join(str(tuple(image.shape)) for image in images)
+            raise ValueError(f"Images and references must have the same number, height and width, but got {shapes}.")
         return images
 
     def _score(self, images: Sequence[Tensor]) -> Tensor:
@@ -254,10 +261,14 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
         # A Swin takes one size only, whatever is asked for.
         side = self.net.backbone.fixed_side
         size = self.test_img_size if side is None else (side, side)
-        if size is None:
-            return image
-        resized: Tensor = resize(image, size, antialias=True)
-        return resized
+        if size is not None:
+            image = resize(image, size, antialias=True)
+        if min(image.shape[-2:]) <= _TOO_SMALL and side is None:
+            raise ImageTooSmallError(
+                f"An image is too small: TOPIQ needs more than {_TOO_SMALL} px a side, but got "
+                f"{image.shape[-1]}x{image.shape[-2]}."
+            )
+        return image
 
     def _publish(self, state: Mapping[str, Any]) -> dict[str, Any]:
         return to_pyiqa(state, self.net.config.mode)

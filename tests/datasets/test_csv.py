@@ -164,3 +164,11 @@ class TestCSVDataset:
     def test_errors(self, text, message, make):
         with pytest.raises(DatasetError, match=message):
             CSVDataset(make(text), higher_is_better=True)
+
+
+def test_an_image_that_is_named_from_two_folders(tmp_path, monkeypatch, save_picture):
+    monkeypatch.chdir(tmp_path)
+    save_picture(tmp_path / "0.png", 40, 40)
+    Path("mine.csv").write_text(f"image,score\n0.png,1\n{tmp_path / '0.png'},2\n")
+    with pytest.raises(DatasetError, match=r"line 3: '.*0\.png' is in the table already, on line 2"):
+        CSVDataset("mine.csv", higher_is_better=True)

@@ -11,9 +11,12 @@ import torch
 from PIL import Image
 
 from topiq_metrics import create_metric
+from topiq_metrics.datasets import DatasetError
 from topiq_metrics.images import load_image
+from topiq_metrics.training.data import QualityData
 from topiq_metrics.training.distortions import distort
 from topiq_metrics.training.module import QualityModule
+from topiq_metrics.training.recipe import fine_tuning_recipe
 from topiq_metrics.weights import load_network, read_metadata, resolve
 from topiq_metrics.weights.hashes import sha256_of
 
@@ -240,3 +243,69 @@ def test_with_references(tmp_path, topiq, save_picture):
         assert metric(image, reference).item() == pytest.approx(float(row["score"]), abs=1e-4)
         # The scores of the table, scaled to 0 to 1.
         assert float(row["mos"]) == pytest.approx((0.8 - float(row["image"].split("_")[1][:3])) / 0.6, abs=1e-6)
+
+
+class TestPicturesThatCannotBeScored:
+    """They are found before the training, which would be lost at its end."""
+
+    @pytest.fixture
+    def table(self, few, tmp_path):
+        """A copy of the few pictures with a split: the last one is the test part."""
+        header, *rows = few.read_text(encoding="utf-8").split()
+        lines = [f"{header},split"]
+        for index, row in enumerate(rows):
+            name = f"{index:02}.png"
+            (tmp_path / name).write_bytes((few.parent / row.split(",")[0]).read_bytes())
+            part = "test" if index == len(rows) - 1 else "validation" if index % 5 == 0 else "train"
+            lines.append(f"{name},{row.split(',')[1]},{part}")
+        path = tmp_path / "table.csv"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    @pytest.fixture
+    def refused(self, table, tmp_path, topiq):
+        def train(name=NAME):
+            result = topiq("train", name, "--data", table, "-o", tmp_path / "run", *tiny())
+            assert result.exit_code == 2
+            assert not (tmp_path / "run").exists()
+            return result.stderr
+
+        return train
+
+    def test_damage(self, table, refused):
+        last = max(table.parent.glob("*.png"))
+        last.write_bytes(last.read_bytes()[:3000])
+        assert f"{last}: the file is truncated or damaged" in (error := refused())
+        assert "Mend it, or take its row out" in error
+
+    @pytest.mark.parametrize("index", [0, 1, -1])
+    def test_too_small_for_the_metric(self, table, refused, save_picture, index):
+        path = sorted(table.parent.glob("*.png"))[index]
+        save_picture(path, 24, 28)
+        assert f"{path} is too small: the network needs 32 px a side" in refused()
+
+    def test_no_aligned_face(self, table):
+        recipe = fine_tuning_recipe("topiq_nr-face", "default", TINY)
+        with pytest.raises(DatasetError, match=r"\d\d\.png has .* topiq_nr-face is for aligned faces of 512x512"):
+            QualityData(recipe, table)
+
+    @pytest.mark.parametrize("part", ["train", "validation", "test"])
+    def test_a_reference_of_another_size(self, table, save_picture, part):
+        save_picture(table.parent / "reference.png", 80, 73)
+        header, *rows = table.read_text(encoding="utf-8").split()
+        lines = [f"{header},reference"]
+        for row in rows:
+            name, _, split = row.split(",")
+            lines.append(f"{row},{'reference.png' if split == part else name}")
+        table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with pytest.raises(DatasetError, match=r"is not of the size of its reference .*reference\.png"):
+            QualityData(fine_tuning_recipe("topiq_fr-lite", "default", TINY), table)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".txt"])
+def test_a_table_of_another_kind(tmp_path, topiq, suffix):
+    path = tmp_path / f"ratings{suffix}"
+    path.write_text("image,score\n")
+    result = topiq("train", NAME, "--data", path)
+    assert result.exit_code == 2
+    assert "is neither a folder nor a table of images and scores, which ends in .csv or .tsv" in result.stderr

@@ -14,6 +14,7 @@ from topiq_metrics.errors import ImageError, WeightsMismatchError
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.training import qfm
+from topiq_metrics.training.claim import describe_data
 from topiq_metrics.training.crops import RandomCrop
 from topiq_metrics.training.data import QualityData
 from topiq_metrics.training.module import QualityModule
@@ -381,3 +382,37 @@ class TestMistakes:
         result = topiq("score", "image.png", "-m", NAME)
         assert result.exit_code != 0
         assert "Nobody publishes them. Train them with `topiq train qfm_iqm-lite --data FOLDER`" in result.stderr
+
+
+class TestResuming:
+    """What taught a run tells it from others."""
+
+    @pytest.fixture
+    def described(self, dataset, others, recipe):
+        def describe(*teachers):
+            settings = recipe(unlabelled__teachers=[*map(str, teachers)], unlabelled__images=str(others))
+            return describe_data(settings, QualityData(settings, dataset))
+
+        return describe
+
+    def test_teachers_of_one_name(self, described, tmp_path):
+        files = [tmp_path / folder / "net.safetensors" for folder in "ab"]
+        for index, file in enumerate(files):
+            file.parent.mkdir()
+            file.write_bytes(bytes([index]))
+        before = described(*files)
+        assert sorted(before["weights"]) == ["net.safetensors", "net.safetensors (2)"]
+        files[0].write_bytes(b"another")
+        assert described(*files)["weights"] != before["weights"]
+
+    def test_unlabelled_images(self, described, others, tmp_path):
+        teacher = tmp_path / "net.safetensors"
+        teacher.write_bytes(b"")
+        before = described(teacher)["unlabelled"]
+        added = others / "another.png"
+        added.write_bytes(next(others.glob("*.png")).read_bytes())
+        try:
+            assert described(teacher)["unlabelled"]["images"] == before["images"] + 1
+        finally:
+            added.unlink()
+        assert described(teacher)["unlabelled"] == before

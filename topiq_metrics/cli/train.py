@@ -97,6 +97,9 @@ def train(
     with _extra():
         from topiq_metrics.training.recipe import RecipeError, fine_tuning_recipe, load_recipe
     with exit_on_error():
+        if data.is_file() and data.suffix.lower() not in TABLE_SUFFIXES and not recipe.endswith(".toml"):
+            kinds = " or ".join(TABLE_SUFFIXES)
+            fail(f"{data} is neither a folder nor a table of images and scores, which ends in {kinds}.")
         if data.suffix.lower() in TABLE_SUFFIXES and not recipe.endswith(".toml"):
             loaded = fine_tuning_recipe(recipe, weights or "default", changes)
             folder = output or Path("runs") / f"{recipe}-{data.stem}"

@@ -99,7 +99,7 @@ class CSVDataset(IQADataset):
                 is_there = is_there and has_original
             if self.partial and not is_there:
                 continue
-            files = os.path.normpath(path), "" if original is None else os.path.normpath(original)
+            files = _normal(path), "" if original is None else _normal(original)
             if lines.setdefault(files, row.line) != row.line:
                 raise DatasetError(
                     f"{self.labels}, line {row.line}: {row.image!r} is in the table already, on line {lines[files]}."
@@ -174,6 +174,11 @@ def _check_commas(rows: Iterable[Row], column: str) -> None:
             f"other in the column {column!r} tells which: write the scores without commas between thousands and with "
             "decimal points."
         )
+
+
+def _normal(path: Path) -> str:
+    """One name for a file, whether it was written from the root or from the table's folder."""
+    return os.path.normpath(path.absolute())
 
 
 def _ids(names: Iterable[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,12 +76,23 @@ def describe_data(recipe: Recipe, data: QualityData) -> dict[str, Any]:
         for record in data.whole.records
     ]
     named = (recipe.model.weights, recipe.model.pretrained_backbone, *recipe.unlabelled.teachers)
-    paths = [Path(name).expanduser() for name in named if isinstance(name, str) and name]
-    return {
+    weights: dict[str, str] = {}
+    for path in (Path(name).expanduser() for name in named if isinstance(name, str) and name):
+        if path.is_file():
+            # Teachers of several folders often have one name.
+            again = sum(key == path.name or key.startswith(f"{path.name} (") for key in weights)
+            weights[f"{path.name} ({again + 1})" if again else path.name] = sha256_of(path)
+    described = {
         **describe_parts(data),
         "rows": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
-        "weights": {path.name: sha256_of(path) for path in paths if path.is_file()},
+        "weights": weights,
     }
+    if data.unlabelled:
+        # Elsewhere they may lie in another folder, so only what is below the one that all are in.
+        folder = os.path.commonpath([Path(path).parent for path in data.unlabelled])
+        names = "\n".join(os.path.relpath(path, folder) for path in data.unlabelled)
+        described["unlabelled"] = {"images": len(data.unlabelled), "names": hashlib.sha256(names.encode()).hexdigest()}
+    return described
 
 
 def _as_json(values: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from topiq_metrics.datasets import DATASETS, CSVDataset, DatasetError, IQADatase
 from topiq_metrics.datasets.base import ALL
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.images.files import read_size
+from topiq_metrics.training.checking import check_images
 from topiq_metrics.training.crops import RandomCrop, draw_seed, generator_of
 from topiq_metrics.training.distortions import PLAIN, VISIBLE, distort
 from topiq_metrics.training.gathering import tell
@@ -30,6 +31,8 @@ from topiq_metrics.training.order import EpochSampler, epoch_order, epoch_order_
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
 from topiq_metrics.training.splitting import split_records
 from topiq_metrics.training.unlabelled import UnlabelledImages, find_unlabelled
+
+PARTS = ("training", "validation", "test")
 
 PAIRS = "pairs.csv"
 """The CSV file of a folder that is given as one."""
@@ -211,6 +214,9 @@ class QualityData(LightningDataModule):
         self.scale = _find_scale(settings, self.whole, self.bins, recipe.name)
         self.splits = split_records(self.whole, settings)
         self._check_parts(root)
+        if settings.dataset == CSV:
+            used = {part: [self.whole.records[i] for i in getattr(self.splits, part)] for part in PARTS}
+            check_images([record for records in used.values() for record in records], used["test"], card)
         # Height and width of each training image as it is shown whole, where any epoch shows them so.
         self.sizes = self._keep_common_sizes() if 0 in settings.sides else []
         if recipe.loss.emd:
@@ -267,7 +273,7 @@ class QualityData(LightningDataModule):
         return DataSplit(self.whole, indices, self.scale, self.bins)
 
     def _check_parts(self, root: Path) -> None:
-        for part in ("training", "validation", "test"):
+        for part in PARTS:
             if getattr(self.splits, part):
                 continue
             count = len(self.whole)

@@ -32,8 +32,9 @@ from topiq_metrics.catalog import CARDS, ModelCard, get_card
 CSV = "csv"
 """The dataset of a recipe that is trained on a CSV file of images and scores."""
 _FINE_TUNING = "fine-tuning"
-# Of an aligned face.
-_FACE_SIDE = 512
+
+FACE_SIDE = 512
+"""Of an aligned face, in pixels."""
 
 
 class RecipeError(ValueError):
@@ -238,7 +239,7 @@ def _whole_side(card: ModelCard) -> int:
     kind, _, side = card.size.partition("=")
     if kind == "square":
         return int(side)
-    return _FACE_SIDE if card.scores_faces else 0
+    return FACE_SIDE if card.scores_faces else 0
 
 
 def _resolved(source: str | os.PathLike[str], seen: tuple[str, ...] = ()) -> dict[str, Any]:

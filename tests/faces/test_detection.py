@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import shutil
 from collections import deque
@@ -15,7 +16,8 @@ from face_tester import tiny_network
 
 pytest.importorskip("facexlib", reason="the extra `face` is not installed")
 
-from topiq_metrics.errors import WeightsMismatchError, WeightsNotFoundError
+from topiq_metrics.catalog.cards import FACE_DETECTOR
+from topiq_metrics.errors import WeightsHashError, WeightsMismatchError, WeightsNotFoundError
 from topiq_metrics.faces import FacexlibDetector, detection, shared_detector
 from topiq_metrics.functional.face import topiq_faces
 from topiq_metrics.weights import sharing
@@ -71,6 +73,13 @@ def test_nothing_found(tmp_path):
     assert shapes == [(0, 4), (0, 5, 2), (0,)]
 
 
+@pytest.fixture
+def any_detector(monkeypatch):
+    """Lets a network that is not trained pass for the published file."""
+    monkeypatch.setattr(detection, "FACE_DETECTOR", dataclasses.replace(FACE_DETECTOR, sha256=""))
+
+
+@pytest.mark.usefixtures("any_detector")
 def test_retinaface_from_the_folder_of_weights(untrained, no_network):
     shutil.copy(untrained, no_network / FILE)
     torch.manual_seed(3)
@@ -101,6 +110,7 @@ def test_retinaface_from_the_folder_of_weights(untrained, no_network):
     assert np.array_equal(pickled.detect(image).landmarks, landmarks)
 
 
+@pytest.mark.usefixtures("any_detector")
 def test_a_function_builds_the_detector_once(untrained, no_network, monkeypatch):
     shutil.copy(untrained, no_network / FILE)
     monkeypatch.setattr(sharing.HOLDINGS, "recent", deque(maxlen=sharing.RECENT))
@@ -111,6 +121,12 @@ def test_a_function_builds_the_detector_once(untrained, no_network, monkeypatch)
         (faces,) = topiq_faces(torch.rand(1, 3, 40, 50), net=tiny_network(), on_no_face="nan")
         assert len(faces.scores) == 0
     assert build.call_count == 1
+
+
+def test_the_published_file_is_told_from_others(untrained, no_network):
+    shutil.copy(untrained, no_network / FILE)
+    with pytest.raises(WeightsHashError, match="its SHA-256 must start with 6d1de9c2"):
+        shared_detector()
 
 
 def test_another_checkpoint(tmp_path):

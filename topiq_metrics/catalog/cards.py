@@ -42,6 +42,9 @@ class WeightsFile:
         return self.hub_repo is not None or self.url is not None
 
 
+FACE_SIDE = 512
+"""Side of an aligned face, in pixels."""
+
 FACE_DETECTOR = WeightsFile(
     "detection_Resnet50_Final.pth",
     "6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",

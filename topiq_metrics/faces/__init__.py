@@ -4,7 +4,8 @@ Alignment and, by default, detection are those of facexlib, which the extra ``fa
 first photograph is searched.
 """
 
-from topiq_metrics.faces.alignment import FACE_SIDE, align_faces, load_facexlib
+from topiq_metrics.catalog.cards import FACE_SIDE
+from topiq_metrics.faces.alignment import align_faces, load_facexlib
 from topiq_metrics.faces.detection import Detections, FaceDetector, FacexlibDetector, shared_detector
 from topiq_metrics.faces.search import Faces, Which, find_faces
 

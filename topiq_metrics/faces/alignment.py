@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from topiq_metrics._extras import missing
-
-FACE_SIDE = 512
-"""Side of an aligned face, in pixels."""
+from topiq_metrics.catalog.cards import FACE_SIDE
 
 # Where eyes, nose and corners of the mouth are in an aligned face (x, y): those of FFHQ, as facexlib has them inside
 # the constructor of its helper.

@@ -6,6 +6,7 @@ Quality Assessment". IEEE TIP 33:2404–2418, 2024. arXiv 2308.03060.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -115,11 +116,9 @@ class CFANet(QualityNetwork):
     def climb(maps: list[Tensor], steps: Iterable[Step]) -> Iterator[list[Tensor]]:
         """What one step after the other makes of the maps of an image, and of the reference."""
         for step in steps:
-            if torch.compiler.is_compiling():
+            # A compiled network has one way of computing anyhow.
+            with contextlib.nullcontext() if torch.compiler.is_compiling() else rounded_alike(maps):
                 maps = [step(x) for x in maps]
-            else:
-                with rounded_alike(maps):
-                    maps = [step(x) for x in maps]
             yield maps
 
     def pooled(self, features: Iterable[Sequence[Tensor]], grid: tuple[int, int]) -> Iterator[Tensor]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from topiq_metrics.catalog import ModelCard
+from topiq_metrics.catalog.cards import FACE_SIDE
 from topiq_metrics.datasets import DatasetError, Record
 from topiq_metrics.errors import ImageError
 from topiq_metrics.images import SizePolicy, load_image
 from topiq_metrics.images.files import read_size
-from topiq_metrics.training.recipe import FACE_SIDE
 
 
 def check_images(records: Sequence[Record], tested: Sequence[Record], card: ModelCard) -> None:

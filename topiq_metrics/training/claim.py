@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topiq_metrics._files import write_whole
 from topiq_metrics.datasets import split_hash
 from topiq_metrics.training.recipe import Recipe, RecipeError
+from topiq_metrics.training.splitting import PARTS
 from topiq_metrics.weights.hashes import sha256_of
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def claim(folder: Path, recipe: Recipe, data: dict[str, Any]) -> None:
 
 def describe_parts(data: QualityData) -> dict[str, Any]:
     """How many images are in each part, and which."""
-    parts = {part: getattr(data.splits, part) for part in ("training", "validation", "test")}
+    parts = {part: getattr(data.splits, part) for part in PARTS}
     return {
         "images": {part: len(indices) for part, indices in parts.items()},
         "split_hashes": {part: split_hash(data.whole.records[i] for i in indices) for part, indices in parts.items()},
@@ -76,12 +78,14 @@ def describe_data(recipe: Recipe, data: QualityData) -> dict[str, Any]:
         for record in data.whole.records
     ]
     named = (recipe.model.weights, recipe.model.pretrained_backbone, *recipe.unlabelled.teachers)
+    paths = [Path(name).expanduser() for name in named if isinstance(name, str) and name]
     weights: dict[str, str] = {}
-    for path in (Path(name).expanduser() for name in named if isinstance(name, str) and name):
-        if path.is_file():
-            # Teachers of several folders often have one name.
-            again = sum(key == path.name or key.startswith(f"{path.name} (") for key in weights)
-            weights[f"{path.name} ({again + 1})" if again else path.name] = sha256_of(path)
+    times: Counter[str] = Counter()
+    for path in filter(Path.is_file, paths):
+        # Teachers of several folders often have one name.
+        times[path.name] += 1
+        nth = times[path.name]
+        weights[path.name if nth == 1 else f"{path.name} ({nth})"] = sha256_of(path)
     described = {
         **describe_parts(data),
         "rows": hashlib.sha256("\n".join(lines).encode()).hexdigest(),

@@ -29,10 +29,8 @@ from topiq_metrics.training.distortions import PLAIN, VISIBLE, distort
 from topiq_metrics.training.gathering import tell
 from topiq_metrics.training.order import EpochSampler, epoch_order, epoch_order_by_size
 from topiq_metrics.training.recipe import CSV, DataSettings, Recipe, RecipeError
-from topiq_metrics.training.splitting import split_records
+from topiq_metrics.training.splitting import PARTS, split_records
 from topiq_metrics.training.unlabelled import UnlabelledImages, find_unlabelled
-
-PARTS = ("training", "validation", "test")
 
 PAIRS = "pairs.csv"
 """The CSV file of a folder that is given as one."""

@@ -28,13 +28,11 @@ else:
     import tomli as tomllib
 
 from topiq_metrics.catalog import CARDS, ModelCard, get_card
+from topiq_metrics.catalog.cards import FACE_SIDE
 
 CSV = "csv"
 """The dataset of a recipe that is trained on a CSV file of images and scores."""
 _FINE_TUNING = "fine-tuning"
-
-FACE_SIDE = 512
-"""Of an aligned face, in pixels."""
 
 
 class RecipeError(ValueError):

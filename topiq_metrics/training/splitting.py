@@ -10,6 +10,8 @@ from topiq_metrics.datasets import IQADataset, Record, random_split
 from topiq_metrics.datasets.base import ALL
 from topiq_metrics.training.recipe import CSV, DataSettings, RecipeError
 
+PARTS = ("training", "validation", "test")
+
 _SPLIT_OF = {
     "train": "training",
     "training": "training",

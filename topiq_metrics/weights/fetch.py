@@ -127,9 +127,10 @@ def _is_whole(path: Path, file: WeightsFile) -> bool:
 
 
 def _move_checked(got: Path, target: Path, file: WeightsFile) -> Path:
-    if not file.sha256 and not _is_whole(got, file):
-        raise not_found(file, "what came in its place is not a checkpoint; a proxy or a login page may have answered")
-    if not has_expected_sha256(got, file):
+    if not _is_whole(got, file):
+        if not file.sha256:
+            came = "what came in its place is not a checkpoint; a proxy or a login page may have answered"
+            raise not_found(file, came)
         raise WeightsHashError(
             f"What was downloaded as {got.name} is not the published file and was removed: its SHA-256 must start "
             f"with {file.sha256}, but is {sha256_of(got)}. Try again; if HF_ENDPOINT names a mirror, try another."

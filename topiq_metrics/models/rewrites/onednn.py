@@ -94,9 +94,9 @@ class FusedConv2d(nn.Conv2d):
         return out
 
     def _is_fused(self, x: Tensor) -> bool:
-        if torch.compiler.is_compiling() or is_traced() or is_transformed():
+        if torch.compiler.is_compiling() or is_traced() or is_transformed() or is_rounded_alike():
             return False
-        if is_rounded_alike() or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             return False
         weight = self.weight
         is_cast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == weight.dtype

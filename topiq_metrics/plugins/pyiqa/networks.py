@@ -263,7 +263,7 @@ class CFANetAdapter(_Host, topiq_arch.CFANet):  # type: ignore[misc]
         size = self.test_img_size if side is None else (side, side)
         if size is not None:
             image = resize(image, size, antialias=True)
-        if min(image.shape[-2:]) <= _TOO_SMALL and side is None:
+        if min(image.shape[-2:]) <= _TOO_SMALL:
             raise ImageTooSmallError(
                 f"An image is too small: TOPIQ needs more than {_TOO_SMALL} px a side, but got "
                 f"{image.shape[-1]}x{image.shape[-2]}."

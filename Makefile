@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
-# A test file at a time on each processor, with one thread each.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# A test file at a time on each processor, with one thread each. A process that dies ends the run: with another in its
+# place, pytest-xdist waits for ever.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 
 .PHONY: demo quick test slow lint types docs unit clean
 

@@ -14,6 +14,7 @@ from topiq_metrics.training.gathering import gather, tell
 LOSSES = ("mse", "nin", "plcc", "pairwise_rank", "emd")
 
 STEP = """
+import os
 import sys
 import torch
 import torch.distributed as dist
@@ -44,6 +45,8 @@ if rank == 0:
     torch.save(gradients, output)
 if world > 1:
     dist.destroy_process_group()
+# A thread of gloo that wants the interpreter while that ends aborts the process.
+os._exit(0)
 """
 
 

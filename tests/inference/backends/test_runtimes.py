@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from topiq_metrics.inference.backends import graphs, onnxruntime_backend, openvino_backend
+from topiq_metrics.inference.export.formats import FORMATS, openvino_model
+from topiq_metrics.inference.openvino_core import openvino_core
 from topiq_metrics.models.cfanet import CFANet, CFANetConfig
 from topiq_metrics.models.folding import fold
 from topiq_metrics.weights import shared_network
@@ -157,12 +159,23 @@ def test_bundled_model_in_each_precision():
     check(net, openvino_backend.open_network(net, "bfloat16", None), inputs, 0.02)
 
 
+def test_models_share_a_core_that_stays(monkeypatch, tmp_path):
+    openvino = pytest.importorskip("openvino")
+    net, core = small_network(), openvino_core()
+    monkeypatch.setattr(openvino, "Core", lambda: pytest.fail("another core"))
+    run = openvino_backend.open_network(net, "float32", None)
+    check(net, run, images(net))
+    openvino.save_model(openvino_model(net), tmp_path / "net.xml")
+    check(net, FORMATS[".xml"].open(tmp_path / "net.xml"), images(net), 1e-4)
+    assert openvino_core() is core
+
+
 def test_uneven_padding_is_the_convolutions_own():
     openvino = pytest.importorskip("openvino")
     net = shared_network("topiq_nr-lite")
     graph = openvino_backend._make_whole(net)
     weights = openvino.Tensor(np.frombuffer(graph["graph.bin"], np.uint8))
-    model = openvino.Core().read_model(graph["graph.xml"], weights)
+    model = openvino_core().read_model(graph["graph.xml"], weights)
     assert "Pad" not in {node.get_type_name() for node in model.get_ordered_ops()}
     run = openvino_backend.open_network(net, "float32", None)
     for size in ((64, 96), (65, 97), (66, 98), (71, 99), (81, 64)):

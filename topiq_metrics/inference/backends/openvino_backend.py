@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from topiq_metrics.inference.backends.base import Run
 from topiq_metrics.inference.backends.graphs import Graph, cached_graph, run_within
+from topiq_metrics.inference.openvino_core import openvino_core
 from topiq_metrics.models.backbones.efficientnet_lite import SameConv2d
 from topiq_metrics.models.cfanet import CFANet
 from topiq_metrics.models.network import QualityNetwork
@@ -77,7 +78,7 @@ def _compiled(net: QualityNetwork, part: str, precision: str, make: Callable[[],
     import openvino
 
     graph = cached_graph(net, f"openvino-{openvino.__version__.partition('-')[0]}{part}", make)
-    core = openvino.Core()
+    core = openvino_core()
     weights = openvino.Tensor(np.frombuffer(graph[_WEIGHTS], np.uint8))
     settings = {
         "INFERENCE_PRECISION_HINT": _HINTS[precision],

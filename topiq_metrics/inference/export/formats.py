@@ -16,6 +16,7 @@ from topiq_metrics._extras import missing
 from topiq_metrics.images import SizePolicy
 from topiq_metrics.inference.backends.base import Run
 from topiq_metrics.inference.export.graph import NATIVE, OPSET, exported_program, onnx_model
+from topiq_metrics.inference.openvino_core import openvino_core
 from topiq_metrics.models.network import QualityNetwork
 
 if TYPE_CHECKING:
@@ -112,17 +113,13 @@ def _write_openvino(
 
 def openvino_model(net: QualityNetwork, size: SizePolicy = NATIVE) -> openvino.Model:
     """Make a float32 OpenVINO model of a network; inputs and output are those of `onnx_model`."""
-    import openvino
-
-    return openvino.Core().read_model(onnx_model(net, size).SerializeToString())
+    return openvino_core().read_model(onnx_model(net, size).SerializeToString())
 
 
 def _open_openvino(path: Path) -> Run:
-    import openvino
-
     # A kernel that it keeps from a first image with one token would be wrong for all others.
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "CPU_RUNTIME_CACHE_CAPACITY": "0"}
-    compiled = openvino.Core().compile_model(path, "CPU", settings)
+    compiled = openvino_core().compile_model(path, "CPU", settings)
 
     def run(*images: Tensor) -> Tensor:
         return torch.from_numpy(compiled([image.numpy() for image in images])[0].copy())

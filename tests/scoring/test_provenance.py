@@ -57,6 +57,7 @@ CONFLICTS = [
     (lambda p: replace(p, backend="onnx"), ["Backend: onnx there, torch here."]),
     (lambda p: replace(p, precision="bfloat16"), ["Precision: bfloat16 there, float32 here."]),
     (lambda p: replace(p, profiles="ignore"), ["Colour profiles: ignore there, apply here."]),
+    (lambda p: replace(p, image_column="sharp"), ["Column of images: sharp there, none here."]),
     (lambda p: replace(p, decode="fast"), ["Decoding: fast there, exact here."]),
     (lambda p: replace(p, limits="lpips+ <= 0.5"), ["Limits of scores: lpips+ <= 0.5 there, none here."]),
     (lambda p: replace(p, shard="0/3"), ["Number of shards: 3 there, 1 here."]),
@@ -78,7 +79,7 @@ def test_where_and_when_is_no_conflict(provenance):
     assert provenance.conflicts(replace(provenance, **told)) == []
     assert replace(provenance, shard="0/4").conflicts(replace(provenance, shard="3/4")) == []
     compared = {"metrics", "fallback", "references", "shard", "backend", "precision", "profiles", "decode", "limits"}
-    compared |= {"versions"}
+    compared |= {"versions", "image_column"}
     assert compared | set(told) == {field.name for field in fields(Provenance)}
 
 

@@ -105,6 +105,13 @@ class TestOfficialSplits:
         assert ids(second, "test") != chosen
         assert ids(QualityData(small(data__split_seed=1), path), "test") == ids(second, "test")
 
+    def test_files_of_one_name_in_several_folders(self, ratings, small):
+        """Scenes in folders, each with the same three levels."""
+        lines = [f"{scene}/{level}.png,{scene}.{level}" for scene in range(40) for level in range(3)]
+        data = QualityData(small(data__split="hash"), ratings("image,score", *lines))
+        for part in ("training", "validation", "test"):
+            assert set(ids(data, part)) == {"0", "1", "2"}
+
     def test_a_part_of_another_name(self, ratings, small):
         with pytest.raises(RecipeError, match="ratings has a part 'spare', but training knows"):
             QualityData(small(), ratings("image,score,split", "0.png,1,train", "1.png,2,spare"))

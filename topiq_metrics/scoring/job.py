@@ -114,7 +114,10 @@ class ScoreJob:
             profiles=parse_profiles(running.profiles),
             decode=parse_decode(running.decode),
         )
-        self._references = reading.reference_column or reading.references
+        # Of files, in a folder; of tables beside them, in a column.
+        named = (reading.reference_column, reading.references)
+        self._references = " and ".join(os.fspath(where) for where in named if where is not None) or None
+        self._image_column = reading.image_column
         self._open_predictors = functools.partial(_open_predictors, self.metrics, running, self._backend)
         self._open_engine = functools.partial(_open_engine, running=running)
         self._describe_metrics = functools.partial(
@@ -139,6 +142,7 @@ class ScoreJob:
             self._provenance = Provenance.of_this_machine(
                 self._describe_metrics(),
                 references=self._references,
+                image_column=self._image_column,
                 fallback=self._running.fallback_size,
                 shard=str(self._shard),
                 device=self._running.device,

@@ -70,6 +70,7 @@ class Provenance:
         metrics: the metrics, in the order of their columns.
         fallback: the size policy for images that do not fit into memory, or None.
         references: where the reference images are: a folder, a file or a column; or None.
+        image_column: the column of images, or extension in shards, that was named; or None.
         shard: ``"i/n"``: the part of the images that the job scores, from 0.
         backend: what runs the networks.
         precision: precision of the computation.
@@ -90,6 +91,7 @@ class Provenance:
     metrics: tuple[MetricProvenance, ...]
     fallback: str | None = None
     references: str | None = None
+    image_column: str | None = None
     shard: str = "0/1"
     backend: str = "torch"
     precision: str = "float32"
@@ -118,6 +120,7 @@ class Provenance:
         *,
         fallback: object = None,
         references: str | os.PathLike[str] | None = None,
+        image_column: str | None = None,
         shard: str = "0/1",
         device: str | torch.device | None = None,
         backend: str = "torch",
@@ -132,6 +135,7 @@ class Provenance:
             metrics: of `describe_metrics`.
             fallback: the size policy, or its name, for images that memory does not suffice for.
             references: a folder, a file or a column.
+            image_column: of tables, datasets and shards, where one is named.
             shard: ``"i/n"``.
             device: where the networks run; a GPU if there is one.
             backend: what runs the networks.
@@ -144,6 +148,7 @@ class Provenance:
             metrics=tuple(metrics),
             fallback=None if fallback is None else str(fallback),
             references=None if references is None else as_unicode(os.fspath(references)),
+            image_column=image_column,
             shard=shard,
             backend=backend,
             precision=precision,
@@ -176,6 +181,7 @@ class Provenance:
         pairs += [
             ("Size policy where memory does not suffice", other.fallback or "none", self.fallback or "none"),
             ("References", other.references or "none", self.references or "none"),
+            ("Column of images", other.image_column or "none", self.image_column or "none"),
             ("Backend", other.backend, self.backend),
             ("Precision", other.precision, self.precision),
             ("Colour profiles", other.profiles, self.profiles),

@@ -81,7 +81,10 @@ def split_records(dataset: IQADataset, settings: DataSettings) -> SplitIndices:
     if sum(shares) >= 1:
         raise RecipeError("'validation_share' and 'test_share' in data must leave something to train on.")
     training = list(splits.training)
-    dealt = split_by_name([_name(records[index], settings.split_seed) for index in training], *shares)
+    # In a table of one's own, files of one name in several folders are not related.
+    by_path = settings.dataset == CSV and len({record.image.parent for record in records}) > 1
+    names = [_name(records[index], settings.split_seed, by_path) for index in training]
+    dealt = split_by_name(names, *shares)
     return SplitIndices(
         [training[i] for i in dealt.training],
         splits.validation or [training[i] for i in dealt.validation],
@@ -95,7 +98,7 @@ def _split_of(name: str, dataset: str) -> str:
     return _SPLIT_OF[name.lower()]
 
 
-def _name(record: Record, seed: int) -> str:
-    """What decides the split: the file's name, or that of its group, which is never torn apart."""
-    name = record.image.name if record.group == record.id else record.group
+def _name(record: Record, seed: int, by_path: bool) -> str:
+    """What decides the split: the file's name or path, or that of its group, which is never torn apart."""
+    name = record.image.name if record.group == record.id and not by_path else record.group
     return f"{seed}/{name}" if seed else name

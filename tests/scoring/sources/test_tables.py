@@ -104,6 +104,15 @@ class TestCSV:
             open_source(tmp_path / "none.csv")
 
 
+def test_references_in_a_column_and_in_a_folder(tmp_path, table, touch):
+    touch("photos/a.png", "originals/a.png")
+    path, where = table("path,ref\nb.png,r.png\n"), {"references": tmp_path / "originals", "reference_column": "ref"}
+    with pytest.raises(SourceError, match=r"Give `references` or `reference_column`, not both, for .*t\.csv"):
+        open_source(path, **where)
+    items = [item for part in open_source([path, tmp_path / "photos"], **where).fragments() for item in part.items()]
+    assert [str(item.reference) for item in items] == [f"{tmp_path}/r.png", f"{tmp_path}/originals/a.png"]
+
+
 def test_columns_of_a_folder_are_an_error(tmp_path, touch):
     touch("a.png")
     with pytest.raises(SourceError, match="Argument `path_column` does not apply to the folder"):

@@ -132,6 +132,11 @@ def open_source(
     for name in ("path_column", "image_column", "reference_column", "every"):
         if getattr(options, name) is not None and not any(name in part.uses for part in parts.found):
             raise SourceError(f"Argument `{name}` does not apply to {', '.join(part.label for part in parts.found)}.")
+    # Files beside tables may have their references in a folder.
+    only_tables = all("reference_column" in part.uses for part in parts.found)
+    if only_tables and references is not None and reference_column is not None:
+        labels = ", ".join(part.label for part in parts.found)
+        raise SourceError(f"Give `references` or `reference_column`, not both, for {labels}.")
     return _Sources(tuple(parts.found))
 
 

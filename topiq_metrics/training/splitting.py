@@ -83,8 +83,7 @@ def split_records(dataset: IQADataset, settings: DataSettings) -> SplitIndices:
     training = list(splits.training)
     # In a table of one's own, files of one name in several folders are not related.
     by_path = settings.dataset == CSV and len({record.image.parent for record in records}) > 1
-    names = [_name(records[index], settings.split_seed, by_path) for index in training]
-    dealt = split_by_name(names, *shares)
+    dealt = split_by_name([_name(records[i], settings.split_seed, by_path) for i in training], *shares)
     return SplitIndices(
         [training[i] for i in dealt.training],
         splits.validation or [training[i] for i in dealt.validation],
